@@ -1,0 +1,32 @@
+"""Latent-variable and density models for people who live in scikit-learn."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .base import CovarianceWarning as CovarianceWarning
+    from .base import DensityEstimator as DensityEstimator
+    from .gaussian import GaussianMLE as GaussianMLE
+    from .mixture import EMGaussianMixture as EMGaussianMixture
+
+__version__ = "0.1.0"
+
+# Where each public name lives; the module is loaded when the name is first touched (PEP 562).
+_HOMES = {
+    "CovarianceWarning": "base",
+    "DensityEstimator": "base",
+    "EMGaussianMixture": "mixture",
+    "GaussianMLE": "gaussian",
+}
+
+__all__ = ["CovarianceWarning", "DensityEstimator", "EMGaussianMixture", "GaussianMLE"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
