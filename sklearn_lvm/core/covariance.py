@@ -1,0 +1,453 @@
+"""Covariance structures: one class a shape, with the same verbs, so that nothing asks which it is.
+
+Every class holds K covariances, or one that K Gaussians share (a leading axis of 1, 'tied'). What a
+structure keeps of a symmetric d x d matrix is called its part; it has the shape S.
+
+============================  ================================================================
+``outer(v)``                  the part of v v', (K, d) -> (K, *S)
+``gram(R, w)``                the part of sum_i w_i r_i r_i', (K, d, n) and (K, n) -> (K, *S)
+``estimate(scatter, dof, e)`` covariances scatter / dof + diag(e)
+``from_matrix``, ``matrix``   to and from the public form of the covariance
+``from_precision``            from the public form of the inverse
+``precision``                 that inverse
+``precision_factor``          U with U U' = precision (upper triangular, or its diagonal)
+``whiten(Z)``                 inv(L) z for rows shared by all K, (d, n) -> (K, d, n)
+``whiten_each(v)``            inv(L_k) v_k, (K, d) -> (K, d)
+``colour(e, k)``              L_k e, white noise into samples of one Gaussian, (n, d) -> (n, d)
+``colour_each(v)``            L_k v_k, (K, d) -> (K, d)
+``restore(part)``             the part of L P L' from that of P, undoing ``gram`` of whitened rows
+``rescale(s)``                the same covariances after x_j -> s_j x_j
+``log_det``                   log |covariance|, (K,)
+``variances``                 diagonals of the covariances, (K, d)
+``precision_diagonal``        diagonals of their inverses, (K, d)
+``diagonal(part, d)``         the diagonal, or what is known of it, of a kept part, (K, d)
+``part(chosen)``              some of the covariances
+``moment_loss(m)``            by how much squares about zero exceed squares about means m, (K,)
+``monomials(Z, out)``         the products of two features that a density needs, (d, n) -> (P, n)
+``couple(v)``                 coefficients: v_k' inv(C_k), and of the monomials in -z' inv(C_k) z / 2
+``assemble(m)``               the part of sum_i w_i z_i z_i' from weighted sums of monomials
+``size(d)``                   free parameters of one covariance, and how many monomials it needs
+============================  ================================================================
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, Self
+
+import numpy as np
+from scipy.linalg.lapack import dpstrf, dtrtri
+
+from .._types import Array
+
+EPS = float(np.finfo(np.float64).eps)
+
+
+class SingularCovarianceError(np.linalg.LinAlgError):
+    """A covariance has no inverse to working precision.
+
+    Attributes
+    ----------
+    component : int
+        Which of the K covariances.
+    features : tuple of int
+        The features that are constant or follow from the others.
+    """
+
+    def __init__(self, component: int, features: tuple[int, ...]) -> None:
+        super().__init__(f"covariance {component} is singular in features {features}")
+        self.component, self.features = component, features
+
+
+class Covariance(ABC):
+    """The verbs that every structure has; see the table above."""
+
+    per_feature: ClassVar[bool]  # the same model when each feature gets its own unit
+    natural_features: ClassVar[float]  # up to how many features monomials are the cheaper form
+
+    @staticmethod
+    @abstractmethod
+    def outer(v: Array) -> Array: ...
+    @staticmethod
+    @abstractmethod
+    def gram(R: Array, w: Array) -> Array: ...
+    @staticmethod
+    @abstractmethod
+    def diagonal(part: Array, d: int) -> Array: ...
+    @staticmethod
+    @abstractmethod
+    def size(d: int) -> int: ...
+    @classmethod
+    @abstractmethod
+    def estimate(cls, scatter: Array, dof: Array, extra: Array) -> Self: ...
+    @classmethod
+    @abstractmethod
+    def from_matrix(cls, matrix: Array, d: int) -> Self: ...
+    @classmethod
+    @abstractmethod
+    def from_precision(cls, precision: Array, d: int) -> Self: ...
+    @property
+    @abstractmethod
+    def matrix(self) -> Array: ...
+    @property
+    @abstractmethod
+    def precision(self) -> Array: ...
+    @property
+    @abstractmethod
+    def precision_factor(self) -> Array: ...
+    @property
+    @abstractmethod
+    def log_det(self) -> Array: ...
+    @property
+    @abstractmethod
+    def variances(self) -> Array: ...
+    @property
+    @abstractmethod
+    def precision_diagonal(self) -> Array: ...
+    @abstractmethod
+    def whiten(self, Z: Array) -> Array: ...
+    @abstractmethod
+    def whiten_each(self, v: Array) -> Array: ...
+    @abstractmethod
+    def colour(self, e: Array, k: int) -> Array: ...
+    @abstractmethod
+    def colour_each(self, v: Array) -> Array: ...
+    @abstractmethod
+    def restore(self, part: Array) -> Array: ...
+    @abstractmethod
+    def rescale(self, s: Array) -> Self: ...
+    @abstractmethod
+    def part(self, chosen: Array) -> Self: ...
+    @abstractmethod
+    def moment_loss(self, mean: Array) -> Array: ...
+    @staticmethod
+    @abstractmethod
+    def monomials(Z: Array, out: Array) -> None: ...
+    @abstractmethod
+    def couple(self, v: Array) -> tuple[Array, Array]: ...
+    @staticmethod
+    @abstractmethod
+    def assemble(m: Array, d: int) -> Array: ...
+
+
+def _per_weight(scatter: Array, dof: Array) -> Array:
+    """Scatter / dof; a Gaussian that holds no data keeps unit covariance, whatever its extra."""
+    held = dof.reshape(-1, *[1] * (scatter.ndim - 1))
+    return scatter / np.where(held > 0, held, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Full(Covariance):
+    """Any positive definite matrix, kept as its lower Cholesky factor L, (K, d, d)."""
+
+    factor: Array
+    per_feature = True
+    natural_features = 24
+
+    @staticmethod
+    def outer(v: Array) -> Array:
+        return v[:, :, None] * v[:, None, :]
+
+    @staticmethod
+    def gram(R: Array, w: Array) -> Array:
+        V = R * np.sqrt(w)[:, None, :]
+        return V @ V.mT  # numpy sees a matrix times its own transpose and does half the work
+
+    @staticmethod
+    def diagonal(part: Array, d: int) -> Array:
+        return np.diagonal(part, axis1=1, axis2=2)
+
+    @classmethod
+    def estimate(cls, scatter: Array, dof: Array, extra: Array) -> Self:
+        covariance = _per_weight(scatter, dof) + np.diag(extra)
+        covariance[dof <= 0] += np.eye(len(extra))
+        return cls(_cholesky(covariance))
+
+    @classmethod
+    def from_matrix(cls, matrix: Array, d: int) -> Self:
+        return cls(_cholesky(matrix))
+
+    @classmethod
+    def from_precision(cls, precision: Array, d: int) -> Self:
+        # With rows and columns in reverse order, a lower factor of P becomes U, P = U U', L = inv(U)'.
+        upper = _cholesky(precision[:, ::-1, ::-1])[:, ::-1, ::-1]
+        return cls(np.stack([_invert(U.T) for U in upper]))
+
+    @cached_property
+    def inverse(self) -> Array:
+        """Inverses of the Cholesky factors, (K, d, d)."""
+        return np.stack([_invert(L) for L in self.factor])
+
+    @property
+    def matrix(self) -> Array:
+        return self.factor @ self.factor.mT
+
+    @property
+    def precision(self) -> Array:
+        return self.inverse.mT @ self.inverse
+
+    @property
+    def precision_factor(self) -> Array:
+        return self.inverse.mT
+
+    def whiten(self, Z: Array) -> Array:
+        K, d, _ = self.inverse.shape
+        return (self.inverse.reshape(K * d, d) @ Z).reshape(K, d, -1)
+
+    def whiten_each(self, v: Array) -> Array:
+        return (self.inverse @ v[..., None])[..., 0]
+
+    def colour(self, e: Array, k: int) -> Array:
+        return e @ self.factor[k].T
+
+    def colour_each(self, v: Array) -> Array:
+        return (self.factor @ v[..., None])[..., 0]
+
+    def restore(self, part: Array) -> Array:
+        return self.factor @ part @ self.factor.mT
+
+    def rescale(self, s: Array) -> Self:
+        return type(self)(self.factor * s[:, None])
+
+    @property
+    def log_det(self) -> Array:
+        return 2.0 * np.log(np.diagonal(self.factor, axis1=1, axis2=2)).sum(axis=1)
+
+    @property
+    def variances(self) -> Array:
+        return (self.factor**2).sum(axis=2)
+
+    @property
+    def precision_diagonal(self) -> Array:
+        return (self.inverse**2).sum(axis=1)
+
+    def part(self, chosen: Array) -> Self:
+        return type(self)(self.factor[chosen])
+
+    def moment_loss(self, mean: Array) -> Array:
+        size = (mean**2).sum(axis=1) + self.variances.sum(axis=1)
+        return size * self.precision_diagonal.max(axis=1)
+
+    @staticmethod
+    def monomials(Z: Array, out: Array) -> None:
+        start = 0
+        for j in range(len(Z)):
+            np.multiply(Z[j], Z[j:], out=out[start : start + len(Z) - j])
+            start += len(Z) - j
+
+    def couple(self, v: Array) -> tuple[Array, Array]:
+        P = self.precision
+        i, j = np.triu_indices(P.shape[1])
+        return (P @ v[..., None])[..., 0], np.where(i == j, -0.5, -1.0) * P[:, i, j]
+
+    @staticmethod
+    def assemble(m: Array, d: int) -> Array:
+        i, j = np.triu_indices(d)
+        part = np.empty((len(m), d, d))
+        part[:, i, j] = part[:, j, i] = m
+        return part
+
+    @staticmethod
+    def size(d: int) -> int:
+        return d * (d + 1) // 2
+
+
+@dataclass(frozen=True, eq=False)
+class Diagonal(Covariance):
+    """Independent features, kept as their standard deviations, (K, d)."""
+
+    deviation: Array
+    per_feature = True
+    natural_features = np.inf
+
+    @staticmethod
+    def outer(v: Array) -> Array:
+        return v * v
+
+    @staticmethod
+    def gram(R: Array, w: Array) -> Array:
+        V = R * np.sqrt(w)[:, None, :]
+        return np.einsum("kdn,kdn->kd", V, V)
+
+    @staticmethod
+    def diagonal(part: Array, d: int) -> Array:
+        return part
+
+    @classmethod
+    def estimate(cls, scatter: Array, dof: Array, extra: Array) -> Self:
+        variance = _per_weight(scatter, dof) + extra
+        variance[dof <= 0] += 1.0
+        return cls(_deviations(variance))
+
+    @classmethod
+    def from_matrix(cls, matrix: Array, d: int) -> Self:
+        return cls(_deviations(matrix))
+
+    @classmethod
+    def from_precision(cls, precision: Array, d: int) -> Self:
+        return cls(1.0 / _deviations(precision))
+
+    @property
+    def matrix(self) -> Array:
+        return self.deviation**2
+
+    @property
+    def precision(self) -> Array:
+        return self.deviation**-2
+
+    @property
+    def precision_factor(self) -> Array:
+        return 1.0 / self.deviation
+
+    def whiten(self, Z: Array) -> Array:
+        return Z / self.deviation[:, :, None]
+
+    def whiten_each(self, v: Array) -> Array:
+        return v / self.deviation
+
+    def colour(self, e: Array, k: int) -> Array:
+        return e * self.deviation[k]
+
+    def colour_each(self, v: Array) -> Array:
+        return v * self.deviation
+
+    def restore(self, part: Array) -> Array:
+        return part * self.deviation**2
+
+    def rescale(self, s: Array) -> Self:
+        return type(self)(self.deviation * s)
+
+    @property
+    def log_det(self) -> Array:
+        return 2.0 * np.log(self.deviation).sum(axis=1)
+
+    @property
+    def variances(self) -> Array:
+        return self.deviation**2
+
+    @property
+    def precision_diagonal(self) -> Array:
+        return self.deviation**-2
+
+    def part(self, chosen: Array) -> Self:
+        return type(self)(self.deviation[chosen])
+
+    def moment_loss(self, mean: Array) -> Array:
+        return ((mean / self.deviation) ** 2).max(axis=1) + 1.0
+
+    @staticmethod
+    def monomials(Z: Array, out: Array) -> None:
+        np.multiply(Z, Z, out=out)
+
+    def couple(self, v: Array) -> tuple[Array, Array]:
+        return v * self.precision_diagonal, -0.5 * self.precision_diagonal
+
+    @staticmethod
+    def assemble(m: Array, d: int) -> Array:
+        return m
+
+    @staticmethod
+    def size(d: int) -> int:
+        return d
+
+
+@dataclass(frozen=True, eq=False)
+class Spherical(Diagonal):
+    """One variance for all features: a diagonal of equal entries, of which the trace is the part."""
+
+    per_feature = False
+
+    @staticmethod
+    def outer(v: Array) -> Array:
+        return (v * v).sum(axis=1)
+
+    @staticmethod
+    def gram(R: Array, w: Array) -> Array:
+        V = R * np.sqrt(w)[:, None, :]
+        return np.einsum("kdn,kdn->k", V, V)
+
+    @staticmethod
+    def diagonal(part: Array, d: int) -> Array:
+        return np.repeat(part[:, None] / d, d, axis=1)
+
+    @classmethod
+    def estimate(cls, scatter: Array, dof: Array, extra: Array) -> Self:
+        variance = (_per_weight(scatter, dof) + extra.sum()) / len(extra)
+        variance[dof <= 0] += 1.0
+        return cls.from_matrix(variance, len(extra))
+
+    @classmethod
+    def from_matrix(cls, matrix: Array, d: int) -> Self:
+        return cls(_deviations(np.repeat(matrix[:, None], d, axis=1)))
+
+    @classmethod
+    def from_precision(cls, precision: Array, d: int) -> Self:
+        return cls(1.0 / _deviations(np.repeat(precision[:, None], d, axis=1)))
+
+    @property
+    def matrix(self) -> Array:
+        return self.deviation[:, 0] ** 2
+
+    @property
+    def precision(self) -> Array:
+        return self.deviation[:, 0] ** -2
+
+    @property
+    def precision_factor(self) -> Array:
+        return 1.0 / self.deviation[:, 0]
+
+    def restore(self, part: Array) -> Array:
+        return part * self.deviation[:, 0] ** 2
+
+    @staticmethod
+    def monomials(Z: Array, out: Array) -> None:
+        np.einsum("dn,dn->n", Z, Z, out=out[0])
+
+    def couple(self, v: Array) -> tuple[Array, Array]:
+        return v * self.precision_diagonal, -0.5 * self.precision_diagonal[:, :1]
+
+    @staticmethod
+    def assemble(m: Array, d: int) -> Array:
+        return m[:, 0]
+
+    @staticmethod
+    def size(d: int) -> int:
+        return 1
+
+
+def _cholesky(C: Array) -> Array:
+    """Factor covariances (K, d, d) through their correlations: no unit is smaller than another."""
+    size = _deviations(np.diagonal(C, axis1=1, axis2=2))
+    correlation = C / size[:, None, :] / size[:, :, None]
+    floor = 4 * C.shape[1] * EPS
+    try:
+        factor = np.linalg.cholesky(correlation)
+    except np.linalg.LinAlgError:
+        raise _culprit(correlation, floor) from None
+    if np.diagonal(factor, axis1=1, axis2=2).min() ** 2 < floor:
+        raise _culprit(correlation, floor)
+    return size[:, :, None] * factor
+
+
+def _culprit(correlation: Array, floor: float) -> SingularCovarianceError:
+    """Name the most nearly singular matrix, and the features that a pivoted factor leaves over."""
+    smallest = [np.linalg.eigvalsh(R)[0] for R in correlation]
+    k = int(np.argmin(smallest))
+    _, order, rank, _ = dpstrf(correlation[k], tol=floor, lower=1)
+    rank = min(rank, len(order) - 1)
+    return SingularCovarianceError(k, tuple(sorted((order[rank:] - 1).tolist())))
+
+
+def _invert(L: Array) -> Array:
+    """Invert a lower triangular matrix by substitution, exact in each entry's own size."""
+    inverse, _ = dtrtri(L, lower=1)
+    return np.tril(inverse)
+
+
+def _deviations(variance: Array) -> Array:
+    """Square roots of variances, all of which must be positive."""
+    bad = np.argwhere(~(variance > 0) | ~np.isfinite(variance))
+    if len(bad):
+        k = int(bad[0, 0])
+        raise SingularCovarianceError(k, tuple(bad[bad[:, 0] == k, 1].tolist()))
+    return np.sqrt(variance)

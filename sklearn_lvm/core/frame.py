@@ -1,0 +1,93 @@
+"""Standard units: where data are centred and how large they are, so that no digit is lost inside."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._types import Array
+
+FAR = 1e100  # rows further out count as this far: their squares, and log-densities, stay finite
+BLOCK = 1 << 17  # entries of a block of rows in passes over raw data: 1 MB in float64
+
+
+def row_slices(n: int, d: int, entries: int = BLOCK) -> Iterator[slice]:
+    """Cut n rows of d features into consecutive blocks of about ``entries`` numbers."""
+    size = max(64, entries // max(d, 1))
+    return (slice(start, min(start + size, n)) for start in range(0, n, size))
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """The affine map z = (x - centre) / scale, with what is needed to undo it.
+
+    log p(x) = log p(z) - ``log_jacobian``. The entries of ``unit`` are the squared sizes, in z, of one
+    standard deviation of each feature, or of a typical one where a feature is constant: regularisation
+    in units of the data is a multiple of it.
+
+    Attributes
+    ----------
+    centre, scale, unit : ndarray of shape (d,)
+    """
+
+    centre: Array
+    scale: Array
+    unit: Array
+
+    @classmethod
+    def of(cls, X: Array, w: Array, *, per_feature: bool) -> "Frame":
+        """Measure weighted data; ``per_feature=False`` gives all features one common scale.
+
+        A constant feature is centred at its exact value and takes the typical scale.
+        """
+        share = w / w.sum()
+        low, high, mean = _range_and_mean(X, w, share)
+        constant = low == high
+        centre = np.where(constant, low, mean)
+        reach = np.where(constant, 1.0, np.maximum(high - centre, centre - low))
+        deviation = reach * np.sqrt(_mean_square(X, share, centre, reach))
+        size = np.where(constant, root_of_average(deviation[~constant], np.median), deviation)
+        scale = size if per_feature else np.full_like(size, root_of_average(deviation, np.mean))
+        return cls(centre, scale, (size / scale) ** 2)
+
+    @property
+    def log_jacobian(self) -> float:
+        """log |dx / dz|, in nats."""
+        return float(np.log(self.scale).sum())
+
+    def enter(self, X: Array) -> Array:
+        """Rows in standard units, always in float64 and feature-major: (n, d) -> (d, n)."""
+        with np.errstate(over="ignore"):
+            Z = np.subtract(X.T, self.centre[:, None], dtype=np.float64, order="C")
+            Z /= self.scale[:, None]
+        return np.clip(Z, -FAR, FAR, out=Z)
+
+    def leave(self, Z: Array) -> Array:
+        """Rows in the data's own units, (n, d) -> (n, d)."""
+        return Z * self.scale + self.centre
+
+
+def _range_and_mean(X: Array, w: Array, share: Array) -> tuple[Array, Array, Array]:
+    low, high, mean = np.inf, -np.inf, np.zeros(X.shape[1])
+    for rows in row_slices(*X.shape):
+        block, held = X[rows], w[rows] > 0
+        low = np.minimum(low, block.min(axis=0, where=held[:, None], initial=np.inf))
+        high = np.maximum(high, block.max(axis=0, where=held[:, None], initial=-np.inf))
+        mean += share[rows] @ block.astype(np.float64, copy=False)
+    slack = np.zeros(X.shape[1])  # a second pass recovers what the first sum rounded away
+    for rows in row_slices(*X.shape):
+        slack += share[rows] @ (X[rows] - mean)
+    return np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64), mean + slack
+
+
+def _mean_square(X: Array, share: Array, centre: Array, reach: Array) -> Array:
+    total = np.zeros(X.shape[1])
+    for rows in row_slices(*X.shape):
+        total += share[rows] @ ((X[rows] - centre) / reach) ** 2
+    return total
+
+
+def root_of_average(deviation: Array, average: Callable[[Array], Array]) -> float:
+    """The square root of the average of squares, free of underflow; 1 if nothing varies."""
+    largest = float(deviation.max(initial=0.0))
+    return largest * float(np.sqrt(average((deviation / largest) ** 2))) if largest else 1.0

@@ -1,0 +1,103 @@
+"""K Gaussian densities at once, and how they are estimated."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import log, tau
+
+import numpy as np
+
+from .._types import Array
+from .covariance import Covariance
+from .lens import Lens, NaturalLens, ResidualLens, SplitLens
+from .moments import Moments
+
+MOMENT_LOSS = 1e5  # the factor of accuracy that the natural form may cost: five digits of sixteen
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussians:
+    """K Gaussian densities: means (K, d) and a covariance structure.
+
+    log N(z | m, C) = -(d log 2 pi + log |C| + |inv(L) (z - m)|^2) / 2, with C = L L'.
+    """
+
+    mean: Array
+    covariance: Covariance
+
+    @property
+    def shared(self) -> bool:
+        """Whether all of them have one covariance ('tied')."""
+        return len(self.covariance.variances) == 1
+
+    @cached_property
+    def constant(self) -> Array:
+        """The log-density at each mean, (K,)."""
+        K, d = self.mean.shape
+        return np.broadcast_to(-0.5 * (d * log(tau) + self.covariance.log_det), K)
+
+    def blur(self, extra: Array) -> Array:
+        """-tr(diag(extra) inv(C_k)) / 2: what log N loses on a ball of that scatter, (K,) or (1,)."""
+        return -0.5 * (self.covariance.precision_diagonal * extra).sum(axis=1)
+
+    def rescale(self, shift: Array, scale: Array) -> "Gaussians":
+        """The densities of scale * z + shift."""
+        return Gaussians(self.mean * scale + shift, self.covariance.rescale(scale))
+
+    def part(self, chosen: Array) -> "Gaussians":
+        """Some of the Gaussians."""
+        return Gaussians(self.mean[chosen], self.covariance.part(chosen))
+
+    def sample(self, labels: Array, rng: np.random.RandomState) -> Array:
+        """One row for each label, (n, d)."""
+        rows = rng.standard_normal((len(labels), self.mean.shape[1]))
+        for k in range(len(self.mean)):
+            chosen = labels == k
+            rows[chosen] = self.covariance.colour(rows[chosen], 0 if self.shared else k)
+        return rows + self.mean[labels]
+
+    def n_parameters(self) -> int:
+        """Free parameters of means and covariances."""
+        covariances = len(self.covariance.variances)
+        return self.mean.size + covariances * self.covariance.size(self.mean.shape[1])
+
+    def lens(self) -> Lens:
+        """The cheaper form where it is one, but only for Gaussians whose digits survive it."""
+        if self.mean.shape[1] > self.covariance.natural_features:
+            return ResidualLens(self)
+        safe = self.covariance.moment_loss(self.mean) <= MOMENT_LOSS
+        if safe.all():
+            return NaturalLens(self)
+        return SplitLens(self, safe) if safe.any() and not self.shared else ResidualLens(self)
+
+
+@dataclass(frozen=True)
+class GaussianFamily:
+    """How Gaussians are estimated: statistics in, densities out.
+
+    Attributes
+    ----------
+    structure : type
+        The covariance structure.
+    tied : bool
+        Whether all Gaussians share one covariance.
+    extra : ndarray of shape (d,)
+        Added to the variances: the exact M-step when each row is a small ball of that scatter.
+    """
+
+    structure: type[Covariance]
+    tied: bool
+    extra: Array
+
+    def statistics(self, Z: Array, w: Array) -> Moments:
+        """Moments of rows (d, n) under K sets of weights (K, n)."""
+        return Moments.of(Z, w, self.structure)
+
+    def estimate(self, moments: Moments) -> Gaussians:
+        """Maximum likelihood (of balls), or the posterior mode if a prior was added to the moments."""
+        known = moments.pooled() if self.tied else moments
+        covariance = self.structure.estimate(known.scatter, known.dof, self.extra)
+        return Gaussians(known.mean, covariance)
+
+    def tilt(self, gaussians: Gaussians) -> Array:
+        """What the balls take from each log-density, (K,) or (1,)."""
+        return gaussians.blur(self.extra)

@@ -1,0 +1,178 @@
+"""How a block of rows looks through K Gaussians: the inner products of every E-step and score.
+
+A lens is made once a pass over the data. ``look`` takes a block of rows, feature-major (d, n), to
+whatever the other two verbs share; ``log_prob`` gives log-densities (K, n); ``sums`` adds the block up
+under responsibilities (K, n). Sums of blocks add, and end as moments. Nothing of size n x K x d ever
+exists beyond a block.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from .._types import Array
+from .covariance import Covariance
+from .moments import Moments
+
+if TYPE_CHECKING:
+    from .gaussian import Gaussians
+
+EMPTY = 1e-100  # a component with a smaller share of the weight holds nothing to be measured
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Weighted sums over rows as one lens sees them; ``a + b`` joins two blocks."""
+
+    arrays: tuple[Array, ...]
+    finish: Callable[..., Moments]
+
+    def __add__(self, other: "Sums") -> "Sums":
+        joined = tuple(a + b for a, b in zip(self.arrays, other.arrays, strict=True))
+        return Sums(joined, self.finish)
+
+    def moments(self) -> Moments:
+        """The same as counts, means, and scatters about those means."""
+        return self.finish(*self.arrays)
+
+
+def row_width(structure: type[Covariance], n_components: int, d: int) -> int:
+    """How many numbers a row grows into while K Gaussians look at it."""
+    if d > structure.natural_features:
+        return n_components * (d + 1)
+    return 1 + d + structure.size(d) + n_components
+
+
+class Lens(Protocol):
+    """The verbs of a lens."""
+
+    def look(self, Z: Array) -> Any: ...
+    def log_prob(self, seen: Any) -> Array: ...
+    def sums(self, seen: Any, R: Array) -> Sums: ...
+
+
+def _held(weight: Array) -> tuple[Array, Array]:
+    """Weights with the immeasurable ones set to zero, and positive divisors."""
+    weight = np.where(weight > EMPTY * weight.sum(), weight, 0.0)
+    return weight, np.where(weight > 0, weight, 1.0)
+
+
+class ResidualLens:
+    """Rows seen as whitened residuals y_k = inv(L_k) (z - m_k), (K, d, n).
+
+    Exact whatever the place and the size of a Gaussian: sums are taken about the current mean and in
+    the current covariance's own units.
+    """
+
+    def __init__(self, gaussians: "Gaussians") -> None:
+        self.covariance, self.mean = gaussians.covariance, gaussians.mean
+        self.constant = gaussians.constant[:, None]
+        self.centre = self.covariance.whiten_each(self.mean)[:, :, None]
+
+    def look(self, Z: Array) -> Array:
+        return self.covariance.whiten(Z) - self.centre
+
+    def log_prob(self, seen: Array) -> Array:
+        distance = np.einsum("kdn,kdn->kn", seen, seen)
+        distance *= -0.5
+        distance += self.constant
+        return distance
+
+    def sums(self, seen: Array, R: Array) -> Sums:
+        first = (seen @ R[:, :, None])[..., 0]
+        return Sums((R.sum(axis=1), first, self.covariance.gram(seen, R)), self.finish)
+
+    def finish(self, weight: Array, first: Array, second: Array) -> Moments:
+        """Undo the whitening, and move from the old means to the new."""
+        weight, divisor = _held(weight)
+        shift = np.where(weight > 0, 1.0, 0.0)[:, None] * first / divisor[:, None]
+        structure = type(self.covariance)
+        scatter = second - structure.outer(shift * np.sqrt(weight)[:, None])
+        scatter[weight == 0] = 0.0
+        mean = self.mean + self.covariance.colour_each(shift)
+        return Moments(weight, weight, mean, self.covariance.restore(scatter), structure)
+
+
+class NaturalLens:
+    """Rows seen as phi(z) = [1, z, products of two entries of z], (P, n).
+
+    The Gaussian as an exponential family, log N = theta . phi(z): one matrix product gives all
+    log-densities and another all sums. Squares about zero in place of squares about the mean lose
+    digits by ``Covariance.moment_loss``.
+    """
+
+    def __init__(self, gaussians: "Gaussians") -> None:
+        self.structure, self.mean = type(gaussians.covariance), gaussians.mean
+        linear, quadratic = gaussians.covariance.couple(self.mean)
+        constant = gaussians.constant - 0.5 * np.einsum("kd,kd->k", linear, self.mean)
+        quadratic = np.broadcast_to(quadratic, (len(self.mean), quadratic.shape[1]))
+        self.theta = np.concatenate([constant[:, None], linear, quadratic], axis=1)
+
+    def look(self, Z: Array) -> Array:
+        d = len(Z)
+        phi = np.empty((self.theta.shape[1], Z.shape[1]))
+        phi[0] = 1.0
+        phi[1 : 1 + d] = Z
+        self.structure.monomials(Z, out=phi[1 + d :])
+        return phi
+
+    def log_prob(self, seen: Array) -> Array:
+        return self.theta @ seen
+
+    def sums(self, seen: Array, R: Array) -> Sums:
+        return Sums((R @ seen.T,), self.finish)
+
+    def finish(self, total: Array) -> Moments:
+        """Move from zero to the means."""
+        d = self.mean.shape[1]
+        weight, divisor = _held(total[:, 0])
+        mean = np.where(weight[:, None] > 0, total[:, 1 : 1 + d] / divisor[:, None], self.mean)
+        second = self.structure.assemble(total[:, 1 + d :], d)
+        scatter = second - self.structure.outer(mean * np.sqrt(weight)[:, None])
+        scatter[weight == 0] = 0.0
+        return Moments(weight, weight, mean, scatter, self.structure)
+
+
+class SplitLens:
+    """The natural form for the Gaussians that are ``safe`` in it, residuals for the others."""
+
+    def __init__(self, gaussians: "Gaussians", safe: Array) -> None:
+        self.groups = np.flatnonzero(safe), np.flatnonzero(~safe)
+        natural, exact = (gaussians.part(group) for group in self.groups)
+        self.lenses: tuple[Any, Any] = NaturalLens(natural), ResidualLens(exact)
+
+    def look(self, Z: Array) -> list[Array]:
+        return [lens.look(Z) for lens in self.lenses]
+
+    def log_prob(self, seen: list[Array]) -> Array:
+        parts = [lens.log_prob(view) for lens, view in zip(self.lenses, seen, strict=True)]
+        joined = np.concatenate(parts)
+        return joined[np.argsort(np.concatenate(self.groups))]
+
+    def sums(self, seen: list[Array], R: Array) -> Sums:
+        parts = [
+            lens.sums(view, R[group])
+            for lens, view, group in zip(self.lenses, seen, self.groups, strict=True)
+        ]
+        return Sums(tuple(a for part in parts for a in part.arrays), self.finish)
+
+    def finish(self, total: Array, *exact: Array) -> Moments:
+        """Put the two groups back into their order."""
+        natural, residual = self.lenses
+        order = np.argsort(np.concatenate(self.groups))
+        return _interleave(natural.finish(total), residual.finish(*exact), order)
+
+
+def _interleave(a: Moments, b: Moments, order: Array) -> Moments:
+    def join(x: Array, y: Array) -> Array:
+        return np.concatenate([x, y])[order]
+
+    return Moments(
+        join(a.weight, b.weight),
+        join(a.dof, b.dof),
+        join(a.mean, b.mean),
+        join(a.scatter, b.scatter),
+        a.structure,
+    )

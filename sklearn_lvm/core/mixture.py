@@ -1,0 +1,134 @@
+"""A mixture of densities of any family: p(z) = sum_k weight_k p_k(z), and its E- and M-step."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+
+from .._types import Array
+from .lens import Lens, Sums
+
+
+class Densities(Protocol):
+    """K densities of one family, seen through a lens."""
+
+    def lens(self) -> Lens: ...
+    def sample(self, labels: Array, rng: np.random.RandomState) -> Array: ...
+    def n_parameters(self) -> int: ...
+
+
+class Family(Protocol):
+    """How K densities of one family are estimated from their statistics."""
+
+    def statistics(self, Z: Array, w: Array) -> Any: ...
+    def estimate(self, moments: Any) -> Any: ...
+    def tilt(self, densities: Any) -> Array: ...
+
+
+D = TypeVar("D", bound=Densities)
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture(Generic[D]):
+    """Log-weights (K,) and K densities."""
+
+    log_weights: Array
+    parts: D
+
+    def lens(self) -> "MixtureLens":
+        """Look at rows through this mixture."""
+        return MixtureLens(self.parts.lens(), self.log_weights)
+
+    def sample(self, n: int, rng: np.random.RandomState) -> tuple[Array, Array]:
+        """Draw n rows (n, d) and the components that they come from (n,)."""
+        weights = np.exp(self.log_weights)
+        labels = rng.choice(len(weights), size=n, p=weights / weights.sum())
+        return self.parts.sample(labels, rng), labels
+
+    def n_parameters(self) -> int:
+        """Free parameters: those of the densities, and K - 1 weights."""
+        return self.parts.n_parameters() + len(self.log_weights) - 1
+
+
+@dataclass(frozen=True, eq=False)
+class MixtureLens:
+    """Rows seen through a mixture: which component they come from, and how likely they are."""
+
+    parts: Lens
+    offset: Array
+
+    def log_prob(self, Z: Array) -> Array:
+        """log p(z), (d, n) -> (n,)."""
+        return self.posterior(Z)[0]
+
+    def posterior(self, Z: Array) -> tuple[Array, Array]:
+        """log p(z) and p(k | z): (n,) and (K, n)."""
+        return _normalise(self._joint(self.parts.look(Z)))
+
+    def expect(self, Z: Array, w: Array) -> "Expected":
+        """Expected statistics of the rows with their components filled in, and the evidence."""
+        seen = self.parts.look(Z)
+        evidence, resp = _normalise(self._joint(seen))
+        resp *= w
+        return Expected(self.parts.sums(seen, resp), float(w @ evidence), float(w.sum()))
+
+    def _joint(self, seen: Any) -> Array:
+        joint = self.parts.log_prob(seen)
+        joint += self.offset[:, None]
+        return joint
+
+
+def _normalise(joint: Array) -> tuple[Array, Array]:
+    """Turn log p(k, z) into log p(z) and, in place, p(k | z)."""
+    top = joint.max(axis=0)
+    joint -= top
+    resp = np.exp(joint, out=joint)
+    total = resp.sum(axis=0)
+    resp /= total
+    top += np.log(total, out=total)
+    return top, resp
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """What an E-step finds: statistics, the objective summed over rows, their weight; ``+`` joins."""
+
+    statistics: Sums
+    evidence: float
+    weight: float
+
+    def __add__(self, other: "Expected") -> "Expected":
+        return Expected(
+            self.statistics + other.statistics,
+            self.evidence + other.evidence,
+            self.weight + other.weight,
+        )
+
+    @property
+    def objective(self) -> float:
+        """The objective per unit of weight, in nats."""
+        return self.evidence / self.weight
+
+
+@dataclass(frozen=True)
+class MixtureSteps:
+    """Expectation-maximisation of a mixture (Dempster, Laird & Rubin, 1977)."""
+
+    family: Family
+
+    def e_step(self, model: Mixture[Any]) -> Callable[[tuple[Array, Array]], Expected]:
+        """What to do with each block (rows, weights) to know the model's expectations."""
+        offset = model.log_weights + self.family.tilt(model.parts)
+        lens = MixtureLens(model.parts.lens(), offset)
+        return lambda block: lens.expect(*block)
+
+    def m_step(self, statistics: Sums) -> Mixture[Any]:
+        """The mixture that makes these expectations most likely."""
+        return self.fit(statistics.moments())
+
+    def fit(self, moments: Any) -> Mixture[Any]:
+        """The same from moments."""
+        with np.errstate(divide="ignore"):  # a component without weight has log-weight -inf
+            log_weights = np.log(moments.weight / moments.weight.sum())
+        return Mixture(log_weights, self.family.estimate(moments))

@@ -1,0 +1,150 @@
+"""The weighted set of distinct rows, in an order that only their content decides.
+
+A start, a subsample or a split that is drawn from this set cannot tell a row of weight two from the
+same row given twice, nor one order of the rows from another.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._types import Array
+
+CELLS = (
+    2.0**20
+)  # fingerprint cells per standard deviation: coarse beside rounding, fine beside data
+
+
+@dataclass(frozen=True, eq=False)
+class WeightedSet:
+    """Distinct rows by position, with the weight that each of them carries.
+
+    Attributes
+    ----------
+    index : ndarray of shape (m,)
+        The position in X of one copy of each distinct row, in lexicographic order of the rows.
+    weight : ndarray of shape (m,)
+        The summed weight of all copies of that row.
+    """
+
+    index: Array
+    weight: Array
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+def canonical(X: Array, w: Array) -> WeightedSet:
+    """Merge equal rows, add their weights, and order them lexicographically.
+
+    Rows of zero weight are dropped. The set keeps positions, not a copy of the rows.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+    w : ndarray of shape (n,)
+        Non-negative weights.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[2.0], [1.0], [2.0], [0.0]])
+    >>> rows = canonical(X, np.array([1.0, 1.0, 3.0, 0.0]))
+    >>> X[rows.index].ravel(), rows.weight
+    (array([1., 2.]), array([1., 4.]))
+    """
+    kept = np.flatnonzero(w)
+    order, group = _lexicographic(X, kept)
+    first = np.flatnonzero(np.diff(group, prepend=-1))
+    if not len(first):
+        return WeightedSet(order, w[order])
+    return WeightedSet(order[first], np.add.reduceat(w[order], first))
+
+
+def subsample(X: Array, w: Array, slabs: Sequence[Array], size: int) -> WeightedSet:
+    """Draw about ``size`` distinct rows, heavy ones first, in time linear in the rows but for one sort.
+
+    Priority sampling (Duffield, Lund & Thorup, 2007): each distinct row of weight W has the priority
+    W / u, with u a uniform number made from a hash of its content; the rows of highest priority are
+    kept, each with the weight max(W, t), t being the first priority that was left out. Sums over the
+    sample are unbiased for sums over the data.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+    w : ndarray of shape (n,)
+    slabs : sequence of ndarray of shape (d, b)
+        The rows in standard units, block after block and feature-major. The hash is made from these:
+        a change of units or of origin then leaves the sample as it is.
+    size : int
+        With no more rows than this the sample is the canonical set itself.
+    """
+    if np.count_nonzero(w) <= size:
+        return canonical(X, w)
+    kept = np.flatnonzero(w)
+    marks = _fingerprints(slabs, w)[kept]
+    order = np.argsort(marks)
+    first = np.flatnonzero(np.diff(marks[order], prepend=~marks[order[0]]))
+    if len(first) <= size:
+        return canonical(X, w)
+    mass = np.add.reduceat(w[kept[order]], first)
+    priority = mass / _uniform(marks[order[first]])
+    threshold = np.partition(priority, -size - 1)[-size - 1]
+    cell = np.repeat(np.arange(len(first)), np.diff(first, append=len(order)))
+    boost = np.where(priority > threshold, np.maximum(1.0, threshold / mass), 0.0)
+    sampled = np.zeros(len(w))
+    sampled[kept[order]] = w[kept[order]] * boost[cell]
+    return canonical(X, sampled)
+
+
+def _lexicographic(X: Array, rows: Array) -> tuple[Array, Array]:
+    """Order ``rows`` by content; return them with a rising label that equal rows share.
+
+    Columns after the first are looked at only where rows are still tied, so that data without
+    duplicates cost a single sort.
+    """
+    order, group = rows, np.zeros(len(rows), dtype=np.intp)
+    tied = np.arange(len(rows))
+    for column in range(X.shape[1]):
+        if not len(tied):
+            break
+        values = X[order[tied], column]
+        ranks = np.lexsort((values, group[tied]))
+        order[tied] = order[tied][ranks]
+        values, before = values[ranks], group[tied]
+        starts = (np.diff(values, prepend=np.nan) != 0) | (np.diff(before, prepend=-1) != 0)
+        # A label is the place where its run starts, so it rises along the order.
+        group[tied] = np.maximum.accumulate(np.where(starts, tied, 0))
+        same = ~starts
+        tied = tied[same | np.append(same[1:], False)]
+    return order, group
+
+
+def _fingerprints(slabs: Sequence[Array], w: Array) -> Array:
+    """Hash each row to 64 bits by the cells that its centred entries fall into."""
+    ends = np.cumsum([slab.shape[1] for slab in slabs])
+    shares = np.split(w / w.sum(), ends[:-1])
+    centre = sum(slab @ share for slab, share in zip(slabs, shares, strict=True))
+    return np.concatenate([_hash(slab, centre) for slab in slabs])
+
+
+def _hash(slab: Array, centre: Array) -> Array:
+    marks = np.zeros(slab.shape[1], dtype=np.uint64)
+    for feature, middle in zip(slab, centre, strict=True):
+        cells = np.clip(np.rint((feature - middle) * CELLS), -(2.0**62), 2.0**62)
+        marks = _mix(marks ^ cells.astype(np.int64).view(np.uint64))
+    return marks
+
+
+def _mix(x: Array) -> Array:
+    """Scatter 64 bits: the finaliser of splitmix64 (Steele, Lea & Flood, 2014)."""
+    x = x + np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def _uniform(marks: Array) -> Array:
+    """Numbers in (0, 1) from hashes."""
+    return ((_mix(marks) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
