@@ -1,0 +1,1 @@
+"""The algorithms: how a model is found. Nothing here knows which model it is."""

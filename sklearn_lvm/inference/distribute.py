@@ -1,0 +1,103 @@
+"""Where blocks of rows are walked, and how many threads walk them.
+
+A result depends on the cut of the rows alone, never on the number of threads: blocks are added up in
+fixed groups, and the groups in their order.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import cache, reduce
+from operator import add
+from threading import Lock
+from typing import Any, Self, TypeVar
+
+from threadpoolctl import ThreadpoolController
+
+T = TypeVar("T")
+
+BLOCK_BYTES = 1 << 19  # what a block may take of a core's cache
+GROUP = 8  # blocks that are added up before anything else
+TASKS = 8  # pieces of work for each thread: few enough to cost nothing, many enough to even out
+
+
+def block_size(floats_per_row: int) -> int:
+    """Rows in a block, given how many numbers each of them grows into."""
+    return max(64, min(8192, BLOCK_BYTES // (8 * floats_per_row) // 64 * 64))
+
+
+def cut(n: int, size: int) -> list[slice]:
+    """Consecutive slices of at most ``size`` rows."""
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def available_threads() -> int:
+    """As many threads as the numerical libraries may use here.
+
+    This honours threadpoolctl, environment variables, and what joblib leaves to its workers.
+    """
+    pools = [pool["num_threads"] for pool in _controller().info() if pool["user_api"] == "blas"]
+    return max(pools, default=os.cpu_count() or 1)
+
+
+class _SingleThreadedBlas:
+    """Hold BLAS to one thread while anybody walks blocks: first in limits, last out restores."""
+
+    def __init__(self) -> None:
+        self.lock, self.users, self.limits, self.threads = Lock(), 0, ExitStack(), 1
+
+    @contextmanager
+    def hold(self) -> Iterator[int]:
+        """Yield the number of threads that may walk."""
+        with self.lock:
+            if self.users == 0:
+                self.threads = available_threads()
+                self.limits.enter_context(_controller().limit(limits=1, user_api="blas"))
+            self.users += 1
+        try:
+            yield self.threads
+        finally:
+            with self.lock:
+                self.users -= 1
+                if self.users == 0:
+                    self.limits.close()
+
+
+_blas = _SingleThreadedBlas()
+
+
+class Walker:
+    """Apply a function to every block, in threads, with BLAS held to one thread meanwhile."""
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self.threads = stack.enter_context(_blas.hold())
+            if self.threads > 1:
+                self.pool = stack.enter_context(ThreadPoolExecutor(self.threads))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def total(self, function: Callable[[Any], T], blocks: Sequence[Any]) -> T:
+        """The sum of the function over all blocks."""
+
+        def subtotal(group: slice) -> T:
+            return reduce(add, map(function, blocks[group]))
+
+        return reduce(add, self.each(subtotal, cut(len(blocks), GROUP)))
+
+    def each(self, function: Callable[[Any], T], items: Sequence[Any]) -> list[T]:
+        """The function of each item, in order."""
+        if self.threads == 1 or len(items) == 1:
+            return [function(item) for item in items]
+        runs = cut(len(items), -(-len(items) // (TASKS * self.threads)))
+        done = self.pool.map(lambda run: [function(item) for item in items[run]], runs)
+        return [value for values in done for value in values]
