@@ -1,0 +1,261 @@
+"""One door: validation, and the methods that every density estimator has."""
+
+from collections.abc import Callable
+from functools import wraps
+from importlib.metadata import PackageNotFoundError, metadata
+from numbers import Integral
+from typing import Any, ClassVar, Protocol, Self, TypeVar
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    DensityMixin,
+    TransformerMixin,
+)
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ._compat import _check_sample_weight, _fit_context, with_callbacks
+from ._types import Array
+from .core.frame import Frame
+from .inference.distribute import Walker, block_size, cut
+
+FLOATS = [np.float64, np.float32]
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+class CovarianceWarning(UserWarning):
+    """A covariance was singular, and was regularised to have an inverse."""
+
+
+def fitting(method: Method) -> Method:
+    """Run a method that fits as one transaction: parameters checked, callbacks torn down.
+
+    On any exception, an interrupt included, the attributes are what they were before.
+    """
+    managed = with_callbacks(_fit_context(prefer_skip_nested_validation=True)(method))
+
+    @wraps(method)
+    def transaction(self: Any, *args: Any, **kwargs: Any) -> Any:
+        before = dict(vars(self))
+        try:
+            return managed(self, *args, **kwargs)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    return transaction  # type: ignore[return-value]
+
+
+class RowLens(Protocol):
+    """A density prepared to score blocks of rows."""
+
+    def log_prob(self, Z: Array) -> Array: ...
+
+
+class Density(Protocol):
+    """What an estimator keeps in standard units once it is fitted."""
+
+    def lens(self) -> RowLens: ...
+    def sample(self, n: int, rng: np.random.RandomState) -> tuple[Array, Array]: ...
+
+
+class DensityEstimator(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, BaseEstimator
+):
+    """Base of all estimators here: a density with ``score_samples``, ``sample`` and ``transform``.
+
+    A fitted subclass has ``_frame``, the standard units in which it computes, ``_density`` in these
+    units, ``_dtype`` of the data it was fitted to, and ``n_parameters_``.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
+    _doc_link_module = "sklearn_lvm"
+
+    _frame: Frame
+    _dtype: Any
+    random_state: Any
+    n_parameters_: int
+
+    # -- the door --------------------------------------------------------------------------------
+
+    def _check_training(
+        self, X: Any, sample_weight: Any, *, reset: bool = True
+    ) -> tuple[Array, Array]:
+        """Validated rows and their weights, (n, d) and (n,)."""
+        X = validate_data(self, X, dtype=FLOATS, reset=reset)
+        return X, _weights(sample_weight, X)
+
+    def _check_rows(self, X: Any) -> Array:
+        """Validated rows for a fitted estimator."""
+        check_is_fitted(self)
+        return validate_data(self, X, dtype=FLOATS, reset=False)
+
+    def _adopt(self, attributes: dict[str, Any]) -> None:
+        """Take on fitted attributes."""
+        for name, value in attributes.items():
+            setattr(self, name, value)
+
+    # -- densities ---------------------------------------------------------------------------------
+
+    def _fitted_density(self) -> Density:
+        return self._density
+
+    def _by_block(self, X: Array, function: Callable[[Array], Array], width: int) -> Array:
+        """Apply a function of standardised blocks (d, b) to all rows; its last axis runs over them."""
+
+        def of_rows(rows: slice) -> Array:
+            return function(self._frame.enter(X[rows]))
+
+        with Walker() as walker:
+            parts = walker.each(of_rows, cut(len(X), block_size(width)))
+        return np.concatenate(parts, axis=-1)
+
+    def _log_prob(self, X: Array) -> Array:
+        lens = self._fitted_density().lens()
+        return self._by_block(X, lens.log_prob, self._width()) - self._frame.log_jacobian
+
+    def _width(self) -> int:
+        """How many numbers a row grows into while it is scored."""
+        raise NotImplementedError
+
+    def score_samples(self, X: Any) -> Array:
+        """Compute the log-density of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n_samples,)
+            log p(x) in nats, in the units of the data.
+        """
+        X = self._check_rows(X)
+        return self._log_prob(X).astype(X.dtype, copy=False)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Compute the mean log-density of the rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        score : float
+            The weighted mean of ``score_samples(X)``, in nats per row.
+        """
+        X = self._check_rows(X)
+        return float(np.average(self._log_prob(X), weights=_weights(sample_weight, X)))
+
+    def _criterion(self, X: Any, sample_weight: Any, price: Callable[[float], float]) -> float:
+        X = self._check_rows(X)
+        w = _weights(sample_weight, X)
+        return float(-2.0 * w @ self._log_prob(X) + price(w.sum()) * self.n_parameters_)
+
+    def bic(self, X: Any, sample_weight: Any = None) -> float:
+        """Compute the Bayesian information criterion, -2 log L + n_parameters_ log n.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights count as rows: n is their sum.
+
+        Returns
+        -------
+        bic : float
+            Lower is better (Schwarz, 1978).
+        """
+        return self._criterion(X, sample_weight, np.log)
+
+    def aic(self, X: Any, sample_weight: Any = None) -> float:
+        """Compute the Akaike information criterion, -2 log L + 2 n_parameters_.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        aic : float
+            Lower is better (Akaike, 1974).
+        """
+        return self._criterion(X, sample_weight, lambda n: 2.0)
+
+    def sample(
+        self, n_samples: int = 1, *, random_state: Any = None, return_latent: bool = False
+    ) -> Any:
+        """Draw new rows from the fitted density.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        random_state : int, RandomState instance or None, default=None
+            None falls back to the estimator's own ``random_state``.
+        return_latent : bool, default=False
+            Whether to return the latent variable of each row as well.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Rows in random order.
+        latent : ndarray
+            Only if ``return_latent``: the components of a mixture, (n_samples,), or the coordinates
+            that ``transform`` estimates, (n_samples, n_components).
+
+        Raises
+        ------
+        ValueError
+            If ``n_samples`` is not a positive integer.
+        """
+        check_is_fitted(self)
+        if not isinstance(n_samples, Integral) or isinstance(n_samples, bool) or n_samples < 1:
+            raise ValueError(f"n_samples must be an integer of at least 1, got {n_samples!r}.")
+        rng = check_random_state(self.random_state if random_state is None else random_state)
+        Z, latent = self._fitted_density().sample(int(n_samples), rng)
+        X = self._frame.leave(Z).astype(self._dtype, copy=False)
+        return (X, latent) if return_latent else X
+
+    # -- what scikit-learn asks ----------------------------------------------------------------------
+
+    @property
+    def _doc_link_template(self) -> str:
+        home = _documentation()
+        return f"{home}generated/sklearn_lvm.{{estimator_name}}.html" if home else ""
+
+    def _doc_link_url_param_generator(self) -> dict[str, str]:
+        return {"estimator_name": type(self).__name__}
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Fit the density to weighted rows."""
+        raise NotImplementedError
+
+
+def _weights(sample_weight: Any, X: Array) -> Array:
+    """Non-negative weights in float64, not all of them zero."""
+    w = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    if not w.any():
+        raise ValueError("sample_weight is zero for every row: give at least one row some weight.")
+    return w
+
+
+def _documentation() -> str:
+    """Where the documentation lives, as the installed package says."""
+    try:
+        links = metadata("sklearn-lvm").get_all("Project-URL") or []
+    except PackageNotFoundError:
+        return ""
+    named = dict(link.split(", ", 1) for link in links)
+    return named.get("Documentation", "")
