@@ -1,0 +1,272 @@
+"""What every mixture estimator shares: restarts of the one loop, and what it says of a row."""
+
+import warnings
+from collections.abc import Callable
+from functools import partial
+from threading import Event
+from typing import Any, Self
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.parallel import Parallel, delayed
+
+from ._compat import CallbackSupportMixin
+from ._types import Array
+from ._watch import FitWatcher
+from .base import DensityEstimator, _weights, fitting
+from .core.covariance import SingularCovarianceError
+from .core.frame import Frame
+from .core.mixture import Mixture, MixtureSteps
+from .core.rows import subsample
+from .inference.distribute import Walker, block_size, cut
+from .inference.em import Climb, best_of, climb
+from .inference.initialise import STARTS
+
+START_ROWS = 1 << 14  # starts are sought on about so many distinct rows
+
+Model = Callable[[np.random.RandomState], Mixture[Any]]
+
+
+class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
+    """Base of the mixtures: fits by restarts of expectation-maximisation.
+
+    A subclass says in which units it computes (``_units``), how its components are estimated
+    (``_steps``), which model continues a fit (``_continued``), what the parameters that a user has
+    given make of a start (``_with_given``), and how a fitted model is described (``_attributes``).
+    """
+
+    n_components: int
+    tol: float
+    max_iter: int
+    n_init: int
+    init_params: str
+    n_jobs: int | None
+    warm_start: bool
+    _density: Mixture[Any]
+
+    def _units(self, X: Array, w: Array) -> Frame:
+        raise NotImplementedError
+
+    def _steps(self, frame: Frame) -> MixtureSteps:
+        raise NotImplementedError
+
+    def _continued(self, frame: Frame) -> Mixture[Any]:
+        raise NotImplementedError
+
+    def _with_given(self, frame: Frame, model: Mixture[Any] | None) -> Mixture[Any] | None:
+        raise NotImplementedError
+
+    def _attributes(self, frame: Frame, dtype: Any, run: Climb) -> dict[str, Any]:
+        raise NotImplementedError
+
+    # -- fitting -----------------------------------------------------------------------------------
+
+    @fitting
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Fit the mixture from ``n_init`` starts and keep the one that climbed highest.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+            A weight of two equals a row given twice.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If there are fewer distinct rows than components, or if every start ends with a component
+            whose covariance is singular; the message names the component and the remedy.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the best start was still climbing after ``max_iter`` steps.
+        """
+        X, w = self._check_training(X, sample_weight)
+        frame = self._units(X, w)
+        metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
+        best = self._search(X, w, frame, {"X": X, "y": y, "metadata": metadata})
+        self._adopt(self._attributes(frame, X.dtype, best))
+        if self.max_iter and not (best.converged or best.stopped):
+            warnings.warn(
+                f"The best of {self.n_init} starts was still climbing after "
+                f"max_iter={self.max_iter} steps. Raise max_iter or tol, or try another start.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return self
+
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Array:
+        """Fit the mixture and label each row; equals ``fit(X).predict(X)``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+        """
+        return self.fit(X, y, sample_weight=sample_weight).predict(X)
+
+    def _search(self, X: Array, w: Array, frame: Frame, data: dict[str, Any]) -> Climb:
+        """Run all starts, side by side if asked for, and choose."""
+        warm = self.warm_start and hasattr(self, "_density")
+        n_starts = 1 if warm else self.n_init
+        seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=n_starts)
+        context = self._init_callback_context(max_subtasks=n_starts, sequential_subtasks=False)
+        context.call_on_fit_task_begin(estimator=self, **data)
+        attributes = partial(self._attributes, frame, X.dtype)
+        stop = Event()
+        with Walker() as walker:
+            slices = cut(len(X), block_size(self._width()))
+            slabs = walker.each(lambda rows: frame.enter(X[rows]), slices)
+            start = (
+                (lambda rng: self._continued(frame)) if warm else self._starts(X, w, frame, slabs)
+            )
+            ascend = partial(
+                climb,
+                self._steps(frame),
+                blocks=[(slab, w[rows]) for slab, rows in zip(slabs, slices, strict=True)],
+                walker=walker,
+                max_iter=self.max_iter,
+                tol=self.tol,
+            )
+
+            def run(i: int) -> Climb | Exception | None:
+                if stop.is_set():
+                    return None
+                watcher = FitWatcher(self, context, i, data, attributes, stop)
+                try:
+                    end = ascend(start(np.random.RandomState(seeds[i])), watcher=watcher)
+                except (SingularCovarianceError, FloatingPointError) as failure:
+                    return failure
+                watcher.close(end)
+                return end
+
+            runs = Parallel(n_jobs=self.n_jobs, prefer="threads")
+            best = self._choose(runs(delayed(run)(i) for i in range(n_starts)))
+        context.call_on_fit_task_end(
+            estimator=self, reconstruction_attributes=lambda: attributes(best), **data
+        )
+        return best
+
+    def _choose(self, runs: list[Any]) -> Climb:
+        ended = [run for run in runs if isinstance(run, Climb)]
+        if ended:
+            return best_of(ended)
+        raise ValueError(self._complaint(runs[0])) from runs[0]
+
+    def _complaint(self, failure: Exception) -> str:
+        remedy = "Raise reg_covar, lower n_components, or try another start."
+        if isinstance(failure, SingularCovarianceError):
+            return (
+                f"In every start a covariance became singular, the likelihood being unbounded there: "
+                f"first that of component {failure.component}, in features "
+                f"{list(failure.features)}. {remedy}"
+            )
+        return f"Every start failed: {failure}. {remedy}"
+
+    def _starts(self, X: Array, w: Array, frame: Frame, slabs: list[Array]) -> Model:
+        """A function that draws a start from the weighted set of distinct rows."""
+        given = self._with_given(frame, None)
+        if given is not None:
+            return lambda rng: given
+        rows = subsample(X, w, slabs, max(START_ROWS, 100 * self.n_components))
+        if len(rows) < self.n_components:
+            raise ValueError(
+                f"n_components={self.n_components}, but X has n_samples={len(rows)} distinct rows of "
+                "positive weight: lower n_components to at most that."
+            )
+        steps, Z, draw = self._steps(frame), frame.enter(X[rows.index]), STARTS[self.init_params]
+
+        def start(rng: np.random.RandomState) -> Mixture[Any]:
+            resp = draw(Z.T, rows.weight, self.n_components, rng)
+            model = steps.fit(steps.family.statistics(Z, resp * rows.weight))
+            return self._with_given(frame, model) or model
+
+        return start
+
+    # -- what a mixture says of a row ----------------------------------------------------------------
+
+    def _responsibilities(self, X: Array) -> Array:
+        lens = self._density.lens()
+        width = self._width()
+        return self._by_block(X, lambda Z: lens.posterior(Z)[1], width).T
+
+    def predict_proba(self, X: Any) -> Array:
+        """Compute the responsibilities p(k | x) of the components.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        resp : ndarray of shape (n_samples, n_components)
+            Rows sum to 1.
+        """
+        X = self._check_rows(X)
+        return np.ascontiguousarray(self._responsibilities(X), dtype=X.dtype)
+
+    def predict(self, X: Any) -> Array:
+        """Label each row with its most probable component.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+        """
+        X = self._check_rows(X)
+        lens = self._density.lens()
+        width = self._width()
+        return self._by_block(X, lambda Z: lens.posterior(Z)[1].argmax(axis=0), width)
+
+    def transform(self, X: Any) -> Array:
+        """Compute the responsibilities, as features.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        resp : ndarray of shape (n_samples, n_components)
+            ``predict_proba(X)``.
+        """
+        return self.predict_proba(X)
+
+    def icl(self, X: Any, sample_weight: Any = None) -> float:
+        """Compute the integrated completed likelihood, bic(X) + 2 sum_i H(p(k | x_i)).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        icl : float
+            Lower is better; unlike ``bic`` it prefers components that do not overlap (Biernacki,
+            Celeux & Govaert, 2000).
+        """
+        rows = self._check_rows(X)
+        resp = self._responsibilities(rows)
+        logs = np.log(resp, where=resp > 0, out=np.zeros_like(resp))
+        entropy = -float(_weights(sample_weight, rows) @ (resp * logs).sum(axis=1))
+        return self.bic(X, sample_weight) + 2.0 * entropy
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components

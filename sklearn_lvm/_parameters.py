@@ -1,0 +1,134 @@
+"""Parameters of a Gaussian mixture as users give them: checked, and put into standard units."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_array
+
+from ._types import Array
+from .core.covariance import Covariance, Diagonal, Full, SingularCovarianceError, Spherical
+from .core.frame import Frame
+from .core.gaussian import Gaussians
+from .core.mixture import Mixture
+
+# covariance_type -> the structure, and whether all components share one.
+COVARIANCES: dict[str, tuple[type[Covariance], bool]] = {
+    "full": (Full, False),
+    "tied": (Full, True),
+    "diag": (Diagonal, False),
+    "spherical": (Spherical, False),
+}
+
+# covariance_type -> the shape of its public covariances for K components and d features.
+SHAPES: dict[str, Callable[[int, int], tuple[int, ...]]] = {
+    "full": lambda K, d: (K, d, d),
+    "tied": lambda K, d: (d, d),
+    "diag": lambda K, d: (K, d),
+    "spherical": lambda K, d: (K,),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """Some or all parameters of a mixture, in the units of the data; None where not given."""
+
+    weights: Array | None
+    means: Array | None
+    covariance: Covariance | None
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to estimate."""
+        return not (self.weights is None or self.means is None or self.covariance is None)
+
+    def mixture(self, frame: Frame, model: Mixture[Gaussians] | None = None) -> Mixture[Gaussians]:
+        """The mixture in standard units; what is not given comes from ``model``."""
+        log_weights, mean, covariance = None, None, None
+        if model is not None:
+            log_weights, parts = model.log_weights, model.parts
+            mean, covariance = parts.mean, parts.covariance
+        if self.weights is not None:
+            with np.errstate(divide="ignore"):
+                log_weights = np.log(self.weights)
+        if self.means is not None:
+            mean = frame.enter(self.means).T
+        if self.covariance is not None:
+            covariance = self.covariance.rescale(1.0 / frame.scale)
+        return Mixture(log_weights, Gaussians(mean, covariance))  # type: ignore[arg-type]
+
+    def frame(self) -> Frame:
+        """Standard units of a complete mixture: its own mean and standard deviations."""
+        weights, means, covariance = self.weights, self.means, self.covariance
+        assert weights is not None
+        assert means is not None
+        assert covariance is not None
+        centre = weights @ means
+        variance = weights @ (covariance.variances + (means - centre) ** 2)
+        if not covariance.per_feature:
+            variance = np.full_like(variance, variance.mean())
+        return Frame(centre, np.sqrt(variance), np.ones_like(variance))
+
+
+def check_given(covariance_type: str, shape: tuple[int, int], **parameters: Any) -> Given:
+    """Check parameters by name: weights, means, and covariances or precisions, or with '_init'.
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit, weights are not a distribution, or a matrix is not symmetric positive
+        definite.
+    """
+    K, d = shape
+    matrix = SHAPES[covariance_type](K, d)
+    checks: dict[str, tuple[tuple[int, ...], Callable[[str, Array], Any]]] = {
+        "weights": ((K,), _check_distribution),
+        "means": ((K, d), lambda name, means: means),
+        "covariances": (matrix, _covariance_reader(covariance_type, d, "from_matrix")),
+        "precisions": (matrix, _covariance_reader(covariance_type, d, "from_precision")),
+    }
+    found: dict[str, Any] = dict.fromkeys(checks)
+    for name, value in parameters.items():
+        if value is not None:
+            kind = name.removesuffix("_init")
+            expected, check = checks[kind]
+            found[kind] = check(name, _check_shape(name, value, expected))
+    matrix_given = found["covariances"] if found["precisions"] is None else found["precisions"]
+    return Given(found["weights"], found["means"], matrix_given)
+
+
+def _check_shape(name: str, value: Any, shape: tuple[int, ...]) -> Array:
+    array: Array = check_array(
+        value, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name=name
+    )
+    if array.shape != shape:
+        raise ValueError(f"{name} must be of shape {shape}, got {array.shape}.")
+    return array
+
+
+def _check_distribution(name: str, weights: Array) -> Array:
+    if weights.min() < 0 or abs(weights.sum() - 1.0) > 1e-6:
+        raise ValueError(
+            f"{name} must be non-negative with sum 1, got minimum {weights.min():g} and sum "
+            f"{weights.sum():g}: divide them by their sum."
+        )
+    return weights
+
+
+def _covariance_reader(
+    covariance_type: str, d: int, reader: str
+) -> Callable[[str, Array], Covariance]:
+    structure, tied = COVARIANCES[covariance_type]
+
+    def read(name: str, matrix: Array) -> Covariance:
+        matrices = matrix[None] if tied else matrix
+        if structure is Full and not np.allclose(matrices, matrices.mT, rtol=1e-6, atol=0):
+            raise ValueError(f"{name} must be symmetric.")
+        try:
+            covariance: Covariance = getattr(structure, reader)(matrices, d)
+        except SingularCovarianceError as error:
+            raise ValueError(f"{name}[{error.component}] is not positive definite.") from None
+        return covariance
+
+    return read

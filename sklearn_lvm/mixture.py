@@ -1,0 +1,295 @@
+"""Mixtures of Gaussians, fitted by expectation-maximisation."""
+
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from ._compat import Interval, StrOptions
+from ._mixture_base import MixtureEstimator
+from ._parameters import COVARIANCES, Given, check_given
+from ._types import Array
+from .core.frame import Frame
+from .core.gaussian import GaussianFamily, Gaussians
+from .core.lens import row_width
+from .core.mixture import Mixture, MixtureSteps
+from .inference.em import Climb
+from .inference.initialise import STARTS
+
+
+class EMGaussianMixture(MixtureEstimator):
+    """Mixture of Gaussians, p(x) = sum_k w_k N(x | m_k, C_k), fitted by expectation-maximisation.
+
+    The objective is the log-likelihood in which each row is a small ball of scatter E, E being
+    diagonal with entries reg_covar * s_j**2: the log-density of a component loses tr(E inv(C_k)) / 2.
+    For it the M-step C_k = scatter_k / n_k + E is exact, so that the objective never falls. Scores,
+    labels and samples are those of the plain mixture.
+
+    A user of :class:`sklearn.mixture.GaussianMixture` changes the import. Deliberate differences:
+    ``reg_covar`` is in units of the data, ``sample`` returns rows alone and in random order, rows may
+    have weights, and restarts can run side by side.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+    covariance_type : {'full', 'tied', 'diag', 'spherical'}, default='full'
+        Own full matrix for each component, one for all, own diagonals, or own single variances.
+    tol : float, default=1e-3
+        The fit ends when a step gains less than this, in nats per unit of weight.
+    reg_covar : float, default=1e-6
+        The scatter of the balls in units of the data: reg_covar * s_j**2 is added to the j-th variance
+        of every component, s_j**2 being the variance of the feature over all rows, or the median of
+        the others' where the feature is constant.
+    max_iter : int, default=100
+        The most steps of one start.
+    n_init : int, default=1
+        Starts; the one that climbs highest is kept, the first among equals.
+    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'}, default='kmeans'
+        Where a start comes from: clusters of k-means, rows by the nearest of its seeds, random
+        responsibilities, or rows by the nearest of n_components random rows. All are drawn from the
+        weighted set of distinct rows (a subsample of it if there are many), so that weights count as
+        repetitions and the order of the rows does not matter.
+    weights_init : array-like of shape (n_components,), default=None
+    means_init : array-like of shape (n_components, n_features), default=None
+    precisions_init : array-like, default=None
+        Initial inverse covariances, in the shape of ``precisions_``.
+    random_state : int, RandomState instance or None, default=None
+        Used for starts and by ``sample``.
+    n_jobs : int, default=None
+        How many starts run side by side, in threads.
+    warm_start : bool, default=False
+        Whether ``fit`` continues from the last solution, with a single start.
+    verbose : int, default=0
+        1 prints starts and steps, 2 also gains and times.
+    verbose_interval : int, default=10
+        Steps between printed lines.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+    means_ : ndarray of shape (n_components, n_features)
+    covariances_ : ndarray
+        (n_components, n_features, n_features) if 'full', (n_features, n_features) if 'tied',
+        (n_components, n_features) if 'diag', (n_components,) if 'spherical'.
+    precisions_ : ndarray
+        Inverses of the covariances, in the same shape.
+    precisions_cholesky_ : ndarray
+        Upper triangular U with U U' = precision, or its square root, in the same shape.
+    converged_ : bool
+    n_iter_ : int
+        Steps of the best start.
+    lower_bound_ : float
+        The objective of the fitted model per unit of weight, in nats.
+    lower_bounds_ : list of float
+        The objective after each step of the best start; the last is ``lower_bound_``.
+    n_parameters_ : int
+        Free parameters.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+
+    See Also
+    --------
+    GaussianMLE : One Gaussian.
+
+    References
+    ----------
+    C. M. Bishop, Pattern Recognition and Machine Learning (2006), equations 9.23 to 9.28.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_lvm import EMGaussianMixture
+    >>> X = np.concatenate([np.random.RandomState(0).normal(c, 1.0, (200, 2)) for c in (-4, 4)])
+    >>> mixture = EMGaussianMixture(n_components=2, random_state=0).fit(X)
+    >>> np.sort(mixture.means_[:, 0].round())
+    array([-4.,  4.])
+
+    Changing the units changes the log-density by the logarithm of the change, and nothing else:
+
+    >>> other = EMGaussianMixture(n_components=2, random_state=0).fit(1000.0 * X)
+    >>> bool(np.isclose(other.score(1000.0 * X), mixture.score(X) - 2 * np.log(1000.0)))
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "covariance_type": [StrOptions(set(COVARIANCES))],
+        "tol": [Interval(Real, 0.0, None, closed="left")],
+        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "init_params": [StrOptions(set(STARTS))],
+        "weights_init": ["array-like", None],
+        "means_init": ["array-like", None],
+        "precisions_init": ["array-like", None],
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        covariance_type: str = "full",
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: str = "kmeans",
+        weights_init: Any = None,
+        means_init: Any = None,
+        precisions_init: Any = None,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.means_init = means_init
+        self.precisions_init = precisions_init
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+
+    @classmethod
+    def from_parameters(
+        cls,
+        weights: Any,
+        means: Any,
+        covariances: Any,
+        *,
+        covariance_type: str = "full",
+        **params: Any,
+    ) -> Self:
+        """Build a fitted mixture from known parameters.
+
+        Parameters
+        ----------
+        weights : array-like of shape (n_components,)
+            Non-negative, with sum 1.
+        means : array-like of shape (n_components, n_features)
+        covariances : array-like
+            In the shape of ``covariances_``.
+        covariance_type : {'full', 'tied', 'diag', 'spherical'}, default='full'
+        **params
+            Further parameters of the estimator.
+
+        Returns
+        -------
+        mixture : EMGaussianMixture
+            Fitted: it scores, predicts and samples.
+
+        Raises
+        ------
+        ValueError
+            If a shape does not fit, the weights do not sum to 1, or a covariance is not positive
+            definite.
+
+        Examples
+        --------
+        >>> from sklearn_lvm import EMGaussianMixture
+        >>> coin = EMGaussianMixture.from_parameters(
+        ...     [0.5, 0.5], [[-1.0], [1.0]], [0.1, 0.1], covariance_type="spherical"
+        ... )
+        >>> coin.predict([[-2.0], [3.0]])
+        array([0, 1])
+        """
+        if covariance_type not in COVARIANCES:
+            raise ValueError(
+                f"covariance_type={covariance_type!r} is not one of {sorted(COVARIANCES)}."
+            )
+        means = np.asarray(means)
+        if means.ndim != 2:
+            raise ValueError(
+                f"means must be of shape (n_components, n_features), got {means.shape}."
+            )
+        mixture = cls(len(means), covariance_type=covariance_type, **params)
+        given = check_given(
+            covariance_type, means.shape, weights=weights, means=means, covariances=covariances
+        )
+        mixture.n_features_in_ = means.shape[1]
+        frame = given.frame()
+        dtype = np.result_type(means.dtype, np.float32)
+        public = mixture._public(frame, dtype, given.mixture(frame))
+        mixture._adopt({**public, "converged_": True, "n_iter_": 0})
+        return mixture
+
+    def _width(self) -> int:
+        structure, _ = COVARIANCES[self.covariance_type]
+        return row_width(structure, self.n_components, self.n_features_in_)
+
+    def _units(self, X: Array, w: Array) -> Frame:
+        structure, _ = COVARIANCES[self.covariance_type]
+        return Frame.of(X, w, per_feature=structure.per_feature)
+
+    def _steps(self, frame: Frame) -> MixtureSteps:
+        structure, tied = COVARIANCES[self.covariance_type]
+        return MixtureSteps(GaussianFamily(structure, tied, self.reg_covar * frame.unit))
+
+    def _given(self) -> Given:
+        return check_given(
+            self.covariance_type,
+            (self.n_components, self.n_features_in_),
+            weights_init=self.weights_init,
+            means_init=self.means_init,
+            precisions_init=self.precisions_init,
+        )
+
+    def _with_given(
+        self, frame: Frame, model: Mixture[Gaussians] | None
+    ) -> Mixture[Gaussians] | None:
+        given = self._given()
+        return given.mixture(frame, model) if model is not None or given.complete else None
+
+    def _continued(self, frame: Frame) -> Mixture[Gaussians]:
+        """The last solution, in the units of the new rows."""
+        old, gaussians = self._frame, self._density.parts
+        structure, tied = COVARIANCES[self.covariance_type]
+        asked = (self.n_components, len(frame.scale), structure, tied)
+        if asked != (*gaussians.mean.shape, type(gaussians.covariance), gaussians.shared and tied):
+            raise ValueError(
+                "warm_start=True cannot continue from a solution with another n_components, "
+                "covariance_type or number of features: set warm_start=False."
+            )
+        shift = (old.centre - frame.centre) / frame.scale
+        return Mixture(self._density.log_weights, gaussians.rescale(shift, old.scale / frame.scale))
+
+    def _attributes(self, frame: Frame, dtype: Any, run: Climb) -> dict[str, Any]:
+        bounds = [bound - frame.log_jacobian for bound in run.trace]
+        return {
+            **self._public(frame, dtype, run.model),
+            "converged_": run.converged,
+            "n_iter_": run.n_iter,
+            "lower_bound_": bounds[-1],
+            "lower_bounds_": bounds[1:] or bounds,
+        }
+
+    def _public(self, frame: Frame, dtype: Any, density: Mixture[Gaussians]) -> dict[str, Any]:
+        """The model under the names that users know, in their units and in their precision."""
+        gaussians = density.parts
+        covariance = gaussians.covariance.rescale(frame.scale)
+        _, tied = COVARIANCES[self.covariance_type]
+        shape = {"covariances_": covariance.matrix, "precisions_": covariance.precision}
+        shape["precisions_cholesky_"] = covariance.precision_factor
+        return {
+            "weights_": np.exp(density.log_weights).astype(dtype),
+            "means_": frame.leave(gaussians.mean).astype(dtype),
+            **{name: (C[0] if tied else C).astype(dtype) for name, C in shape.items()},
+            "n_parameters_": density.n_parameters(),
+            "_frame": frame,
+            "_density": density,
+            "_dtype": dtype,
+        }
