@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .base import CovarianceWarning as CovarianceWarning
     from .base import DensityEstimator as DensityEstimator
+    from .compare import StandardizedDensity as StandardizedDensity
+    from .compare import compare_densities as compare_densities
     from .gaussian import GaussianMLE as GaussianMLE
     from .mixture import EMGaussianMixture as EMGaussianMixture
 
@@ -17,9 +19,18 @@ _HOMES = {
     "DensityEstimator": "base",
     "EMGaussianMixture": "mixture",
     "GaussianMLE": "gaussian",
+    "StandardizedDensity": "compare",
+    "compare_densities": "compare",
 }
 
-__all__ = ["CovarianceWarning", "DensityEstimator", "EMGaussianMixture", "GaussianMLE"]
+__all__ = [
+    "CovarianceWarning",
+    "DensityEstimator",
+    "EMGaussianMixture",
+    "GaussianMLE",
+    "StandardizedDensity",
+    "compare_densities",
+]
 
 
 def __getattr__(name: str) -> Any:

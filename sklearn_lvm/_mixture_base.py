@@ -1,6 +1,5 @@
 """What every mixture estimator shares: restarts of the one loop, and what it says of a row."""
 
-import warnings
 from collections.abc import Callable
 from functools import partial
 from threading import Event
@@ -14,7 +13,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from ._compat import CallbackSupportMixin
 from ._types import Array
 from ._watch import FitWatcher
-from .base import DensityEstimator, _weights, fitting
+from .base import DensityEstimator, _weights, fitting, warn
 from .core.covariance import SingularCovarianceError
 from .core.frame import Frame
 from .core.mixture import Mixture, MixtureSteps
@@ -94,11 +93,10 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         best = self._search(X, w, frame, {"X": X, "y": y, "metadata": metadata})
         self._adopt(self._attributes(frame, X.dtype, best))
         if self.max_iter and not (best.converged or best.stopped):
-            warnings.warn(
+            warn(
                 f"The best of {self.n_init} starts was still climbing after "
                 f"max_iter={self.max_iter} steps. Raise max_iter or tol, or try another start.",
                 ConvergenceWarning,
-                stacklevel=3,
             )
         return self
 

@@ -1,5 +1,7 @@
 """One door: validation, and the methods that every density estimator has."""
 
+import sys
+import warnings
 from collections.abc import Callable
 from functools import wraps
 from importlib.metadata import PackageNotFoundError, metadata
@@ -22,6 +24,7 @@ from .core.frame import Frame
 from .inference.distribute import Walker, block_size, cut
 
 FLOATS = [np.float64, np.float32]
+INSIDE = {"sklearn", "sklearn_lvm"}
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
@@ -47,6 +50,14 @@ def fitting(method: Method) -> Method:
             raise
 
     return transaction  # type: ignore[return-value]
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """Warn at the line of the user's code, however many layers of scikit-learn lie between."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_globals["__name__"].partition(".")[0] in INSIDE:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
 
 
 class RowLens(Protocol):

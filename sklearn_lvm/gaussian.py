@@ -1,6 +1,5 @@
 """One Gaussian, fitted in closed form."""
 
-import warnings
 from functools import reduce
 from numbers import Real
 from operator import add
@@ -11,7 +10,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from ._compat import Interval, StrOptions
 from ._types import Array
-from .base import FLOATS, CovarianceWarning, Density, DensityEstimator, fitting
+from .base import FLOATS, CovarianceWarning, Density, DensityEstimator, fitting, warn
 from .core.covariance import Covariance, Diagonal, Full, SingularCovarianceError, Spherical
 from .core.frame import Frame, root_of_average, row_slices
 from .core.gaussian import GaussianFamily, Gaussians
@@ -139,7 +138,7 @@ class GaussianMLE(DensityEstimator):
             # last digit tells weights from repetitions, or one order of the rows from another.
             rows = canonical(X, w)
             self._settle(*self._measure_anew(X[rows.index], rows.weight), X.dtype)
-            warnings.warn(self._notice, CovarianceWarning, stacklevel=3)
+            warn(self._notice, CovarianceWarning)
             self._notice = None
         self._fitted_density()
         return self
@@ -235,7 +234,7 @@ class GaussianMLE(DensityEstimator):
         if self._density is None:
             raise ValueError(self._lack)
         if self._notice is not None:
-            warnings.warn(self._notice, CovarianceWarning, stacklevel=4)
+            warn(self._notice, CovarianceWarning)
         return self._density
 
     @property

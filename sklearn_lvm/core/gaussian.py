@@ -8,7 +8,7 @@ import numpy as np
 
 from .._types import Array
 from .covariance import Covariance
-from .lens import Lens, NaturalLens, ResidualLens, SplitLens
+from .lens import Lens, NaturalLens, ResidualLens, SharedLens, SplitLens
 from .moments import Moments
 
 MOMENT_LOSS = 1e5  # the factor of accuracy that the natural form may cost: five digits of sixteen
@@ -61,13 +61,16 @@ class Gaussians:
         return self.mean.size + covariances * self.covariance.size(self.mean.shape[1])
 
     def lens(self) -> Lens:
-        """The cheaper form where it is one, but only for Gaussians whose digits survive it."""
+        """The cheapest form, but only for Gaussians whose digits survive it."""
+        if self.shared:
+            far = (self.covariance.whiten_each(self.mean) ** 2).sum(axis=1).max() > MOMENT_LOSS
+            return ResidualLens(self) if far else SharedLens(self)
         if self.mean.shape[1] > self.covariance.natural_features:
             return ResidualLens(self)
         safe = self.covariance.moment_loss(self.mean) <= MOMENT_LOSS
         if safe.all():
             return NaturalLens(self)
-        return SplitLens(self, safe) if safe.any() and not self.shared else ResidualLens(self)
+        return SplitLens(self, safe) if safe.any() else ResidualLens(self)
 
 
 @dataclass(frozen=True)

@@ -135,6 +135,43 @@ class NaturalLens:
         return Moments(weight, weight, mean, scatter, self.structure)
 
 
+class SharedLens:
+    """Rows seen as y = inv(L) z, (d, n), by Gaussians that share one covariance.
+
+    All distances come from one whitening, |y - c_k|^2 = |y|^2 - 2 c_k . y + |c_k|^2 with c_k the
+    whitened means, and the scatter within is the scatter of all rows less that between. Both lose
+    digits where the means are far out in units of the shared covariance.
+    """
+
+    def __init__(self, gaussians: "Gaussians") -> None:
+        self.covariance, self.mean = gaussians.covariance, gaussians.mean
+        self.centre = self.covariance.whiten_each(self.mean)
+        self.constant = (gaussians.constant - 0.5 * (self.centre**2).sum(axis=1))[:, None]
+
+    def look(self, Z: Array) -> Array:
+        return self.covariance.whiten(Z)[0]
+
+    def log_prob(self, seen: Array) -> Array:
+        joint = self.centre @ seen
+        joint += self.constant
+        joint -= 0.5 * np.einsum("dn,dn->n", seen, seen)
+        return joint
+
+    def sums(self, seen: Array, R: Array) -> Sums:
+        second = self.covariance.gram(seen[None], R.sum(axis=0)[None])
+        return Sums((R.sum(axis=1), R @ seen.T, second), self.finish)
+
+    def finish(self, weight: Array, first: Array, second: Array) -> Moments:
+        """Undo the whitening, and take the scatter between the means out; that within is shared."""
+        weight, divisor = _held(weight)
+        centre = np.where(weight[:, None] > 0, first / divisor[:, None], self.centre)
+        structure = type(self.covariance)
+        between = structure.outer(centre * np.sqrt(weight)[:, None]).sum(axis=0, keepdims=True)
+        mean = self.covariance.colour_each(centre)
+        scatter = self.covariance.restore(second - between)
+        return Moments(weight, weight.sum(keepdims=True), mean, scatter, structure)
+
+
 class SplitLens:
     """The natural form for the Gaussians that are ``safe`` in it, residuals for the others."""
 

@@ -113,7 +113,8 @@ def _lexicographic(X: Array, rows: Array) -> tuple[Array, Array]:
         ranks = np.lexsort((values, group[tied]))
         order[tied] = order[tied][ranks]
         values, before = values[ranks], group[tied]
-        starts = (np.diff(values, prepend=np.nan) != 0) | (np.diff(before, prepend=-1) != 0)
+        changed = (values[1:] != values[:-1]) | (before[1:] != before[:-1])
+        starts = np.append(True, changed)
         # A label is the place where its run starts, so it rises along the order.
         group[tied] = np.maximum.accumulate(np.where(starts, tied, 0))
         same = ~starts

@@ -7,7 +7,7 @@ fixed groups, and the groups in their order.
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cache, reduce
 from operator import add
 from threading import Lock
@@ -17,8 +17,8 @@ from threadpoolctl import ThreadpoolController
 
 T = TypeVar("T")
 
-BLOCK_BYTES = 1 << 19  # what a block may take of a core's cache
-GROUP = 8  # blocks that are added up before anything else
+BLOCK_BYTES = 1 << 21  # what a block grows into: some of a core's cache, and much work a call
+GROUP = 4  # blocks that are added up before anything else
 TASKS = 8  # pieces of work for each thread: few enough to cost nothing, many enough to even out
 
 
@@ -70,6 +70,11 @@ class _SingleThreadedBlas:
 
 
 _blas = _SingleThreadedBlas()
+
+
+def single_openmp_thread() -> AbstractContextManager[Any]:
+    """Hold OpenMP to one thread, for work too small to be shared out; other threads are not held."""
+    return _controller().limit(limits=1, user_api="openmp")
 
 
 class Walker:

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.cluster import KMeans, kmeans_plusplus
 
 from .._types import Array
+from .distribute import single_openmp_thread
 
 Start = Callable[[Array, Array, int, np.random.RandomState], Array]
 
@@ -23,7 +24,9 @@ def _nearest(points: Array, centres: Array) -> Array:
 def kmeans(points: Array, weight: Array, n_components: int, rng: np.random.RandomState) -> Array:
     """The clusters of weighted k-means."""
     clusters = KMeans(n_components, n_init=1, random_state=rng)
-    return _one_hot(clusters.fit(points, sample_weight=weight).labels_, n_components)
+    with single_openmp_thread():
+        clusters.fit(points, sample_weight=weight)
+    return _one_hot(clusters.labels_, n_components)
 
 
 def kmeans_pp(points: Array, weight: Array, n_components: int, rng: np.random.RandomState) -> Array:

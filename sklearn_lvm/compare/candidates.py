@@ -1,0 +1,165 @@
+"""The models that are compared by default, each with the grid it is searched over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+__all__ = ["MODELS", "Candidate", "Size", "caveat", "resolve"]
+
+Grid = Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Sequence[Any]]]
+
+COMPONENTS = (1, 2, 3, 5, 10, 20, 40, 80)
+COMPONENT_LIMITS = (1, 5, 10, 20, 40)
+FACTORS = (1, 2, 3, 5, 10, 15, 20, 30, 40, 60)
+# Scott's rule suits one normal cloud; tables with structure want a narrower kernel.
+BANDWIDTHS_PER_SCOTT = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0)
+# A component of fewer rows than this says little beyond those rows.
+ROWS_PER_COMPONENT = 10
+MAX_ITER = 500
+
+
+class Size(NamedTuple):
+    """Rows and columns that each fit of a cross-validation sees."""
+
+    n_samples: int
+    n_features: int
+
+
+class Candidate(NamedTuple):
+    """An estimator with ``score_samples`` and the grid of parameters to choose from."""
+
+    estimator: Any
+    grid: Grid
+
+
+def resolve(
+    models: str | Sequence[str] | Mapping[str, Any] | None,
+) -> dict[str, Callable[[Size], Candidate]]:
+    """Turn what the caller asked for into factories, by name.
+
+    Parameters
+    ----------
+    models : str, sequence of str, mapping or None
+        Names of ``MODELS``, or a mapping from names to estimators or (estimator, grid) pairs.
+        None stands for all of ``MODELS``.
+
+    Returns
+    -------
+    factories : dict
+        For each name a function of the size of a training fold.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown.
+    """
+    if isinstance(models, Mapping):
+        return {name: _fixed(model) for name, model in models.items()}
+    names = [models] if isinstance(models, str) else MODELS if models is None else models
+    unknown = [name for name in names if name not in MODELS]
+    if unknown:
+        raise ValueError(f"unknown model {', '.join(unknown)}; known are {', '.join(MODELS)}")
+    return {name: MODELS[name] for name in names}
+
+
+def caveat(estimator: Any) -> str:
+    """Say what a reader of the leaderboard must know about the scores of an estimator, if any."""
+    inner = getattr(estimator, "density", estimator)
+    kinds = [kind.__name__ for kind in type(inner).__mro__]
+    return next((CAVEATS[kind] for kind in kinds if kind in CAVEATS), "")
+
+
+def _fixed(model: Any) -> Callable[[Size], Candidate]:
+    estimator, grid = model if isinstance(model, tuple) else (model, {})
+    return lambda size: Candidate(estimator, grid)
+
+
+def _gaussian_mle(size: Size) -> Candidate:
+    from sklearn_lvm import GaussianMLE
+
+    return Candidate(GaussianMLE(), {"covariance_type": ["full", "diag", "spherical"]})
+
+
+def _em_gaussian_mixture(size: Size) -> Candidate:
+    from sklearn_lvm import EMGaussianMixture
+
+    return Candidate(EMGaussianMixture(max_iter=MAX_ITER), _mixture_grid(size))
+
+
+def _gaussian_mixture(size: Size) -> Candidate:
+    from sklearn.mixture import GaussianMixture
+
+    return _standardized(GaussianMixture(max_iter=MAX_ITER), _mixture_grid(size))
+
+
+def _bayesian_gaussian_mixture(size: Size) -> Candidate:
+    from sklearn.mixture import BayesianGaussianMixture
+
+    # The components are an upper limit: the prior empties those not needed.
+    most = _up_to(COMPONENT_LIMITS, size.n_samples // ROWS_PER_COMPONENT)
+    grid = {"covariance_type": ["full", "tied", "diag"], "n_components": most}
+    return _standardized(BayesianGaussianMixture(max_iter=MAX_ITER), [grid])
+
+
+def _pca(size: Size) -> Candidate:
+    from sklearn.decomposition import PCA
+
+    grid = {"n_components": _factors(size)}
+    return _standardized(PCA(), [grid], per_feature=[True, False])
+
+
+def _factor_analysis(size: Size) -> Candidate:
+    from sklearn.decomposition import FactorAnalysis
+
+    return _standardized(FactorAnalysis(), [{"n_components": _factors(size)}])
+
+
+def _kernel_density(size: Size) -> Candidate:
+    from sklearn.neighbors import KernelDensity
+
+    scott = size.n_samples ** (-1 / (size.n_features + 4))
+    grid = {"bandwidth": [float(scott * factor) for factor in BANDWIDTHS_PER_SCOTT]}
+    return _standardized(KernelDensity(), [grid], per_feature=[True, False])
+
+
+def _standardized(estimator: Any, grids: Sequence[Mapping[str, Any]], **own: Any) -> Candidate:
+    from .scaling import StandardizedDensity
+
+    inner = [{f"density__{key}": grid[key] for key in grid} | own for grid in grids]
+    return Candidate(StandardizedDensity(estimator), inner)
+
+
+def _mixture_grid(size: Size) -> list[dict[str, list[Any]]]:
+    """Leave out components that a training fold is too small to estimate."""
+    few = size.n_samples // ROWS_PER_COMPONENT
+    each_of_full_rank = min(few, size.n_samples // (size.n_features + 1))
+    return [
+        {"covariance_type": ["full"], "n_components": _up_to(COMPONENTS, each_of_full_rank)},
+        {"covariance_type": ["tied", "diag"], "n_components": _up_to(COMPONENTS, few)},
+    ]
+
+
+def _factors(size: Size) -> list[int]:
+    return _up_to(FACTORS, min(size) - 1)
+
+
+def _up_to(choices: Sequence[int], limit: int) -> list[int]:
+    return [choice for choice in choices if choice <= max(limit, 1)]
+
+
+# A later estimator joins the comparison as one entry.
+MODELS: dict[str, Callable[[Size], Candidate]] = {
+    "GaussianMLE": _gaussian_mle,
+    "EMGaussianMixture": _em_gaussian_mixture,
+    "GaussianMixture": _gaussian_mixture,
+    "BayesianGaussianMixture": _bayesian_gaussian_mixture,
+    "PCA": _pca,
+    "FactorAnalysis": _factor_analysis,
+    "KernelDensity": _kernel_density,
+}
+
+CAVEATS = {
+    "BayesianGaussianMixture": "the score is a lower bound of the predictive log-density",
+    "Pipeline": "a pipeline leaves the log-Jacobian of its transforms out of the score",
+}
