@@ -256,9 +256,9 @@ class DensityEstimator(
 
 def _weights(sample_weight: Any, X: Array) -> Array:
     """Non-negative weights in float64, not all of them zero."""
-    w = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    if not w.any():
+    if sample_weight is not None and not np.any(sample_weight):
         raise ValueError("sample_weight is zero for every row: give at least one row some weight.")
+    w: Array = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     return w
 
 

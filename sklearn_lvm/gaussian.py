@@ -138,6 +138,7 @@ class GaussianMLE(DensityEstimator):
             # last digit tells weights from repetitions, or one order of the rows from another.
             rows = canonical(X, w)
             self._settle(*self._measure_anew(X[rows.index], rows.weight), X.dtype)
+        if self._notice is not None:
             warn(self._notice, CovarianceWarning)
             self._notice = None
         self._fitted_density()
