@@ -122,6 +122,20 @@ def test_units_cost_no_digits(covariance_type, unit, X):
     assert_allclose(moved, plain.score_samples(X), rtol=1e-10)
 
 
+MIXED_UNITS = np.outer([1e-9, 1.0, 1e9], [1e-9, 1.0, 1e9])
+
+
+def test_a_matrix_is_symmetric_but_for_rounding_whatever_the_units():
+    rounded = KNOWN["full"] * MIXED_UNITS
+    rounded[0, 0, 1] *= 1 + 1e-12
+    model = EMGaussianMixture.from_parameters(WEIGHTS, MEANS, rounded)
+    assert_allclose(model.covariances_, KNOWN["full"] * MIXED_UNITS, rtol=1e-11)
+    lopsided = KNOWN["full"] * MIXED_UNITS
+    lopsided[0, 0, 1] *= 1.01
+    with pytest.raises(ValueError, match="symmetric"):
+        EMGaussianMixture.from_parameters(WEIGHTS, MEANS, lopsided)
+
+
 def test_weights_are_normalised():
     """They may have been written with six digits; a density has mass one."""
     rounded = EMGaussianMixture.from_parameters([0.333333, 0.666667 + 4e-7], MEANS, KNOWN["full"])

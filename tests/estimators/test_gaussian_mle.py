@@ -237,6 +237,10 @@ def test_any_split_in_any_order_equals_one_fit(spec, seed, cuts, weighted):
     check_same_estimate(stream, whole, X)
     assert_allclose(stream.n_samples_seen_, w.sum(), rtol=1e-14)
     assert_allclose(stream.log_likelihood_, whole.log_likelihood_, rtol=1e-11)
+    assert_allclose(stream.score_samples(X), whole.score_samples(X), rtol=1e-10)
+    assert_allclose(stream.transform(X), whole.transform(X), rtol=1e-9, atol=1e-9)
+    back = stream.inverse_transform(stream.transform(X))
+    assert_allclose(back, X, rtol=1e-12, atol=1e-12 * abs(X).max())
 
 
 @every_single

@@ -98,6 +98,21 @@ def test_a_subsample_has_the_size_that_was_asked_for(data):
     assert len(np.unique(X, axis=0)) == SIZE
 
 
+@pytest.mark.parametrize("columns", [[0, 0], [0, 1, 0, 1]], ids=str)
+def test_copied_columns_do_not_make_rows_alike(data, columns):
+    X, w = data
+    assert len(drawn(X[:, columns], w)[0]) == SIZE
+
+
+def test_mirrored_rows_are_drawn_apart(data):
+    X, _ = data
+    X = np.concatenate([X[:, :2], X[:, 1::-1]])
+    rows, _ = drawn(X, np.ones(len(X)))
+    drawn_rows = set(map(tuple, rows))
+    assert len(rows) == SIZE
+    assert sum(row[::-1] in drawn_rows for row in drawn_rows) < SIZE / 2
+
+
 def test_few_rows_are_their_own_subsample(data):
     X, w = data
     rows = canonical(X, w)
