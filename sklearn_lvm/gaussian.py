@@ -208,6 +208,8 @@ class GaussianMLE(DensityEstimator):
             gaussian, extra = self._estimate(moments, frame.scale)
         except ValueError as lack:
             self._lack = str(lack)
+            for name in ("covariance_", "precision_", "n_parameters_", "log_likelihood_"):
+                vars(self).pop(name, None)  # of an earlier state
             return
         self._density = Mixture(np.zeros(1), gaussian)
         covariance = gaussian.covariance.rescale(frame.scale)
