@@ -209,7 +209,7 @@ class GaussianMLE(DensityEstimator):
         except ValueError as lack:
             self._lack = str(lack)
             for name in ("covariance_", "precision_", "n_parameters_", "log_likelihood_"):
-                vars(self).pop(name, None)  # of an earlier state
+                self.__dict__.pop(name, None)  # of an earlier state
             return
         self._density = Mixture(np.zeros(1), gaussian)
         covariance = gaussian.covariance.rescale(frame.scale)
