@@ -39,6 +39,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
     tol: float
     max_iter: int
     n_init: int
+    acceleration: str | None
     init_params: str
     n_jobs: int | None
     warm_start: bool
@@ -137,6 +138,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
                 walker=walker,
                 max_iter=self.max_iter,
                 tol=self.tol,
+                acceleration=self.acceleration,
             )
 
             def run(i: int) -> Climb | Exception | None:

@@ -118,6 +118,7 @@ class EMGaussianMixture(MixtureEstimator):
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "n_init": [Interval(Integral, 1, None, closed="left")],
+        "acceleration": [StrOptions({"squarem"}), None],
         "init_params": [StrOptions(set(STARTS))],
         "weights_init": ["array-like", None],
         "means_init": ["array-like", None],
@@ -138,6 +139,7 @@ class EMGaussianMixture(MixtureEstimator):
         reg_covar: float = 1e-6,
         max_iter: int = 100,
         n_init: int = 1,
+        acceleration: str | None = "squarem",
         init_params: str = "kmeans",
         weights_init: Any = None,
         means_init: Any = None,
@@ -154,6 +156,7 @@ class EMGaussianMixture(MixtureEstimator):
         self.reg_covar = reg_covar
         self.max_iter = max_iter
         self.n_init = n_init
+        self.acceleration = acceleration
         self.init_params = init_params
         self.weights_init = weights_init
         self.means_init = means_init

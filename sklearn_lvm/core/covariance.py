@@ -21,6 +21,9 @@ structure keeps of a symmetric d x d matrix is called its part; it has the shape
 ``variances``                 diagonals of the covariances, (K, d)
 ``precision_diagonal``        diagonals of their inverses, (K, d)
 ``diagonal(part, d)``         the diagonal, or what is known of it, of a kept part, (K, d)
+``scatter``                  the part of the covariances, (K, *S)
+``relative(axes)``           real coordinates (K, P) of the covariances in the units of one other, ``axes``
+``absolute(relative)``       the covariances that have these coordinates in units of this one
 ``part(chosen)``              some of the covariances
 ``moment_loss(m)``            by how much squares about zero exceed squares about means m, (K,)
 ``monomials(Z, out)``         the products of two features that a density needs, (d, n) -> (P, n)
@@ -116,6 +119,13 @@ class Covariance(ABC):
     def restore(self, part: Array) -> Array: ...
     @abstractmethod
     def rescale(self, s: Array) -> Self: ...
+    @property
+    @abstractmethod
+    def scatter(self) -> Array: ...
+    @abstractmethod
+    def relative(self, axes: Self) -> Array: ...
+    @abstractmethod
+    def absolute(self, relative: Array) -> Self: ...
     @abstractmethod
     def part(self, chosen: Array) -> Self: ...
     @abstractmethod
@@ -220,6 +230,22 @@ class Full(Covariance):
     @property
     def precision_diagonal(self) -> Array:
         return (self.inverse**2).sum(axis=1)
+
+    @property
+    def scatter(self) -> Array:
+        return self.matrix
+
+    def relative(self, axes: Self) -> Array:
+        """Entries of inv(A) L, which is lower triangular too; logarithms on the diagonal."""
+        i, j = np.tril_indices(self.factor.shape[1])
+        entries = (axes.inverse @ self.factor)[:, i, j]
+        return np.where(i == j, np.log(entries, where=i == j, out=np.zeros_like(entries)), entries)
+
+    def absolute(self, relative: Array) -> Self:
+        i, j = np.tril_indices(self.factor.shape[1])
+        factor = np.zeros((len(relative), *self.factor.shape[1:]))
+        factor[:, i, j] = np.where(i == j, np.exp(np.where(i == j, relative, 0.0)), relative)
+        return type(self)(self.factor @ factor)
 
     def part(self, chosen: Array) -> Self:
         return type(self)(self.factor[chosen])
@@ -329,6 +355,16 @@ class Diagonal(Covariance):
     def precision_diagonal(self) -> Array:
         return self.deviation**-2
 
+    @property
+    def scatter(self) -> Array:
+        return self.deviation**2
+
+    def relative(self, axes: Self) -> Array:
+        return np.log(self.deviation / axes.deviation)
+
+    def absolute(self, relative: Array) -> Self:
+        return type(self)(self.deviation * np.exp(relative))
+
     def part(self, chosen: Array) -> Self:
         return type(self)(self.deviation[chosen])
 
@@ -387,6 +423,13 @@ class Spherical(Diagonal):
     @property
     def matrix(self) -> Array:
         return self.deviation[:, 0] ** 2
+
+    @property
+    def scatter(self) -> Array:
+        return (self.deviation**2).sum(axis=1)
+
+    def relative(self, axes: Self) -> Array:
+        return np.log(self.deviation[:, :1] / axes.deviation[:, :1])
 
     @property
     def precision(self) -> Array:

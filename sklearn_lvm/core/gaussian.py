@@ -43,6 +43,27 @@ class Gaussians:
         """The densities of scale * z + shift."""
         return Gaussians(self.mean * scale + shift, self.covariance.rescale(scale))
 
+    def overall(self, weights: Array) -> "Gaussians":
+        """The one Gaussian with the mean and the covariance of their mixture."""
+        mean = weights @ self.mean
+        structure = type(self.covariance)
+        spread = structure.outer((self.mean - mean) * np.sqrt(weights)[:, None]).sum(axis=0)
+        within = np.tensordot(
+            np.broadcast_to(weights, len(self.covariance.scatter)), self.covariance.scatter, 1
+        )
+        total = (within + spread)[None]
+        return Gaussians(mean[None], structure.estimate(total, np.ones(1), np.zeros(len(mean))))
+
+    def relative(self, axes: "Gaussians") -> tuple[Array, Array]:
+        """Means and covariances in the units of one Gaussian, as (K, d) and (K or 1, P)."""
+        mean = axes.covariance.whiten_each(self.mean - axes.mean)
+        return mean, self.covariance.relative(axes.covariance)
+
+    def absolute(self, mean: Array, covariance: Array) -> "Gaussians":
+        """The Gaussians that have these coordinates in the units of this one."""
+        centre = self.mean + self.covariance.colour_each(mean)
+        return Gaussians(centre, self.covariance.absolute(covariance))
+
     def part(self, chosen: Array) -> "Gaussians":
         """Some of the Gaussians."""
         return Gaussians(self.mean[chosen], self.covariance.part(chosen))

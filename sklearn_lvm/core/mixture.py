@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
+from scipy.special import logsumexp
 
 from .._types import Array
 from .lens import Lens, Sums
@@ -127,8 +129,44 @@ class MixtureSteps:
         """The mixture that makes these expectations most likely."""
         return self.fit(statistics.moments())
 
+    def coordinates(self, model: Mixture[Any]) -> "MixtureCoordinates":
+        """Vectors for mixtures like this one."""
+        return MixtureCoordinates(model.parts.overall(np.exp(model.log_weights)))
+
     def fit(self, moments: Any) -> Mixture[Any]:
         """The same from moments."""
         with np.errstate(divide="ignore"):  # a component without weight has log-weight -inf
             log_weights = np.log(moments.weight / moments.weight.sum())
         return Mixture(log_weights, self.family.estimate(moments))
+
+
+@dataclass(frozen=True, eq=False)
+class MixtureCoordinates:
+    """Mixtures as vectors: log-weights, and densities in the units of one density of the whole.
+
+    In these units no entry is large beside another because of how a feature is measured. Components
+    without weight keep none.
+    """
+
+    axes: Any
+
+    def vector(self, model: Mixture[Any]) -> Array:
+        """All coordinates in a row."""
+        held = np.isfinite(model.log_weights)
+        weights = np.where(held, model.log_weights, 0.0)
+        return np.concatenate(
+            [weights, *(part.ravel() for part in model.parts.relative(self.axes))]
+        )
+
+    def model(self, vector: Array, like: Mixture[Any]) -> Mixture[Any]:
+        """The mixture that has these coordinates, of the size of another."""
+        K = len(like.log_weights)
+        with np.errstate(over="ignore", invalid="ignore"):
+            log_weights = np.where(np.isfinite(like.log_weights), vector[:K], -np.inf)
+            log_weights = log_weights - logsumexp(log_weights)
+            shapes = [part.shape for part in like.parts.relative(self.axes)]
+            ends = np.cumsum([K, *(prod(shape) for shape in shapes)])
+            parts = [
+                v.reshape(s) for v, s in zip(np.split(vector, ends)[1:-1], shapes, strict=True)
+            ]
+            return Mixture(log_weights, self.axes.absolute(*parts))
