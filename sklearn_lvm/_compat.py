@@ -4,22 +4,39 @@ Callbacks came with scikit-learn 1.9; below that version fits run without them.
 """
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any, Self, TypeVar
 
+import numpy as np
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight
+
+from ._types import Array
 
 __all__ = [
     "CallbackSupportMixin",
     "Interval",
     "StrOptions",
-    "_check_sample_weight",
     "_fit_context",
+    "check_sample_weight",
     "with_callbacks",
 ]
 
 Method = TypeVar("Method", bound=Callable[..., Any])
+
+# From 1.9 on, weights that are all zero end in a message that does not name the argument.
+_ZEROS = {"allow_all_zero_weights": True}
+_WEIGHTS = {k: v for k, v in _ZEROS.items() if k in signature(_check_sample_weight).parameters}
+
+
+def check_sample_weight(sample_weight: Any, X: Array) -> Array:
+    """Non-negative weights in float64, ones by default; all of them may be zero."""
+    w: Array = _check_sample_weight(
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True, **_WEIGHTS
+    )
+    return w
+
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks

@@ -68,7 +68,7 @@ class Given:
         variance = weights @ (covariance.variances + (means - centre) ** 2)
         if not covariance.per_feature:
             variance = np.full_like(variance, variance.mean())
-        return Frame(centre, np.sqrt(variance), np.ones_like(variance))
+        return Frame(centre, np.sqrt(variance), np.ones_like(variance), variance > 0)
 
 
 def check_given(covariance_type: str, shape: tuple[int, int], **parameters: Any) -> Given:

@@ -18,7 +18,7 @@ from sklearn.base import (
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._compat import _check_sample_weight, _fit_context, with_callbacks
+from ._compat import _fit_context, check_sample_weight, with_callbacks
 from ._types import Array
 from .core.frame import Frame
 from .inference.distribute import Walker, block_size, cut
@@ -256,9 +256,9 @@ class DensityEstimator(
 
 def _weights(sample_weight: Any, X: Array) -> Array:
     """Non-negative weights in float64, not all of them zero."""
-    if sample_weight is not None and not np.any(sample_weight):
+    w = check_sample_weight(sample_weight, X)
+    if not w.any():
         raise ValueError("sample_weight is zero for every row: give at least one row some weight.")
-    w: Array = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     return w
 
 

@@ -54,7 +54,7 @@ class GaussianMLE(DensityEstimator):
     n_parameters_ : int
         Free parameters.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
 
     Warns
     -----
@@ -169,8 +169,18 @@ class GaussianMLE(DensityEstimator):
                 f"covariance_type={self.covariance_type!r} differs from that of the rows seen so "
                 "far; call fit to start anew."
             )
-        self._settle(self._frame, self._moments + self._measure(X, w, self._frame), X.dtype)
+        frame = self._frame_for(X, w)
+        self._settle(frame, self._moments + self._measure(X, w, frame), X.dtype)
         return self
+
+    def _frame_for(self, X: Array, w: Array) -> Frame:
+        """The frame of the rows so far; features that were constant in them take a new scale."""
+        structure, d = self._moments.structure, self.n_features_in_
+        still = structure.diagonal(self._moments.scatter, d)[0] == 0
+        if not still.any():
+            return self._frame
+        fresh = Frame.of(X, w, per_feature=structure.per_feature)
+        return self._frame.rescaled(still, fresh, per_feature=structure.per_feature)
 
     def _measure_anew(self, X: Array, w: Array) -> tuple[Frame, Moments]:
         frame = Frame.of(X, w, per_feature=STRUCTURES[self.covariance_type].per_feature)

@@ -85,7 +85,7 @@ class EMGaussianMixture(MixtureEstimator):
     n_parameters_ : int
         Free parameters.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
 
     See Also
     --------

@@ -1,7 +1,7 @@
 """Standard units: where data are centred and how large they are, so that no digit is lost inside."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,11 +28,14 @@ class Frame:
     Attributes
     ----------
     centre, scale, unit : ndarray of shape (d,)
+    varies : ndarray of bool of shape (d,)
+        False for a constant feature, whose scale is borrowed from the others.
     """
 
     centre: Array
     scale: Array
     unit: Array
+    varies: Array
 
     @classmethod
     def of(cls, X: Array, w: Array, *, per_feature: bool) -> "Frame":
@@ -48,7 +51,18 @@ class Frame:
         deviation = reach * np.sqrt(_mean_square(X, share, centre, reach))
         size = np.where(constant, root_of_average(deviation[~constant], np.median), deviation)
         scale = size if per_feature else np.full_like(size, root_of_average(deviation, np.mean))
-        return cls(centre, scale, (size / scale) ** 2)
+        return cls(centre, scale, (size / scale) ** 2, ~constant)
+
+    def rescaled(self, still: Array, other: "Frame", *, per_feature: bool) -> "Frame":
+        """The same frame in which features that stood ``still`` so far take scales from new rows.
+
+        What was measured of them in this frame is zero, and stays what it is.
+        """
+        size = np.maximum(
+            np.abs(other.centre - self.centre), np.where(other.varies, other.scale, 0)
+        )
+        size = size if per_feature else np.full_like(size, size.max())
+        return replace(self, scale=np.where(still & (size > 0), size, self.scale))
 
     @property
     def log_jacobian(self) -> float:

@@ -49,6 +49,7 @@ def canonical(X: Array, w: Array) -> WeightedSet:
     Examples
     --------
     >>> import numpy as np
+    >>> from sklearn_lvm.core.rows import canonical
     >>> X = np.array([[2.0], [1.0], [2.0], [0.0]])
     >>> rows = canonical(X, np.array([1.0, 1.0, 3.0, 0.0]))
     >>> X[rows.index].ravel(), rows.weight
