@@ -268,12 +268,8 @@ class GaussianMLE(DensityEstimator):
         """
         X = self._check_rows(X)
         gaussian = self._gaussian
-        centre = gaussian.covariance.whiten_each(gaussian.mean)[0][:, None]
-
-        def whiten(block: Array) -> Array:
-            return gaussian.covariance.whiten(block)[0] - centre
-
-        return self._by_block(X, whiten, self._width()).T.astype(X.dtype)
+        whiten = gaussian.covariance.whitener(gaussian.mean)
+        return self._by_block(X, lambda Z: whiten(Z)[0], self._width()).T.astype(X.dtype)
 
     def inverse_transform(self, Z: Any) -> Array:
         """Undo ``transform``: x = m + L z.

@@ -81,17 +81,20 @@ class Gaussians:
         covariances = len(self.covariance.variances)
         return self.mean.size + covariances * self.covariance.size(self.mean.shape[1])
 
-    def lens(self) -> Lens:
-        """The cheapest form, but only for Gaussians whose digits survive it."""
+    def lens(self, offset: Array) -> Lens:
+        """The cheapest form, but only for Gaussians whose digits survive it.
+
+        ``offset`` (K,) is added to the log-densities.
+        """
         if self.shared:
             far = (self.covariance.whiten_each(self.mean) ** 2).sum(axis=1).max() > MOMENT_LOSS
-            return ResidualLens(self) if far else SharedLens(self)
+            return (ResidualLens if far else SharedLens)(self, offset)
         if self.mean.shape[1] > self.covariance.natural_features:
-            return ResidualLens(self)
+            return ResidualLens(self, offset)
         safe = self.covariance.moment_loss(self.mean) <= MOMENT_LOSS
         if safe.all():
-            return NaturalLens(self)
-        return SplitLens(self, safe) if safe.any() else ResidualLens(self)
+            return NaturalLens(self, offset)
+        return SplitLens(self, offset, safe) if safe.any() else ResidualLens(self, offset)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from .lens import Lens, Sums
 class Densities(Protocol):
     """K densities of one family, seen through a lens."""
 
-    def lens(self) -> Lens: ...
+    def lens(self, offset: Array) -> Lens: ...
     def sample(self, labels: Array, rng: np.random.RandomState) -> Array: ...
     def n_parameters(self) -> int: ...
 
@@ -40,7 +40,7 @@ class Mixture(Generic[D]):
 
     def lens(self) -> "MixtureLens":
         """Look at rows through this mixture."""
-        return MixtureLens(self.parts.lens(), self.log_weights)
+        return MixtureLens(self.parts.lens(self.log_weights))
 
     def sample(self, n: int, rng: np.random.RandomState) -> tuple[Array, Array]:
         """Draw n rows (n, d) and the components that they come from (n,)."""
@@ -58,7 +58,6 @@ class MixtureLens:
     """Rows seen through a mixture: which component they come from, and how likely they are."""
 
     parts: Lens
-    offset: Array
 
     def log_prob(self, Z: Array) -> Array:
         """log p(z), (d, n) -> (n,)."""
@@ -66,28 +65,22 @@ class MixtureLens:
 
     def posterior(self, Z: Array) -> tuple[Array, Array]:
         """log p(z) and p(k | z): (n,) and (K, n)."""
-        return _normalise(self._joint(self.parts.look(Z)))
+        return _normalise(self.parts.log_prob(self.parts.look(Z)), 1.0)
 
     def expect(self, Z: Array, w: Array) -> "Expected":
         """Expected statistics of the rows with their components filled in, and the evidence."""
         seen = self.parts.look(Z)
-        evidence, resp = _normalise(self._joint(seen))
-        resp *= w
+        evidence, resp = _normalise(self.parts.log_prob(seen), w)
         return Expected(self.parts.sums(seen, resp), float(w @ evidence), float(w.sum()))
 
-    def _joint(self, seen: Any) -> Array:
-        joint = self.parts.log_prob(seen)
-        joint += self.offset[:, None]
-        return joint
 
-
-def _normalise(joint: Array) -> tuple[Array, Array]:
-    """Turn log p(k, z) into log p(z) and, in place, p(k | z)."""
+def _normalise(joint: Array, w: Array | float) -> tuple[Array, Array]:
+    """Turn log p(k, z) into log p(z) and, in place, w p(k | z)."""
     top = joint.max(axis=0)
     joint -= top
     resp = np.exp(joint, out=joint)
     total = resp.sum(axis=0)
-    resp /= total
+    resp *= w / total
     top += np.log(total, out=total)
     return top, resp
 
@@ -122,7 +115,7 @@ class MixtureSteps:
     def e_step(self, model: Mixture[Any]) -> Callable[[tuple[Array, Array]], Expected]:
         """What to do with each block (rows, weights) to know the model's expectations."""
         offset = model.log_weights + self.family.tilt(model.parts)
-        lens = MixtureLens(model.parts.lens(), offset)
+        lens = MixtureLens(model.parts.lens(offset))
         return lambda block: lens.expect(*block)
 
     def m_step(self, statistics: Sums) -> Mixture[Any]:

@@ -61,7 +61,8 @@ def plain(terrain: Terrain, point: Point) -> Iterator[Point]:
     """One EM step after the other; the rate is the ratio of two gains in a row."""
     while True:
         before, point = point.gain, _step(terrain, point, terrain.improve(point))
-        yield replace(point, rate=point.gain / before if before else inf)
+        point = replace(point, rate=(point.gain or 0.0) / before if before else inf)
+        yield point
 
 
 def squarem(terrain: Terrain, point: Point) -> Iterator[Point]:
@@ -73,11 +74,12 @@ def squarem(terrain: Terrain, point: Point) -> Iterator[Point]:
     """
     a, b = point, _step(terrain, point, terrain.improve(point))
     yield b
-    c: Point | None = _step(terrain, b, terrain.improve(b))
-    yield c
-    axes = terrain.coordinates(c.model)
-    path = [axes.vector(p.model) for p in (a, b, c)]
-    ahead = c.model
+    second = _step(terrain, b, terrain.improve(b))
+    yield second
+    axes = terrain.coordinates(second.model)
+    path = [axes.vector(p.model) for p in (a, b, second)]
+    c: Point | None = second
+    ahead = second.model
     while True:
         leap = _attempt(terrain, axes.model(_extrapolate(*path), like=ahead))
         if leap is not None and leap.objective >= (c or b).objective:
