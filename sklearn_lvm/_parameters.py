@@ -113,7 +113,7 @@ def _check_distribution(name: str, weights: Array) -> Array:
             f"{name} must be non-negative with sum 1, got minimum {weights.min():g} and sum "
             f"{weights.sum():g}: divide them by their sum."
         )
-    return weights
+    return weights / weights.sum()
 
 
 def _covariance_reader(

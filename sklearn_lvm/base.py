@@ -170,7 +170,7 @@ class DensityEstimator(
         return float(-2.0 * w @ self._log_prob(X) + price(w.sum()) * self.n_parameters_)
 
     def bic(self, X: Any, sample_weight: Any = None) -> float:
-        """Compute the Bayesian information criterion, -2 log L + n_parameters_ log n.
+        """Compute the Bayesian information criterion, ``-2 log L + n_parameters_ log n``.
 
         Parameters
         ----------
@@ -186,7 +186,7 @@ class DensityEstimator(
         return self._criterion(X, sample_weight, np.log)
 
     def aic(self, X: Any, sample_weight: Any = None) -> float:
-        """Compute the Akaike information criterion, -2 log L + 2 n_parameters_.
+        """Compute the Akaike information criterion, ``-2 log L + 2 n_parameters_``.
 
         Parameters
         ----------
@@ -250,7 +250,19 @@ class DensityEstimator(
         return tags
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Fit the density to weighted rows."""
+        """Fit the density to weighted rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+            A weight of two equals a row given twice.
+
+        Returns
+        -------
+        self : object
+        """
         raise NotImplementedError
 
 

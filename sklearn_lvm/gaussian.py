@@ -44,7 +44,8 @@ class GaussianMLE(DensityEstimator):
     ----------
     mean_ : ndarray of shape (n_features,)
     covariance_ : ndarray of shape (n_features, n_features), (n_features,) or ()
-        According to ``covariance_type``.
+        According to ``covariance_type``. In units so extreme that its entries are no floating point
+        numbers it holds zeros or infinities; scores do not depend on it.
     precision_ : ndarray
         The inverse of the covariance, in the same shape.
     n_samples_seen_ : int or float
@@ -170,17 +171,16 @@ class GaussianMLE(DensityEstimator):
                 "far; call fit to start anew."
             )
         frame = self._frame_for(X, w)
-        self._settle(frame, self._moments + self._measure(X, w, frame), X.dtype)
+        before = self._moments.rescaled(self._frame.scale / frame.scale)
+        self._settle(frame, before + self._measure(X, w, frame), X.dtype)
         return self
 
     def _frame_for(self, X: Array, w: Array) -> Frame:
-        """The frame of the rows so far; features that were constant in them take a new scale."""
+        """The frame of the rows so far, in which new rows can be measured too."""
         structure, d = self._moments.structure, self.n_features_in_
         still = structure.diagonal(self._moments.scatter, d)[0] == 0
-        if not still.any():
-            return self._frame
         fresh = Frame.of(X, w, per_feature=structure.per_feature)
-        return self._frame.rescaled(still, fresh, per_feature=structure.per_feature)
+        return self._frame.adapted(still, fresh, per_feature=structure.per_feature)
 
     def _measure_anew(self, X: Array, w: Array) -> tuple[Frame, Moments]:
         frame = Frame.of(X, w, per_feature=STRUCTURES[self.covariance_type].per_feature)
@@ -199,19 +199,20 @@ class GaussianMLE(DensityEstimator):
         self.n_samples_seen_ = int(weight) if weight.is_integer() else weight
         self.mean_ = frame.leave(moments.mean[0]).astype(dtype)
         try:
-            gaussian, extra = self._estimate(moments)
+            gaussian, extra = self._estimate(moments, frame.scale)
         except ValueError as lack:
             self._lack = str(lack)
             return
         self._density = Mixture(np.zeros(1), gaussian)
         covariance = gaussian.covariance.rescale(frame.scale)
-        self.covariance_ = covariance.matrix[0].astype(dtype)
-        self.precision_ = covariance.precision[0].astype(dtype)
+        with np.errstate(over="ignore", under="ignore", divide="ignore"):
+            self.covariance_ = covariance.matrix[0].astype(dtype)
+            self.precision_ = covariance.precision[0].astype(dtype)
         self.n_parameters_ = gaussian.n_parameters()
         mean_log_prob = gaussian.constant - gaussian.blur(extra) - len(frame.scale) / 2
         self.log_likelihood_ = weight * float(mean_log_prob[0] - frame.log_jacobian)
 
-    def _estimate(self, moments: Moments) -> tuple[Gaussians, Array]:
+    def _estimate(self, moments: Moments, scale: Array) -> tuple[Gaussians, Array]:
         """The Gaussian, and what had to be added to its variances."""
         d = moments.mean.shape[1]
         variance = moments.structure.diagonal(moments.scatter, d)[0] / moments.dof
@@ -227,9 +228,9 @@ class GaussianMLE(DensityEstimator):
             cause = self._cause(singular.features)
         if self.reg_covar == 0:
             raise ValueError(f"{cause}; set reg_covar > 0, or drop these features.")
-        deviation = np.sqrt(variance)
+        deviation = np.sqrt(variance) * scale  # medians are taken in the units of the data
         typical = root_of_average(deviation[deviation > 0], np.median)
-        extra = self.reg_covar * np.where(deviation > 0, deviation, typical) ** 2
+        extra = self.reg_covar * (np.where(deviation > 0, deviation, typical) / scale) ** 2
         self._notice = f"{cause}; reg_covar={self.reg_covar:g} of each variance was added."
         return GaussianFamily(moments.structure, False, extra).estimate(moments), extra
 

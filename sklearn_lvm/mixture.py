@@ -285,12 +285,17 @@ class EMGaussianMixture(MixtureEstimator):
         gaussians = density.parts
         covariance = gaussians.covariance.rescale(frame.scale)
         _, tied = COVARIANCES[self.covariance_type]
-        shape = {"covariances_": covariance.matrix, "precisions_": covariance.precision}
-        shape["precisions_cholesky_"] = covariance.precision_factor
+        with np.errstate(over="ignore", under="ignore", divide="ignore"):  # in extreme units
+            shapes = {
+                "covariances_": covariance.matrix,
+                "precisions_": covariance.precision,
+                "precisions_cholesky_": covariance.precision_factor,
+            }
+            shapes = {name: (C[0] if tied else C).astype(dtype) for name, C in shapes.items()}
         return {
             "weights_": np.exp(density.log_weights).astype(dtype),
             "means_": frame.leave(gaussians.mean).astype(dtype),
-            **{name: (C[0] if tied else C).astype(dtype) for name, C in shape.items()},
+            **shapes,
             "n_parameters_": density.n_parameters(),
             "_frame": frame,
             "_density": density,

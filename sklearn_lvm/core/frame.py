@@ -8,6 +8,7 @@ import numpy as np
 from .._types import Array
 
 FAR = 1e100  # rows further out count as this far: their squares, and log-densities, stay finite
+DISPROPORTION = 1e30  # new rows so much larger than a scale ask for another one
 BLOCK = 1 << 17  # entries of a block of rows in passes over raw data: 1 MB in float64
 
 
@@ -53,16 +54,21 @@ class Frame:
         scale = size if per_feature else np.full_like(size, root_of_average(deviation, np.mean))
         return cls(centre, scale, (size / scale) ** 2, ~constant)
 
-    def rescaled(self, still: Array, other: "Frame", *, per_feature: bool) -> "Frame":
-        """The same frame in which features that stood ``still`` so far take scales from new rows.
+    def adapted(self, still: Array, other: "Frame", *, per_feature: bool) -> "Frame":
+        """The same centre with scales that also suit other rows, which ``other`` was measured on.
 
-        What was measured of them in this frame is zero, and stays what it is.
+        Features that stood ``still`` so far have no scale of their own, and take a new one. Others
+        keep theirs, unless the new rows are out of all proportion to it: then it grows by a power of
+        two, which costs no digits.
         """
         size = np.maximum(
             np.abs(other.centre - self.centre), np.where(other.varies, other.scale, 0)
         )
         size = size if per_feature else np.full_like(size, size.max())
-        return replace(self, scale=np.where(still & (size > 0), size, self.scale))
+        grown = size > DISPROPORTION * self.scale
+        powers = np.log2(size, where=grown, out=np.zeros_like(size)) - np.log2(self.scale)
+        growth = np.exp2(np.where(grown, np.rint(powers), 0.0))
+        return replace(self, scale=np.where(still & (size > 0), size, self.scale * growth))
 
     @property
     def log_jacobian(self) -> float:

@@ -58,6 +58,14 @@ class Moments:
             self.structure,
         )
 
+    def rescaled(self, factor: Array) -> "Moments":
+        """The moments of the same rows after z_j -> factor_j z_j (one common factor if spherical)."""
+        outer = self.structure.outer
+        growth = outer(factor[None]) / outer(np.ones_like(factor)[None])
+        return Moments(
+            self.weight, self.dof, self.mean * factor, self.scatter * growth, self.structure
+        )
+
     def pooled(self) -> "Moments":
         """Let the K Gaussians share one scatter ('tied'): its leading axis becomes 1."""
         return Moments(
