@@ -205,7 +205,7 @@ class GaussianMLE(DensityEstimator):
             return
         self._density = Mixture(np.zeros(1), gaussian)
         covariance = gaussian.covariance.rescale(frame.scale)
-        with np.errstate(over="ignore", under="ignore", divide="ignore"):
+        with np.errstate(all="ignore"):
             self.covariance_ = covariance.matrix[0].astype(dtype)
             self.precision_ = covariance.precision[0].astype(dtype)
         self.n_parameters_ = gaussian.n_parameters()

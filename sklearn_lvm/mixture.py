@@ -285,7 +285,7 @@ class EMGaussianMixture(MixtureEstimator):
         gaussians = density.parts
         covariance = gaussians.covariance.rescale(frame.scale)
         _, tied = COVARIANCES[self.covariance_type]
-        with np.errstate(over="ignore", under="ignore", divide="ignore"):  # in extreme units
+        with np.errstate(all="ignore"):  # in extreme units
             shapes = {
                 "covariances_": covariance.matrix,
                 "precisions_": covariance.precision,

@@ -67,8 +67,8 @@ class Frame:
         size = size if per_feature else np.full_like(size, size.max())
         grown = size > DISPROPORTION * self.scale
         powers = np.log2(size, where=grown, out=np.zeros_like(size)) - np.log2(self.scale)
-        growth = np.exp2(np.where(grown, np.rint(powers), 0.0))
-        return replace(self, scale=np.where(still & (size > 0), size, self.scale * growth))
+        scale = np.ldexp(self.scale, np.where(grown, np.rint(powers), 0.0).astype(int))
+        return replace(self, scale=np.where(still & (size > 0), size, scale))
 
     @property
     def log_jacobian(self) -> float:

@@ -1,0 +1,1 @@
+"""What every estimator promises, whatever the density inside it."""

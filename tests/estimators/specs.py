@@ -1,0 +1,156 @@
+"""One spec per configuration of an estimator, and plain references built from public attributes."""
+
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
+from sklearn.base import BaseEstimator, clone
+
+from sklearn_lvm import EMGaussianMixture, GaussianMLE
+
+COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
+
+# covariance_type -> public covariances as one d x d matrix for each of K components.
+DENSE = {
+    "full": lambda C, K, d: C,
+    "tied": lambda C, K, d: np.stack([C] * K),
+    "diag": lambda C, K, d: C[:, :, None] * np.eye(d),
+    "spherical": lambda C, K, d: C[:, None, None] * np.eye(d),
+}
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A configuration, and the grid that a user would search around it."""
+
+    name: str
+    estimator: BaseEstimator
+    grid: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self):
+        return self.name
+
+    def new(self, **params):
+        return clone(self.estimator).set_params(**params)
+
+    @property
+    def mixture(self):
+        return isinstance(self.estimator, EMGaussianMixture)
+
+    @property
+    def one_scale(self):
+        """Whether only a change of all units by one factor leaves the model what it is."""
+        return self.estimator.covariance_type == "spherical"
+
+
+def _single(covariance_type):
+    grid = {"reg_covar": [0.0, 1e-6], "covariance_type": ["full", "diag"]}
+    return Spec(f"single-{covariance_type}", GaussianMLE(covariance_type=covariance_type), grid)
+
+
+def _mixture(covariance_type, K, **params):
+    named = "-".join(str(value) for value in params.values())
+    estimator = EMGaussianMixture(
+        K, covariance_type=covariance_type, random_state=0, max_iter=200, **params
+    )
+    grid = {"n_components": [1, 2], "covariance_type": ["full", "spherical"]}
+    return Spec(f"mixture-{covariance_type}-{K}" + (f"-{named}" if named else ""), estimator, grid)
+
+
+SPECS = [
+    *map(_single, ("full", "diag", "spherical")),
+    _mixture("full", 1),
+    _mixture("full", 3),
+    _mixture("full", 2, init_params="random", n_init=2),
+    _mixture("tied", 2),
+    _mixture("tied", 3, init_params="k-means++"),
+    _mixture("diag", 1, init_params="random_from_data"),
+    _mixture("diag", 3, init_params="random_from_data", n_init=2),
+    _mixture("spherical", 2),
+    _mixture("spherical", 3, init_params="k-means++"),
+]
+MIXTURES = [spec for spec in SPECS if spec.mixture]
+SINGLES = [spec for spec in SPECS if not spec.mixture]
+
+every_spec = pytest.mark.parametrize("spec", SPECS, ids=str)
+every_mixture = pytest.mark.parametrize("spec", MIXTURES, ids=str)
+every_single = pytest.mark.parametrize("spec", SINGLES, ids=str)
+every_covariance_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+
+
+@cache
+def _clouds(n, d, seed):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, d)) @ (np.eye(d) + 0.4 * rng.normal(size=(d, d)))
+    return X + 2.0 * rng.integers(0, 3, size=(n, 1)) * rng.choice([-1, 1], d)
+
+
+def clouds(n=150, d=3, seed=0):
+    """Rows of three correlated clouds that overlap, so that EM has some way to go."""
+    return _clouds(n, d, seed).copy()
+
+
+def weights(n, seed=0):
+    return np.random.default_rng(seed).uniform(0.2, 2.0, n)
+
+
+def parameters(model):
+    """Weights (K,), means (K, d) and dense covariances (K, d, d) of a fitted model."""
+    if isinstance(model, GaussianMLE):
+        covariance, mean = np.asarray(model.covariance_)[None], model.mean_[None]
+        return np.ones(1), mean, DENSE[model.covariance_type](covariance, 1, mean.shape[1])
+    means = model.means_
+    return model.weights_, means, DENSE[model.covariance_type](model.covariances_, *means.shape)
+
+
+def log_joint(model, X, scatter=0.0):
+    """log p(k, x) by scipy, less what balls of scatter diag(scatter) cost, (n, K)."""
+    columns = []
+    for weight, mean, C in zip(*parameters(model), strict=True):
+        tilt = -0.5 * (np.diag(np.linalg.inv(C)) * scatter).sum()
+        log_prob = multivariate_normal(mean, C).logpdf(X).reshape(len(X))
+        columns.append(np.log(weight) + log_prob + tilt)
+    return np.stack(columns, axis=1)
+
+
+def log_prob(model, X):
+    """log p(x) by scipy."""
+    return logsumexp(log_joint(model, X), axis=1)
+
+
+def balls(model, X, w=None):
+    """The scatter that reg_covar gives to each row, in the units of the data."""
+    return model.reg_covar * np.diag(np.cov(X.T, aweights=w, bias=True).reshape(X.shape[1], -1))
+
+
+def objective(model, X, w=None):
+    """What the fit raises, recomputed from public attributes."""
+    w = np.ones(len(X)) if w is None else w
+    return w @ logsumexp(log_joint(model, X, balls(model, X, w)), axis=1) / w.sum()
+
+
+def public_state(model):
+    """Fitted attributes that a user sees."""
+    return {name: value for name, value in vars(model).items() if name.endswith("_")}
+
+
+def same_state(one, other):
+    """Whether two estimators hold the same attributes, bit for bit."""
+    a, b = vars(one), vars(other)
+    return a.keys() == b.keys() and all(_same(a[name], b[name]) for name in a)
+
+
+def _same(x, y):
+    if isinstance(x, np.ndarray):
+        return x.dtype == y.dtype and x.shape == y.shape and bool(np.array_equal(x, y))
+    if isinstance(x, type):
+        return x is y
+    if hasattr(x, "__dataclass_fields__"):
+        return type(x) is type(y) and all(
+            _same(getattr(x, name), getattr(y, name)) for name in x.__dataclass_fields__
+        )
+    return bool(x == y)

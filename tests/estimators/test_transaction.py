@@ -1,0 +1,157 @@
+"""A fit that fails, an interrupt included, leaves the estimator exactly as it was."""
+
+from copy import deepcopy
+
+import numpy as np
+import pytest
+
+from sklearn_lvm import GaussianMLE
+from sklearn_lvm.core.frame import Frame
+from sklearn_lvm.core.gaussian import GaussianFamily
+from sklearn_lvm.core.moments import Moments
+from sklearn_lvm.inference import em
+
+from .specs import MIXTURES, SPECS, clouds, every_mixture, every_single, every_spec, same_state
+
+N = 150
+FAILURES = [KeyboardInterrupt, MemoryError, RuntimeError]
+every_failure = pytest.mark.parametrize("failure", FAILURES, ids=lambda f: f.__name__)
+
+# Deep places: whose function fails, after how many calls that go well, and which fits pass it.
+PLACES = {
+    "measuring": (Frame, "of", 0, SPECS),
+    "entering": (Frame, "enter", 0, SPECS),
+    "summing": (Moments, "of", 0, SPECS),
+    "estimating": (GaussianFamily, "estimate", 0, SPECS),
+    "naming": (Frame, "leave", 0, SPECS),
+    "climbing": (GaussianFamily, "tilt", 1, MIXTURES),
+    "advancing": (em, "_advance", 0, MIXTURES),
+}
+CASES = [
+    pytest.param(spec, *where, id=f"{spec}-{place}")
+    for place, (*where, specs) in PLACES.items()
+    for spec in specs
+]
+every_place = pytest.mark.parametrize(("spec", "owner", "name", "calls"), CASES)
+
+
+@pytest.fixture
+def X():
+    return clouds(N)
+
+
+@pytest.fixture
+def break_at(monkeypatch):
+    """Let a function fail after some calls that go well."""
+
+    def arrange(owner, name, calls, failure):
+        plain, left = getattr(owner, name), iter(range(calls))
+
+        def breaks(*args, **kwargs):
+            if next(left, None) is None:
+                raise failure("broken on purpose")
+            return plain(*args, **kwargs)
+
+        bound = hasattr(plain, "__self__")
+        monkeypatch.setattr(owner, name, staticmethod(breaks) if bound else breaks)
+
+    return arrange
+
+
+def check_nothing_changed(model, change, failure, match=None):
+    before = deepcopy(model)
+    with pytest.raises(failure, match=match):
+        change()
+    assert same_state(model, before)
+
+
+@every_failure
+@every_place
+def test_a_broken_fit_changes_nothing(spec, owner, name, calls, failure, X, break_at):
+    fitted, unfitted = spec.new().fit(X), spec.new()
+    break_at(owner, name, calls, failure)
+    for model in (fitted, unfitted):
+        check_nothing_changed(model, lambda: model.fit(X[::2, :2]), failure, "on purpose")  # noqa: B023
+    assert vars(unfitted).keys() == unfitted.get_params().keys()
+
+
+@every_failure
+@pytest.mark.parametrize("place", ["measuring", "entering", "summing", "estimating", "naming"])
+@every_single
+def test_a_broken_partial_fit_changes_nothing(spec, place, failure, X, break_at):
+    fitted, unfitted = spec.new().partial_fit(X), spec.new()
+    owner, name, calls, _ = PLACES[place]
+    break_at(owner, name, calls, failure)
+    check_nothing_changed(unfitted, lambda: unfitted.partial_fit(X), failure, "on purpose")
+    if place != "measuring":  # later rows come into the units of the first
+        check_nothing_changed(fitted, lambda: fitted.partial_fit(X), failure, "on purpose")
+
+
+REFUSED = {
+    "a hole": lambda X: np.where(np.arange(N)[:, None] == 3, np.nan, X),
+    "infinity": lambda X: np.where(np.arange(N)[:, None] == 3, np.inf, X),
+    "no rows": lambda X: X[:0],
+    "one row": lambda X: X[:1],
+    "equal rows": lambda X: np.repeat(X[:1], 5, axis=0),
+    "one dimension": lambda X: X[:, 0],
+    "words": lambda X: X.astype(str)[:, :1] + "x",
+}
+
+
+@every_spec
+@pytest.mark.parametrize("table", REFUSED)
+def test_refused_data_change_nothing(spec, table, X):
+    if spec.mixture and spec.estimator.n_components == 1 and table in ("one row", "equal rows"):
+        # A row that is a small ball of its own is data enough for one component.
+        model = spec.new().fit(REFUSED[table](X))
+        assert np.isfinite(model.score(X))
+        return
+    for model in (spec.new().fit(X), spec.new()):
+        check_nothing_changed(model, lambda: model.fit(REFUSED[table](X)), ValueError)  # noqa: B023
+
+
+@every_spec
+def test_refused_parameters_change_nothing(spec, X):
+    for model in (spec.new().fit(X), spec.new()):
+        model.set_params(reg_covar=-1.0)
+        check_nothing_changed(model, lambda: model.fit(X), ValueError, "reg_covar")  # noqa: B023
+
+
+@every_single
+def test_rows_of_another_width_change_nothing(spec, X):
+    model = spec.new().partial_fit(X)
+    check_nothing_changed(model, lambda: model.partial_fit(X[:, :2]), ValueError, "2 features")
+    model.set_params(covariance_type="diag" if spec.name.endswith("full") else "full")
+    check_nothing_changed(model, lambda: model.partial_fit(X), ValueError, "covariance_type")
+
+
+@every_mixture
+def test_a_refused_warm_start_changes_nothing(spec, X):
+    model = spec.new(warm_start=True).fit(X)
+    model.set_params(n_components=model.n_components + 1)
+    check_nothing_changed(model, lambda: model.fit(X), ValueError, "n_components")
+
+
+@every_spec
+def test_a_fit_after_a_broken_one_is_a_fresh_fit(spec, X, monkeypatch):
+    model = spec.new().fit(X[:, :2])
+    with monkeypatch.context() as patch:
+        patch.setattr(GaussianFamily, "estimate", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(X)
+    assert same_state(model.fit(X), spec.new().fit(X))
+
+
+def _interrupt(*args, **kwargs):
+    raise KeyboardInterrupt
+
+
+def test_rows_seen_before_an_interrupt_are_still_there(X, monkeypatch):
+    model = GaussianMLE().partial_fit(X[:50])
+    with monkeypatch.context() as patch:
+        patch.setattr(GaussianFamily, "estimate", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            model.partial_fit(X[50:])
+    assert model.n_samples_seen_ == 50
+    whole = GaussianMLE().fit(X)
+    np.testing.assert_allclose(model.partial_fit(X[50:]).covariance_, whole.covariance_, rtol=1e-12)

@@ -1,0 +1,148 @@
+"""A weight counts how often a row is there; the order of rows counts nothing."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from threadpoolctl import threadpool_limits
+
+from sklearn_lvm import _mixture_base
+from sklearn_lvm.core.rows import subsample
+
+from .specs import SPECS, clouds, every_mixture, every_spec, public_state, weights
+
+N = 150
+ONE_OF_EACH = [spec for spec in SPECS if spec.name.count("-") == 1 or "-3" in spec.name]
+
+
+@pytest.fixture
+def X():
+    return clouds(N)
+
+
+def check_same(one, other, X):
+    assert_allclose(one.score_samples(X), other.score_samples(X), rtol=1e-10)
+    assert_allclose(one.transform(X), other.transform(X), rtol=1e-8, atol=1e-9)
+
+
+@every_spec
+def test_a_weight_is_a_repetition(spec, X):
+    times = np.random.default_rng(0).integers(0, 4, N)
+    weighted = spec.new().fit(X, sample_weight=times)
+    repeated = spec.new().fit(np.repeat(X, times, axis=0))
+    check_same(weighted, repeated, X)
+
+
+@every_spec
+def test_a_row_of_no_weight_is_not_there(spec, X):
+    w = weights(N)
+    w[::3] = 0.0
+    strange = X.copy()
+    strange[::3] = 1e5
+    removed = spec.new().fit(X[w > 0], sample_weight=w[w > 0])
+    check_same(spec.new().fit(strange, sample_weight=w), removed, X)
+
+
+@every_spec
+def test_the_order_of_rows_is_irrelevant(spec, X):
+    w, order = weights(N), np.random.default_rng(0).permutation(N)
+    shuffled = spec.new().fit(X[order], sample_weight=w[order])
+    check_same(shuffled, spec.new().fit(X, sample_weight=w), X)
+
+
+@every_spec
+@pytest.mark.parametrize("factor", [1e-300, 1e-6, 3.0, 1e6, 1e300])
+def test_weights_may_be_scaled(spec, factor, X):
+    w = weights(N)
+    check_same(spec.new().fit(X, sample_weight=factor * w), spec.new().fit(X, sample_weight=w), X)
+
+
+@every_spec
+def test_unit_weights_are_no_weights(spec, X):
+    check_same(spec.new().fit(X, sample_weight=np.ones(N)), spec.new().fit(X), X)
+
+
+@every_spec
+def test_scores_of_repeated_rows_are_weighted_scores(spec, X):
+    times = np.random.default_rng(0).integers(0, 4, N)
+    model, repeated = spec.new().fit(X), np.repeat(X, times, axis=0)
+    assert_allclose(model.score(repeated), model.score(X, sample_weight=times), rtol=1e-12)
+    assert_allclose(model.bic(repeated), model.bic(X, sample_weight=times), rtol=1e-12)
+
+
+@every_spec
+def test_weights_are_left_as_they_are(spec, X):
+    w = weights(N)
+    given_X, given_w = X.copy(), w.copy()
+    spec.new().fit(X, sample_weight=w).score(X, sample_weight=w)
+    assert_array_equal(X, given_X)
+    assert_array_equal(w, given_w)
+
+
+@every_spec
+@pytest.mark.parametrize(
+    ("w", "message"),
+    [
+        (np.zeros(N), "sample_weight is zero for every row"),
+        (-np.ones(N), "[Nn]egative"),
+        (np.full(N, np.nan), "NaN"),
+        (np.ones(N - 1), r"sample_weight"),
+        (np.ones((N, 2)), r"[Ss]ample.?weight"),
+    ],
+    ids=["zero", "negative", "nan", "short", "two columns"],
+)
+def test_bad_weights_are_refused(spec, w, message, X):
+    with pytest.raises(ValueError, match=message):
+        spec.new().fit(X, sample_weight=w)
+    fitted = spec.new().fit(X)
+    with pytest.raises(ValueError, match=message):
+        fitted.score(X, sample_weight=w)
+
+
+@pytest.fixture
+def sampled_starts(monkeypatch):
+    """Let starts be drawn from a part of the rows, as they are where rows are many."""
+    monkeypatch.setattr(_mixture_base, "START_ROWS", 1)
+    drawn = []
+
+    def recorded(X, w, slabs, size):
+        rows = subsample(X, w, slabs, size)
+        drawn.append((len(rows), len(X)))
+        return rows
+
+    monkeypatch.setattr(_mixture_base, "subsample", recorded)
+    return drawn
+
+
+@every_mixture
+def test_starts_from_a_part_of_the_rows_obey_the_same_laws(spec, sampled_starts):
+    X, times = clouds(1000), np.random.default_rng(0).integers(0, 3, 1000)
+    order, factor = np.random.default_rng(1).permutation(1000), 1e3
+    plain = spec.new().fit(X, sample_weight=times)
+    assert all(size < rows / 2 for size, rows in sampled_starts)
+    check_same(plain, spec.new().fit(X[order], sample_weight=times[order]), X)
+    check_same(plain, spec.new().fit(np.repeat(X, times, axis=0)), X)
+    check_same(plain, spec.new().fit(X, sample_weight=8.0 * times), X)
+    moved = spec.new().fit(factor * (X + 5.0), sample_weight=times)
+    scores = moved.score_samples(factor * (X + 5.0)) + 3 * np.log(factor)
+    assert_allclose(scores, plain.score_samples(X), rtol=1e-9)
+
+
+def large(d):
+    """Enough rows for many blocks, and for linear algebra that would spread over threads."""
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(30_000, d)) @ rng.normal(size=(d, d)) + 6 * rng.integers(
+        0, 3, (30_000, 1)
+    )
+
+
+@pytest.mark.parametrize("d", [2, 30])
+@pytest.mark.parametrize("spec", ONE_OF_EACH, ids=str)
+def test_threads_do_not_change_a_bit(spec, d):
+    X = large(d)
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            model = spec.new(**({"max_iter": 4, "tol": 1.0} if spec.mixture else {})).fit(X)
+            found.append({**public_state(model), "scores": model.score_samples(X)})
+    for name, value in found[0].items():
+        assert_array_equal(value, found[1][name], err_msg=name)

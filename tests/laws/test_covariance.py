@@ -1,0 +1,225 @@
+"""Every covariance structure speaks the same verbs, and they mean the same as for dense matrices."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from numpy.testing import assert_allclose
+
+from sklearn_lvm.core.covariance import Diagonal, Full, SingularCovarianceError, Spherical
+
+from .specs import PART, PUBLIC, Family, components, every_family, every_structure, features, seeds
+
+K, D, N = 3, 4, 20
+
+
+def close(actual, desired):
+    assert_allclose(actual, desired, rtol=1e-10, atol=1e-10)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@every_family
+@given(seed=seeds, K=components, d=features)
+def test_public_forms_round_trip(family, seed, K, d):
+    C = family.matrices(K, d, np.random.default_rng(seed))
+    covariance = family.structure.from_matrix(family.public(C), d)
+    close(family.dense(covariance.matrix, d), C)
+    close(family.dense(covariance.precision, d), np.linalg.inv(C))
+    again = family.structure.from_precision(covariance.precision, d)
+    close(again.matrix, covariance.matrix)
+
+
+@every_family
+@given(seed=seeds, K=components, d=features)
+def test_whitening_measures_the_mahalanobis_distance(family, seed, K, d):
+    rng = np.random.default_rng(seed)
+    covariance = family.covariance(K, d, rng)
+    Z = rng.normal(size=(d, N))
+    whitened = covariance.whiten(Z)
+    inverse = np.linalg.inv(family.dense(covariance.matrix, d))
+    close((whitened**2).sum(axis=1), np.einsum("in,kij,jn->kn", Z, inverse, Z))
+
+
+@every_family
+@given(seed=seeds, K=components, d=features)
+def test_whiten_undoes_colour(family, seed, K, d):
+    rng = np.random.default_rng(seed)
+    covariance = family.covariance(K, d, rng)
+    each = rng.normal(size=(len(covariance.variances), d))
+    close(covariance.whiten_each(covariance.colour_each(each)), each)
+    noise = rng.normal(size=(N, d))
+    for k in range(len(each)):
+        close(covariance.whiten(covariance.colour(noise, k).T)[k], noise.T)
+
+
+@every_family
+def test_white_noise_is_coloured_to_the_covariance(family, rng):
+    covariance = family.covariance(K, D, rng)
+    for k, C in enumerate(family.dense(covariance.matrix, D)):
+        root = covariance.colour(np.eye(D), k).T
+        close(root @ root.T, C)
+
+
+@every_family
+def test_determinant_and_diagonals(family, rng):
+    covariance = family.covariance(K, D, rng)
+    C = family.dense(covariance.matrix, D)
+    close(covariance.log_det, np.linalg.slogdet(C)[1])
+    close(covariance.variances, np.diagonal(C, axis1=1, axis2=2))
+    inverse = np.linalg.inv(C)
+    close(covariance.precision_diagonal, np.diagonal(inverse, axis1=1, axis2=2))
+
+
+@every_family
+def test_precision_factor_is_an_upper_root_of_the_precision(family, rng):
+    covariance = family.covariance(K, D, rng)
+    U = family.dense(covariance.precision_factor, D)
+    assert_allclose(U, np.triu(U), rtol=0, atol=0)
+    close(U @ U.mT, family.dense(covariance.precision, D))
+
+
+@every_family
+def test_rescaling_features_rescales_the_matrix(family, rng):
+    covariance = family.covariance(K, D, rng)
+    s = rng.uniform(0.1, 10, D) if family.structure.per_feature else np.full(D, 7.0)
+    C = family.dense(covariance.matrix, D)
+    close(family.dense(covariance.rescale(s).matrix, D), C * s[:, None] * s)
+
+
+@every_structure
+@given(seed=seeds, K=components, d=features)
+def test_gram_keeps_a_part_of_the_weighted_sum_of_outer_products(structure, seed, K, d):
+    rng = np.random.default_rng(seed)
+    R, w = rng.normal(size=(K, d, N)), rng.uniform(size=(K, N))
+    plain = np.einsum("kn,kin,kjn->kij", w, R, R)
+    close(structure.gram(R, w), PART[structure](plain))
+    one = R[:, :, 0]
+    close(structure.outer(one), PART[structure](one[:, :, None] * one[:, None, :]))
+    diagonal = structure.diagonal(structure.gram(R, w), d)
+    assert diagonal.shape == (K, d)
+    close(diagonal.sum(axis=1), np.trace(plain, axis1=1, axis2=2))
+
+
+@every_structure
+def test_size_counts_what_a_part_holds(structure):
+    distinct = {Full: D * (D + 1) // 2, Diagonal: D, Spherical: 1}
+    assert structure.size(D) == distinct[structure]
+
+
+@every_family
+@given(seed=seeds, d=features)
+def test_restore_undoes_gram_of_whitened_rows(family, seed, d):
+    rng = np.random.default_rng(seed)
+    covariance = family.covariance(K, d, rng)
+    w, Z = rng.uniform(size=(K, N)), rng.normal(size=(d, N))
+    restored = covariance.restore(family.structure.gram(covariance.whiten(Z), w))
+    close(restored, family.structure.gram(Z[None], w))
+
+
+@every_family
+@given(seed=seeds, d=features)
+def test_monomials_carry_the_quadratic_form(family, seed, d):
+    rng = np.random.default_rng(seed)
+    covariance = family.covariance(K, d, rng)
+    Z, v = rng.normal(size=(d, N)), rng.normal(size=(K, d))
+    monomials = np.empty((family.structure.size(d), N))
+    family.structure.monomials(Z, out=monomials)
+    linear, quadratic = covariance.couple(v)
+    inverse = np.linalg.inv(family.dense(covariance.matrix, d))
+    close(linear @ Z, np.einsum("ki,kij,jn->kn", v, np.broadcast_to(inverse, (K, d, d)), Z))
+    close(quadratic @ monomials, -0.5 * np.einsum("in,kij,jn->kn", Z, inverse, Z))
+
+
+@every_structure
+@given(seed=seeds, K=components, d=features)
+def test_summed_monomials_assemble_to_gram(structure, seed, K, d):
+    rng = np.random.default_rng(seed)
+    Z, w = rng.normal(size=(d, N)), rng.uniform(size=(K, N))
+    monomials = np.empty((structure.size(d), N))
+    structure.monomials(Z, out=monomials)
+    close(structure.assemble(w @ monomials.T, d), structure.gram(Z[None], w))
+
+
+@every_structure
+def test_estimate_divides_and_adds(structure, rng):
+    R = rng.normal(size=(K, D, N))
+    scatter, dof, extra = R @ R.mT, np.array([3.0, 10.0, 0.5]), np.arange(1.0, 1 + D)
+    estimated = structure.estimate(PART[structure](scatter), dof, extra)
+    plain = scatter / dof[:, None, None] + np.diag(extra)
+    close(estimated.matrix, PUBLIC[structure](plain))
+
+
+@every_structure
+@pytest.mark.parametrize("extra", [0.0, 1e-3])
+def test_no_data_gives_unit_covariance(structure, extra, rng):
+    scatter = np.zeros_like(PART[structure](np.zeros((2, D, D))))
+    scatter[1] = PART[structure](np.eye(D)[None])[0]
+    estimated = structure.estimate(scatter, np.array([0.0, 1.0]), np.full(D, extra))
+    close(estimated.variances[0], 1.0 + extra)
+
+
+@every_structure
+def test_part_chooses(structure, rng):
+    matrix = Family(structure, False).covariance(K, D, rng).matrix
+    chosen = np.array([2, 0])
+    close(structure.from_matrix(matrix, D).part(chosen).matrix, matrix[chosen])
+
+
+@every_structure
+@pytest.mark.parametrize("unit", [1e-120, 1e-6, 1e6, 1e120])
+def test_units_cost_no_digits(structure, unit, rng):
+    C = np.array([[4.0, 1.0], [1.0, 2.0]])[None]
+    public = {Full: C, Diagonal: np.array([[4.0, 2.0]]), Spherical: np.array([3.0])}[structure]
+    covariance = structure.from_matrix(public * unit**2, 2)
+    assert_allclose(covariance.matrix / unit**2, public, rtol=1e-14)
+    plain = structure.from_matrix(public, 2)
+    assert_allclose(covariance.log_det - 4 * np.log(unit), plain.log_det, rtol=0, atol=1e-11)
+
+
+def test_one_feature_may_be_far_smaller_than_another():
+    s = np.array([1e-150, 1.0, 1e150])
+    correlation = np.array([[1.0, 0.5, 0.2], [0.5, 1.0, -0.3], [0.2, -0.3, 1.0]])
+    covariance = Full.from_matrix((s[:, None] * correlation * s)[None], 3)
+    z = (s * [1.0, 2.0, 3.0])[:, None]
+    distance = (covariance.whiten(z) ** 2).sum()
+    plain = np.array([1.0, 2.0, 3.0]) @ np.linalg.solve(correlation, [1.0, 2.0, 3.0])
+    assert_allclose(distance, plain, rtol=1e-13)
+
+
+SINGULAR = {
+    "constant feature": (Full, [np.eye(3), np.diag([1.0, 0.0, 2.0])], 1, (1,)),
+    "equal features": (Full, [np.eye(3), [[1, 0, 1], [0, 1, 0], [1, 0, 1.0]]], 1, (2,)),
+    "negative direction": (Full, [[[1.0, 2.0], [2.0, 1.0]]], 0, (1,)),
+    "zero variance": (Diagonal, [[1.0, 0.0], [0.0, 1.0]], 0, (1,)),
+    "not a number": (Diagonal, [[1.0, 1.0], [np.nan, 1.0]], 1, (0,)),
+    "no variance at all": (Spherical, [1.0, 0.0], 1, (0, 1, 2)),
+}
+
+
+@pytest.mark.parametrize("case", SINGULAR)
+def test_singular_covariances_are_named(case):
+    structure, matrix, component, named = SINGULAR[case]
+    d = 3 if structure is Spherical else np.shape(matrix)[-1]
+    with pytest.raises(SingularCovarianceError) as caught:
+        structure.from_matrix(np.asarray(matrix, dtype=float), d)
+    assert caught.value.component == component
+    assert caught.value.features == named
+
+
+def test_dependent_features_are_named_whatever_their_units():
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(50, 4)) * [1e-8, 1.0, 1e8, 1e3]
+    X[:, 2] = 1e9 * X[:, 0] + X[:, 1]
+    with pytest.raises(SingularCovarianceError) as caught:
+        Full.from_matrix(np.cov(X.T)[None], 4)
+    (feature,) = caught.value.features
+    assert feature in (0, 1, 2)
+
+
+def test_a_nearly_singular_covariance_is_not_called_singular():
+    correlation = 1 - 1e-12
+    covariance = Full.from_matrix(np.array([[[1.0, correlation], [correlation, 1.0]]]), 2)
+    assert_allclose(covariance.log_det, np.log((1 - correlation) * (1 + correlation)), rtol=1e-4)

@@ -1,0 +1,187 @@
+"""A mixture, its posterior, and the two steps of expectation-maximisation."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+from scipy.special import logsumexp
+
+from sklearn_lvm.core.gaussian import Gaussians
+from sklearn_lvm.core.mixture import Mixture
+
+from .specs import components, every_family, features, plain_joint, plain_objective, seeds
+
+N = 30
+
+
+def scene(family, seed, K=3, d=2):
+    rng = np.random.default_rng(seed)
+    return family.mixture(K, d, rng), rng.normal(size=(N, d)), rng.uniform(0.1, 2.0, N), rng
+
+
+@every_family
+@given(seed=seeds, K=components, d=features)
+def test_posterior_and_evidence_agree_with_scipy(family, seed, K, d):
+    mixture, rows, _, _ = scene(family, seed, K, d)
+    joint = plain_joint(mixture, rows)
+    evidence, resp = mixture.lens().posterior(rows.T)
+    assert_allclose(evidence, logsumexp(joint, axis=0), rtol=1e-10, atol=1e-10)
+    assert_allclose(resp, np.exp(joint - logsumexp(joint, axis=0)), rtol=1e-8, atol=1e-12)
+    assert_allclose(resp.sum(axis=0), 1.0, rtol=1e-14)
+    assert_allclose(mixture.lens().log_prob(rows.T), evidence, rtol=1e-15)
+
+
+@every_family
+@given(seed=seeds, K=components)
+def test_evidence_is_the_bound_plus_the_divergence(family, seed, K):
+    """ln p(x) = L(q) + KL(q || p(k | x)) for any q."""
+    mixture, rows, _, rng = scene(family, seed, K)
+    q = rng.dirichlet(np.full(K, 0.5), size=N).T + 1e-12
+    q /= q.sum(axis=0)
+    lens = mixture.lens()
+    bound = (q * (plain_joint(mixture, rows) - np.log(q))).sum(axis=0)
+    evidence, resp = lens.posterior(rows.T)
+    divergence = (q * (np.log(q) - np.log(resp))).sum(axis=0)
+    assert (divergence >= -1e-12).all()
+    assert_allclose(evidence, bound + divergence, rtol=1e-9, atol=1e-9)
+
+
+@every_family
+@pytest.mark.parametrize("d", [1, 2])
+def test_a_mixture_integrates_to_one(family, d):
+    mixture = family.mixture(3, d, np.random.default_rng(d))
+    axis, step = np.linspace(-40, 40, 801, retstep=True)
+    grid = np.stack(np.meshgrid(*[axis] * d), axis=0).reshape(d, -1)
+    mass = np.exp(mixture.lens().log_prob(grid)).sum() * step**d
+    assert_allclose(mass, 1.0, rtol=1e-10)
+
+
+@every_family
+def test_samples_come_from_components_by_their_weight(family):
+    n = 20_000
+    mixture = family.mixture(3, 2, np.random.default_rng(0))
+    rows, labels = mixture.sample(n, np.random.RandomState(0))
+    weights = np.exp(mixture.log_weights)
+    counts = np.bincount(labels, minlength=3)
+    assert (abs(counts - n * weights) < 4 * np.sqrt(n * weights)).all()
+    total = weights @ mixture.parts.mean
+    assert (abs(rows.mean(axis=0) - total) < 4 * rows.std(axis=0) / np.sqrt(n)).all()
+    assert rows.shape == (n, 2)
+
+
+@every_family
+@pytest.mark.parametrize("K", [1, 4])
+def test_weights_count_as_parameters_but_one(family, K):
+    mixture = family.mixture(K, 2, np.random.default_rng(0))
+    assert mixture.n_parameters() == mixture.parts.n_parameters() + K - 1
+
+
+# -- the steps ---------------------------------------------------------------------------------------
+
+every_extra = pytest.mark.parametrize("extra", [0.0, 0.3])
+
+
+@every_family
+@every_extra
+@given(seed=seeds, K=components)
+def test_the_e_step_finds_the_objective(family, extra, seed, K):
+    mixture, rows, w, _ = scene(family, seed, K)
+    extra = extra * np.array([1.0, 2.0])
+    expected = family.steps(extra).e_step(mixture)((rows.T, w))
+    assert_allclose(expected.weight, w.sum())
+    assert_allclose(expected.objective, plain_objective(mixture, rows, w, extra), rtol=1e-10)
+
+
+@every_family
+@every_extra
+@given(seed=seeds, cut=st.integers(1, N - 1))
+def test_the_e_step_of_blocks_is_the_e_step_of_the_whole(family, extra, seed, cut):
+    mixture, rows, w, _ = scene(family, seed)
+    steps = family.steps(np.full(2, extra))
+    e_step = steps.e_step(mixture)
+    whole = e_step((rows.T, w))
+    parts = e_step((rows[:cut].T, w[:cut])) + e_step((rows[cut:].T, w[cut:]))
+    assert_allclose(parts.objective, whole.objective, rtol=1e-12)
+    one, two = steps.m_step(whole.statistics), steps.m_step(parts.statistics)
+    assert_allclose(one.log_weights, two.log_weights, atol=1e-12)
+    assert_allclose(one.parts.mean, two.parts.mean, rtol=1e-10, atol=1e-10)
+    assert_allclose(one.parts.covariance.matrix, two.parts.covariance.matrix, rtol=1e-9, atol=1e-12)
+
+
+def expected_objective(mixture, rows, w, resp, extra):
+    """L(q) per unit of weight without the entropy of q: what the M-step raises."""
+    return (w * resp * plain_joint(mixture, rows, extra)).sum() / w.sum()
+
+
+@every_family
+@every_extra
+@given(seed=seeds)
+def test_the_m_step_is_the_top_of_the_bound(family, extra, seed):
+    """For the posterior as q no mixture near the next one has a higher bound, nor has the last one."""
+    mixture, rows, w, rng = scene(family, seed)
+    extra = np.full(2, extra)
+    steps = family.steps(extra)
+    resp = np.exp(plain_joint(mixture, rows, extra))
+    resp /= resp.sum(axis=0)
+    following = steps.m_step(steps.e_step(mixture)((rows.T, w)).statistics)
+    top = expected_objective(following, rows, w, resp, extra)
+    assert top >= expected_objective(mixture, rows, w, resp, extra) - 1e-12
+    for _ in range(4):
+        near = nearby(family, following, rng)
+        assert expected_objective(near, rows, w, resp, extra) < top
+
+
+def nearby(family, mixture, rng, size=1e-3):
+    """A mixture with slightly other weights, means and covariances."""
+    log_weights = mixture.log_weights + size * rng.normal(size=len(mixture.log_weights))
+    covariance = mixture.parts.covariance
+    matrix = covariance.matrix * (1 + size * rng.choice([-1, 1], size=1))
+    mean = mixture.parts.mean + size * rng.normal(size=mixture.parts.mean.shape)
+    moved = family.structure.from_matrix(matrix, mean.shape[1])
+    return Mixture(log_weights - logsumexp(log_weights), Gaussians(mean, moved))
+
+
+@every_family
+@given(seed=seeds)
+def test_the_slope_of_the_evidence_is_that_of_the_bound(family, seed):
+    """Fisher's identity: at the posterior, L(q) touches ln p."""
+    mixture, rows, w, rng = scene(family, seed)
+    joint = plain_joint(mixture, rows)
+    resp = np.exp(joint - logsumexp(joint, axis=0))
+    move, h = rng.normal(size=mixture.parts.mean.shape), 1e-5
+
+    def slope(objective):
+        ends = [
+            objective(Mixture(mixture.log_weights, Gaussians(mixture.parts.mean + t * move, C)))
+            for t in (h, -h)
+        ]
+        return (ends[0] - ends[1]) / (2 * h)
+
+    C = mixture.parts.covariance
+    evidence = slope(lambda m: w @ m.lens().log_prob(rows.T) / w.sum())
+    bound = slope(lambda m: expected_objective(m, rows, w, resp, 0.0))
+    assert_allclose(evidence, bound, rtol=1e-5, atol=1e-7)
+
+
+@every_family
+def test_a_component_without_weight_is_no_part_of_the_density(family):
+    mixture, rows, w, _ = scene(family, 0)
+    weights = np.array([0.4, 0.0, 0.6])
+    with np.errstate(divide="ignore"):
+        emptied = Mixture(np.log(weights), mixture.parts)
+    evidence, resp = emptied.lens().posterior(rows.T)
+    assert not resp[1].any()
+    assert np.isfinite(evidence).all()
+    steps = family.steps(np.zeros(2))
+    following = steps.m_step(steps.e_step(emptied)((rows.T, w)).statistics)
+    assert following.log_weights[1] == -np.inf
+    assert np.isfinite(following.lens().log_prob(rows.T)).all()
+
+
+@every_family
+def test_a_row_far_from_everything_has_a_finite_density(family):
+    mixture, _, _, _ = scene(family, 1)
+    evidence, resp = mixture.lens().posterior(np.array([[1e100, -1e100], [1e100, 0.0]]))
+    assert np.isfinite(evidence).all()
+    assert_allclose(resp.sum(axis=0), 1.0)

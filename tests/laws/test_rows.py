@@ -1,0 +1,181 @@
+"""The weighted set of distinct rows knows neither the order of the rows nor how often they come."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sklearn_lvm.core.frame import Frame
+from sklearn_lvm.core.rows import canonical, subsample
+
+# Few different numbers, so that rows are often equal, and both zeros.
+entries = st.sampled_from([-1.0, -0.0, 0.0, 1.0, 2.5])
+tables = st.integers(1, 3).flatmap(
+    lambda d: st.integers(1, 12).flatmap(lambda n: arrays(float, (n, d), elements=entries))
+)
+
+
+def as_dict(X, rows):
+    """The set as row -> weight; + 0.0 makes the two zeros one."""
+    return {
+        tuple(row + 0.0): weight for row, weight in zip(X[rows.index], rows.weight, strict=True)
+    }
+
+
+@given(X=tables, data=st.data())
+def test_canonical_is_the_sum_of_weights_by_row(X, data):
+    w = data.draw(arrays(float, len(X), elements=st.integers(0, 3).map(float)))
+    expected = {}
+    for row, weight in zip(X, w, strict=True):
+        if weight:
+            expected[tuple(row + 0.0)] = expected.get(tuple(row + 0.0), 0.0) + weight
+    rows = canonical(X, w)
+    assert len(rows) == len(expected)
+    assert as_dict(X, rows) == expected
+
+
+@given(X=tables, data=st.data())
+def test_canonical_rows_are_in_lexicographic_order(X, data):
+    order = data.draw(st.permutations(range(len(X))))
+    w = np.arange(1.0, 1 + len(X))
+    rows, again = canonical(X, w), canonical(X[order], w[order])
+    found = X[rows.index].tolist()
+    assert found == sorted(found)
+    assert_array_equal(X[rows.index], X[order][again.index])
+    assert_array_equal(rows.weight, again.weight)
+
+
+@given(X=tables, data=st.data())
+def test_weights_are_repetitions(X, data):
+    times = data.draw(arrays(int, len(X), elements=st.integers(0, 3)))
+    repeated = np.repeat(X, times, axis=0)
+    rows, again = canonical(X, times.astype(float)), canonical(repeated, np.ones(len(repeated)))
+    assert as_dict(X, rows) == as_dict(repeated, again)
+
+
+@given(X=tables)
+def test_canonical_of_canonical_is_itself(X):
+    rows = canonical(X, np.ones(len(X)))
+    distinct = X[rows.index]
+    again = canonical(distinct, rows.weight)
+    assert_array_equal(again.index, np.arange(len(rows)))
+    assert_array_equal(again.weight, rows.weight)
+
+
+def test_canonical_of_the_largest_numbers():
+    largest = np.finfo(float).max
+    X = np.array([[largest, 1.0], [-largest, 1.0], [largest, 1.0], [largest, -largest]])
+    rows = canonical(X, np.ones(4))
+    assert_array_equal(X[rows.index], X[[1, 3, 0]])
+    assert_array_equal(rows.weight, [1.0, 1.0, 2.0])
+
+
+# -- subsamples --------------------------------------------------------------------------------------
+
+N, D, SIZE = 600, 3, 100
+
+
+def drawn(X, w, size=SIZE):
+    """The rows of a subsample and their weights, as a table in lexicographic order."""
+    frame = Frame.of(X, w, per_feature=True)
+    slabs = [frame.enter(X[start : start + 128]) for start in range(0, len(X), 128)]
+    rows = subsample(X, w, slabs, size)
+    return X[rows.index], rows.weight
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(N, D)), rng.integers(0, 4, N).astype(float)
+
+
+def test_a_subsample_has_the_size_that_was_asked_for(data):
+    X, weight = drawn(*data)
+    assert X.shape == (SIZE, D)
+    assert weight.shape == (SIZE,)
+    assert len(np.unique(X, axis=0)) == SIZE
+
+
+def test_few_rows_are_their_own_subsample(data):
+    X, w = data
+    rows = canonical(X, w)
+    for size in (len(rows), N):
+        found, weight = drawn(X, w, size)
+        assert_array_equal(found, X[rows.index])
+        assert_array_equal(weight, rows.weight)
+
+
+def test_few_distinct_rows_are_their_own_subsample(data):
+    X, _ = data
+    tenfold = np.tile(X[:SIZE], (10, 1))
+    rows = canonical(X[:SIZE], np.full(SIZE, 10.0))
+    found, weight = drawn(tenfold, np.ones(len(tenfold)), SIZE)
+    assert_array_equal(found, X[rows.index])
+    assert_array_equal(weight, rows.weight)
+
+
+def test_a_subsample_ignores_the_order_of_rows(data):
+    X, w = data
+    order = np.random.default_rng(1).permutation(N)
+    for one, other in zip(drawn(X, w), drawn(X[order], w[order]), strict=True):
+        assert_array_equal(one, other)
+
+
+def test_a_subsample_takes_repetition_for_weight(data):
+    X, w = data
+    repeated = np.repeat(X, w.astype(int), axis=0)
+    for one, other in zip(drawn(X, w), drawn(repeated, np.ones(len(repeated))), strict=True):
+        assert_allclose(one, other, rtol=1e-14)
+
+
+@pytest.mark.parametrize("units", [1.0, [1e-6, 1.0, 1e9]])
+@pytest.mark.parametrize("offset", [0.0, 1e3, [-1e4, 0.0, 7.0]])
+def test_a_subsample_ignores_units_and_offsets(data, units, offset):
+    X, w = data
+    X = np.round(X, 3)  # so that the offset costs no digits that the comparison would see
+    units, offset = np.broadcast_to(units, D), np.broadcast_to(offset, D)
+    found, weight = drawn(X, w)
+    moved, moved_weight = drawn((X + offset) * units, w)
+    assert_allclose(moved / units - offset, found, rtol=0, atol=1e-9)
+    assert_allclose(moved_weight, weight, rtol=1e-12)
+
+
+def test_a_subsample_ignores_where_the_standard_units_begin(data):
+    X, w = data
+    slabs = Frame.of(X, w, per_feature=True).enter(X)
+    plain, moved = (subsample(X, w, [slabs + shift], SIZE) for shift in (0.0, 0.3))
+    assert_array_equal(moved.index, plain.index)
+    assert_array_equal(moved.weight, plain.weight)
+
+
+def test_scaled_weights_scale_the_subsample(data):
+    X, w = data
+    found, weight = drawn(X, w)
+    again, scaled = drawn(X, 8.0 * w)
+    assert_array_equal(again, found)
+    assert_allclose(scaled, 8.0 * weight, rtol=1e-14)
+
+
+def test_heavy_rows_are_always_kept(data):
+    X, w = data
+    w = w.copy()
+    w[7], w[13] = 1e6, 1e7
+    found, weight = drawn(X, w)
+    kept = dict(zip(map(tuple, found), weight, strict=True))
+    assert kept[tuple(X[7])] == 1e6
+    assert kept[tuple(X[13])] == 1e7
+
+
+def test_sums_over_a_subsample_are_unbiased():
+    """Over many data sets the mean error of a weighted sum is within its own standard error."""
+    errors = []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        X, w = rng.normal(size=(400, 2)), rng.exponential(size=400) ** 2
+        found, weight = drawn(X, w, 60)
+        errors.append([weight.sum() / w.sum() - 1, *(weight @ found - w @ X) / w.sum()])
+    errors = np.array(errors)
+    assert (abs(errors.mean(axis=0)) < 3 * errors.std(axis=0) / np.sqrt(len(errors))).all()
+    assert (errors.std(axis=0) < 0.5).all()
