@@ -1,7 +1,9 @@
 """Standard units: where data are centred and how large they are, so that no digit is lost inside."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from mmap import mmap
+from typing import Any
 
 import numpy as np
 
@@ -85,6 +87,41 @@ class Frame:
     def leave(self, Z: Array) -> Array:
         """Rows in the data's own units, (n, d) -> (n, d)."""
         return Z * self.scale + self.centre
+
+
+class Blocks(Sequence[tuple[Array, Array]]):
+    """Weighted rows in standard units, cut into blocks: pairs of (d, b) and (b,).
+
+    Parameters
+    ----------
+    X, w : ndarray of shape (n, d) and (n,)
+    frame : Frame
+    slices : sequence of slice
+        Which rows are in which block.
+    kept : sequence of ndarray, optional
+        The blocks in standard units; without them each is made anew whenever it is looked at, for
+        rows that memory cannot hold twice.
+    """
+
+    def __init__(
+        self, X: Array, w: Array, frame: Frame, slices: Sequence[slice], kept: Sequence[Array] = ()
+    ) -> None:
+        self.X, self.w, self.frame, self.slices, self.kept = X, w, frame, slices, kept
+
+    def __len__(self) -> int:
+        return len(self.slices)
+
+    def __getitem__(self, i: Any) -> Any:
+        rows = self.slices[i]
+        return (self.kept[i] if self.kept else self.frame.enter(self.X[rows])), self.w[rows]
+
+
+def on_disk(X: Array) -> bool:
+    """Whether an array is a view of a file, however many views lie between."""
+    base: Any = X
+    while base is not None and not isinstance(base, np.memmap | mmap):
+        base = getattr(base, "base", None)
+    return base is not None
 
 
 def _range_and_mean(X: Array, w: Array, share: Array) -> tuple[Array, Array, Array]:
