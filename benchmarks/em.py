@@ -135,7 +135,7 @@ def pomegranate(problem: Problem, max_iter: int) -> Any:
     from pomegranate.distributions import Normal
     from pomegranate.gmm import GeneralMixtureModel
 
-    start = problem.start
+    start = {name: value.copy() for name, value in problem.start.items()}  # it writes into them
     covariances = np.linalg.inv(start["precisions_init"])
     normals = [
         Normal(torch.from_numpy(mean), torch.from_numpy(covariance), covariance_type="full")

@@ -197,14 +197,16 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
             model = steps.fit(steps.family.statistics(Z, resp * rows.weight))
             return self._with_given(frame, model) or model
 
-        return policy.contest(draw, short, len(rows), np.count_nonzero(w))
+        return policy.contest(draw, short, len(rows), int(np.count_nonzero(w)))
 
     # -- what a mixture says of a row ----------------------------------------------------------------
 
     def _responsibilities(self, X: Array) -> Array:
-        lens = self._density.lens()
-        width = self._width()
-        return self._by_block(X, lambda Z: lens.posterior(Z)[1], width).T
+        def prepare() -> Callable[[Array], Array]:
+            lens = self._density.lens()
+            return lambda Z: lens.posterior(Z)[1]
+
+        return self._by_block(X, prepare).T
 
     def predict_proba(self, X: Any) -> Array:
         """Compute the responsibilities p(k | x) of the components.
@@ -233,9 +235,12 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         labels : ndarray of shape (n_samples,)
         """
         X = self._check_rows(X)
-        lens = self._density.lens()
-        width = self._width()
-        return self._by_block(X, lambda Z: lens.posterior(Z)[1].argmax(axis=0), width)
+
+        def prepare() -> Callable[[Array], Array]:
+            lens = self._density.lens()
+            return lambda Z: lens.posterior(Z)[1].argmax(axis=0)
+
+        return self._by_block(X, prepare)
 
     def transform(self, X: Any) -> Array:
         """Compute the responsibilities, as features.

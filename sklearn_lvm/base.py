@@ -21,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ._compat import _fit_context, check_sample_weight, with_callbacks
 from ._types import Array
 from .core.frame import Frame
-from .inference.distribute import Walker, block_size, cut
+from .inference.distribute import Walker, block_size, cut, single_threaded_blas
 
 FLOATS = [np.float64, np.float32]
 INSIDE = {"sklearn", "sklearn_lvm"}
@@ -35,7 +35,9 @@ class CovarianceWarning(UserWarning):
 def fitting(method: Method) -> Method:
     """Run a method that fits as one transaction: parameters checked, callbacks torn down.
 
-    On any exception, an interrupt included, the attributes are what they were before.
+    On any exception, an interrupt included, the attributes are what they were before. BLAS is held to
+    one thread, so that no bit of a fit depends on how many there are; blocks of rows are walked in
+    threads instead.
     """
     managed = with_callbacks(_fit_context(prefer_skip_nested_validation=True)(method))
 
@@ -43,7 +45,8 @@ def fitting(method: Method) -> Method:
     def transaction(self: Any, *args: Any, **kwargs: Any) -> Any:
         before = dict(vars(self))
         try:
-            return managed(self, *args, **kwargs)
+            with single_threaded_blas():
+                return managed(self, *args, **kwargs)
         except BaseException:
             vars(self).clear()
             vars(self).update(before)
@@ -114,19 +117,22 @@ class DensityEstimator(
     def _fitted_density(self) -> Density:
         return self._density
 
-    def _by_block(self, X: Array, function: Callable[[Array], Array], width: int) -> Array:
-        """Apply a function of standardised blocks (d, b) to all rows; its last axis runs over them."""
+    def _by_block(self, X: Array, prepare: Callable[[], Callable[[Array], Array]]) -> Array:
+        """Apply a function of standardised blocks (d, b) to all rows; its last axis runs over them.
 
-        def of_rows(rows: slice) -> Array:
-            return function(self._frame.enter(X[rows]))
-
+        The function is prepared where the rows are walked, so that threads change no bit of it.
+        """
         with Walker() as walker:
-            parts = walker.each(of_rows, cut(len(X), block_size(width)))
+            function = prepare()
+            parts = walker.each(
+                lambda rows: function(self._frame.enter(X[rows])),
+                cut(len(X), block_size(self._width())),
+            )
         return np.concatenate(parts, axis=-1)
 
     def _log_prob(self, X: Array) -> Array:
-        lens = self._fitted_density().lens()
-        return self._by_block(X, lens.log_prob, self._width()) - self._frame.log_jacobian
+        density = self._fitted_density()
+        return self._by_block(X, lambda: density.lens().log_prob) - self._frame.log_jacobian
 
     def _width(self) -> int:
         """How many numbers a row grows into while it is scored."""

@@ -1,8 +1,7 @@
 """One Gaussian, fitted in closed form."""
 
-from functools import reduce
+from collections.abc import Callable
 from numbers import Real
-from operator import add
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -12,12 +11,13 @@ from ._compat import Interval, StrOptions
 from ._types import Array
 from .base import FLOATS, CovarianceWarning, Density, DensityEstimator, fitting, warn
 from .core.covariance import Covariance, Diagonal, Full, SingularCovarianceError, Spherical
-from .core.frame import Frame, root_of_average, row_slices
+from .core.frame import Frame, root_of_average
 from .core.gaussian import GaussianFamily, Gaussians
 from .core.lens import row_width
 from .core.mixture import Mixture
 from .core.moments import Moments
 from .core.rows import canonical
+from .inference.distribute import Walker, block_size, cut
 
 STRUCTURES: dict[str, type[Covariance]] = {"full": Full, "diag": Diagonal, "spherical": Spherical}
 
@@ -188,8 +188,12 @@ class GaussianMLE(DensityEstimator):
 
     def _measure(self, X: Array, w: Array, frame: Frame) -> Moments:
         structure = STRUCTURES[self.covariance_type]
-        blocks = ((frame.enter(X[rows]), w[None, rows]) for rows in row_slices(*X.shape))
-        return reduce(add, (Moments.of(Z, v, structure) for Z, v in blocks))
+
+        def of_rows(rows: slice) -> Moments:
+            return Moments.of(frame.enter(X[rows]), w[None, rows], structure)
+
+        with Walker() as walker:
+            return walker.total(of_rows, cut(len(X), block_size(3 * X.shape[1])))
 
     def _settle(self, frame: Frame, moments: Moments, dtype: Any) -> None:
         """Turn statistics into attributes; ``_density`` stays None where they give no density."""
@@ -269,8 +273,12 @@ class GaussianMLE(DensityEstimator):
         """
         X = self._check_rows(X)
         gaussian = self._gaussian
-        whiten = gaussian.covariance.whitener(gaussian.mean)
-        return self._by_block(X, lambda Z: whiten(Z)[0], self._width()).T.astype(X.dtype)
+
+        def prepare() -> Callable[[Array], Array]:
+            whiten = gaussian.covariance.whitener(gaussian.mean)
+            return lambda Z: whiten(Z)[0]
+
+        return self._by_block(X, prepare).T.astype(X.dtype)
 
     def inverse_transform(self, Z: Any) -> Array:
         """Undo ``transform``: x = m + L z.

@@ -69,7 +69,7 @@ class _SingleThreadedBlas:
                     self.limits.close()
 
 
-_blas = _SingleThreadedBlas()
+single_threaded_blas = _SingleThreadedBlas().hold
 
 
 def single_openmp_thread() -> AbstractContextManager[Any]:
@@ -82,7 +82,7 @@ class Walker:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self.threads = stack.enter_context(_blas.hold())
+            self.threads = stack.enter_context(single_threaded_blas())
             if self.threads > 1:
                 self.pool = stack.enter_context(ThreadPoolExecutor(self.threads))
             self._stack = stack.pop_all()

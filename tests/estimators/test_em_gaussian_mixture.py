@@ -212,6 +212,14 @@ def test_a_warm_start_on_new_rows_begins_where_the_last_fit_ended(spec, X):
     assert_allclose(more.lower_bound_, last, rtol=1e-12)
 
 
+def test_a_warm_start_is_a_single_start(X, capsys):
+    model = quietly(EMGaussianMixture(2, n_init=3, warm_start=True, random_state=0), X)
+    quietly(model.set_params(verbose=1), X)
+    printed = capsys.readouterr().out
+    assert "Initialization 0" in printed
+    assert "Initialization 1" not in printed
+
+
 @every_mixture
 def test_without_warm_start_a_fit_begins_anew(spec, X):
     model = spec.new().fit(X)
