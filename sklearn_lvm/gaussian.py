@@ -170,17 +170,19 @@ class GaussianMLE(DensityEstimator):
                 f"covariance_type={self.covariance_type!r} differs from that of the rows seen so "
                 "far; call fit to start anew."
             )
-        frame = self._frame_for(X, w)
-        before = self._moments.rescaled(self._frame.scale / frame.scale)
+        frame, before = self._made_room_for(X, w)
         self._settle(frame, before + self._measure(X, w, frame), X.dtype)
         return self
 
-    def _frame_for(self, X: Array, w: Array) -> Frame:
-        """The frame of the rows so far, in which new rows can be measured too."""
+    def _made_room_for(self, X: Array, w: Array) -> tuple[Frame, Moments]:
+        """The frame and the moments of the rows so far, where new rows can be measured too."""
         structure, d = self._moments.structure, self.n_features_in_
         still = structure.diagonal(self._moments.scatter, d)[0] == 0
         fresh = Frame.of(X, w, per_feature=structure.per_feature)
-        return self._frame.adapted(still, fresh, per_feature=structure.per_feature)
+        frame = self._frame.adapted(still, fresh, per_feature=structure.per_feature)
+        # A feature that stood still has a mean and a scatter of zero: they are so in any units.
+        factor = np.divide(self._frame.scale, frame.scale, where=~still, out=np.ones(d))
+        return frame, self._moments.rescaled(factor)
 
     def _measure_anew(self, X: Array, w: Array) -> tuple[Frame, Moments]:
         frame = Frame.of(X, w, per_feature=STRUCTURES[self.covariance_type].per_feature)

@@ -295,12 +295,26 @@ def test_a_feature_may_stand_still_for_ever(covariance_type, first, X):
 
 
 @every_single
+@pytest.mark.parametrize("at_once", [1, 130])
 @pytest.mark.parametrize("unit", [1e-30, 1e-120, 1e-200, 1e-310, 1e120])
-def test_later_rows_may_be_of_another_size(spec, unit, X):
-    """As p-values are: first a batch of tiny ones, then one of large ones."""
+def test_later_rows_may_be_of_another_size(spec, unit, at_once, X):
+    """As p-values are: first a batch of tiny ones, then large ones, by one or all at once."""
     rows = np.concatenate([unit * X[:20], X[20:]])
-    stream = spec.new().partial_fit(rows[:20]).partial_fit(rows[20:])
+    stream = spec.new().partial_fit(rows[:20])
+    for start in range(20, N, at_once):
+        stream.partial_fit(rows[start : start + at_once])
     check_same_estimate(stream, spec.new().fit(rows), rows)
+
+
+@every_single
+@pytest.mark.parametrize("unit", [1e-250, 1e-200, 1e200])
+def test_streams_of_any_size_score_like_one_fit(spec, unit, X):
+    """Also where covariances cannot be written."""
+    rows = unit * X
+    stream = spec.new().partial_fit(rows[:1]).partial_fit(rows[1:])
+    assert_allclose(
+        stream.score_samples(rows), spec.new().fit(rows).score_samples(rows), rtol=1e-10
+    )
 
 
 @every_single
