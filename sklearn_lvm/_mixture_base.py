@@ -94,7 +94,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         if self.max_iter and not (best.converged or best.stopped):
             warn(
                 f"The best of {self.n_init} starts was still climbing after "
-                f"max_iter={self.max_iter} steps. Raise max_iter or tol, or try another start.",
+                f"max_iter={self.max_iter} E-steps. Raise max_iter or tol, or try another start.",
                 ConvergenceWarning,
             )
         return self
