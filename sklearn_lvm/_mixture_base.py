@@ -197,7 +197,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
             model = steps.fit(steps.family.statistics(Z, resp * rows.weight))
             return self._with_given(frame, model) or model
 
-        return policy.contest(draw, short, len(rows), int(np.count_nonzero(w)))
+        return policy.contest(draw, short, len(rows), rows.drawn_from)
 
     # -- what a mixture says of a row ----------------------------------------------------------------
 
@@ -235,12 +235,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         labels : ndarray of shape (n_samples,)
         """
         X = self._check_rows(X)
-
-        def prepare() -> Callable[[Array], Array]:
-            lens = self._density.lens()
-            return lambda Z: lens.posterior(Z)[1].argmax(axis=0)
-
-        return self._by_block(X, prepare)
+        return self._by_block(X, lambda: self._density.lens().labels)
 
     def transform(self, X: Any) -> Array:
         """Compute the responsibilities, as features.

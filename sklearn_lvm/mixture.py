@@ -66,7 +66,7 @@ class EMGaussianMixture(MixtureEstimator):
     warm_start : bool, default=False
         Whether ``fit`` continues from the last solution, with a single start.
     verbose : int, default=0
-        1 prints starts and steps, 2 also gains and times.
+        1 prints starts and steps, 2 also lower bounds and times.
     verbose_interval : int, default=10
         Steps between printed lines.
 

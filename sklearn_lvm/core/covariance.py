@@ -179,9 +179,10 @@ class Full(Covariance):
 
     @staticmethod
     def accumulate(R: Array, w: Array) -> tuple[Array, Array]:
-        K, d, _ = R.shape
+        K, d = len(w), R.shape[1]
+        R = np.broadcast_to(R, (K, *R.shape[1:]))
         first, second = np.empty((K, d)), np.empty((K, d, d))
-        heavy = w > NEGLIGIBLE * w.max(axis=1, keepdims=True)
+        heavy = w > NEGLIGIBLE * w.max(axis=1, keepdims=True, initial=0.0)
         for k, count in enumerate(np.count_nonzero(heavy, axis=1)):
             # Few rows belong to a component where components lie apart: leave the others out.
             rows = heavy[k] if count < SPARSE * w.shape[1] else slice(None)

@@ -126,21 +126,25 @@ def on_disk(X: Array) -> bool:
 
 def _range_and_mean(X: Array, w: Array, share: Array) -> tuple[Array, Array, Array]:
     low, high, mean = np.inf, -np.inf, np.zeros(X.shape[1])
+    everything = bool(w.all())
     for rows in row_slices(*X.shape):
-        block, held = X[rows], w[rows] > 0
-        low = np.minimum(low, block.min(axis=0, where=held[:, None], initial=np.inf))
-        high = np.maximum(high, block.max(axis=0, where=held[:, None], initial=-np.inf))
-        mean += share[rows] @ block.astype(np.float64, copy=False)
+        block = np.ascontiguousarray(X[rows].T, dtype=np.float64)
+        mean += block @ share[rows]
+        held = block if everything else block[:, w[rows] > 0]
+        low = np.minimum(low, held.min(axis=1, initial=np.inf))
+        high = np.maximum(high, held.max(axis=1, initial=-np.inf))
     slack = np.zeros(X.shape[1])  # a second pass recovers what the first sum rounded away
     for rows in row_slices(*X.shape):
-        slack += share[rows] @ (X[rows] - mean)
-    return np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64), mean + slack
+        slack += (X[rows].T - mean[:, None]) @ share[rows]
+    return np.asarray(low), np.asarray(high), mean + slack
 
 
 def _mean_square(X: Array, share: Array, centre: Array, reach: Array) -> Array:
     total = np.zeros(X.shape[1])
     for rows in row_slices(*X.shape):
-        total += share[rows] @ ((X[rows] - centre) / reach) ** 2
+        Z = np.subtract(X[rows].T, centre[:, None], order="C", dtype=np.float64)
+        Z /= reach[:, None]
+        total += np.square(Z, out=Z) @ share[rows]
     return total
 
 

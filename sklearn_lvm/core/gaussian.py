@@ -48,8 +48,9 @@ class Gaussians:
         mean = weights @ self.mean
         structure = type(self.covariance)
         spread = structure.outer((self.mean - mean) * np.sqrt(weights)[:, None]).sum(axis=0)
+        scatter = self.covariance.scatter
         within = np.tensordot(
-            np.broadcast_to(weights, len(self.covariance.scatter)), self.covariance.scatter, 1
+            weights, np.broadcast_to(scatter, (len(weights), *scatter.shape[1:])), 1
         )
         total = (within + spread)[None]
         return Gaussians(mean[None], structure.estimate(total, np.ones(1), np.zeros(len(mean))))

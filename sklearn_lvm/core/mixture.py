@@ -67,6 +67,10 @@ class MixtureLens:
         """log p(z) and p(k | z): (n,) and (K, n)."""
         return _normalise(self.parts.log_prob(self.parts.look(Z)), 1.0)
 
+    def labels(self, Z: Array) -> Array:
+        """The most probable component of each row, (n,)."""
+        return self.parts.log_prob(self.parts.look(Z)).argmax(axis=0)
+
     def expect(self, Z: Array, w: Array) -> "Expected":
         """Expected statistics of the rows with their components filled in, and the evidence."""
         seen = self.parts.look(Z)

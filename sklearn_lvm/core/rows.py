@@ -5,7 +5,7 @@ same row given twice, nor one order of the rows from another.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,10 +26,13 @@ class WeightedSet:
         The position in X of one copy of each distinct row, in lexicographic order of the rows.
     weight : ndarray of shape (m,)
         The summed weight of all copies of that row.
+    drawn_from : int
+        How many distinct rows there are in the data; more than m in a subsample.
     """
 
     index: Array
     weight: Array
+    drawn_from: int
 
     def __len__(self) -> int:
         return len(self.index)
@@ -59,8 +62,8 @@ def canonical(X: Array, w: Array) -> WeightedSet:
     order, group = _lexicographic(X, kept)
     first = np.flatnonzero(np.diff(group, prepend=-1))
     if not len(first):
-        return WeightedSet(order, w[order])
-    return WeightedSet(order[first], np.add.reduceat(w[order], first))
+        return WeightedSet(order, w[order], 0)
+    return WeightedSet(order[first], np.add.reduceat(w[order], first), len(first))
 
 
 def subsample(X: Array, w: Array, blocks: Iterable[tuple[Array, Array]], size: int) -> WeightedSet:
@@ -96,7 +99,7 @@ def subsample(X: Array, w: Array, blocks: Iterable[tuple[Array, Array]], size: i
     boost = np.where(priority > threshold, np.maximum(1.0, threshold / mass), 0.0)
     sampled = np.zeros(len(w))
     sampled[kept[order]] = w[kept[order]] * boost[cell]
-    return canonical(X, sampled)
+    return replace(canonical(X, sampled), drawn_from=len(first))
 
 
 def _lexicographic(X: Array, rows: Array) -> tuple[Array, Array]:

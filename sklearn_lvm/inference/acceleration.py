@@ -54,7 +54,28 @@ class Terrain(Protocol):
     def coordinates(self, model: Any) -> Coordinates: ...
 
 
+GROWTH = 4.0  # by what factor the reach of leaps changes
+
 Walk = Callable[[Terrain, Point], Iterator[Point]]
+
+
+class Reach:
+    """How far leaps may go: further after one that paid at full reach, less after one that failed."""
+
+    def __init__(self) -> None:
+        self.limit, self.used = GROWTH, 1.0
+
+    def within(self, length: float) -> float:
+        """The length that is allowed, at least that of plain EM."""
+        self.used = float(np.clip(length, 1.0, self.limit))
+        return self.used
+
+    def paid(self) -> None:
+        if self.used == self.limit:
+            self.limit *= GROWTH
+
+    def failed(self) -> None:
+        self.limit = max(GROWTH, self.used / GROWTH)
 
 
 def plain(terrain: Terrain, point: Point) -> Iterator[Point]:
@@ -69,8 +90,9 @@ def squarem(terrain: Terrain, point: Point) -> Iterator[Point]:
     """Squared extrapolation (Varadhan & Roland, 2008, scheme S3), kept monotone.
 
     From two EM steps a -> b -> c, with r = b - a and v = (c - b) - r, the walk leaps to
-    a + 2 s r + s^2 v, s = max(1, |r| / |v|). A leap counts if its objective is finite and no lower than
-    that of the last EM point that was evaluated; else c is taken. The first two steps are plain.
+    a + 2 s r + s^2 v, where s is |r| / |v|, but at least 1 and no more than lately paid. A leap counts
+    if its objective is finite and no lower than that of the last EM point that was evaluated; else c is
+    taken. The first two steps are plain.
     """
     a, b = point, _step(terrain, point, terrain.improve(point))
     yield b
@@ -80,17 +102,24 @@ def squarem(terrain: Terrain, point: Point) -> Iterator[Point]:
     path = [axes.vector(p.model) for p in (a, b, second)]
     c: Point | None = second
     ahead = second.model
+    reach = Reach()
     while True:
-        leap = _attempt(terrain, axes.model(_extrapolate(*path), like=ahead))
+        leap = _attempt(terrain, axes.model(_extrapolate(reach, *path), like=ahead))
         if leap is not None and leap.objective >= (c or b).objective:
             a = leap
+            reach.paid()
         else:
+            reach.failed()
             yield replace(b, accepted=False)
             a = c or _step(terrain, b, ahead)
         if a is not c:
             yield a
         b, c = _step(terrain, a, terrain.improve(a)), None
-        ahead = terrain.improve(b)
+        try:
+            ahead = terrain.improve(b)
+        except np.linalg.LinAlgError:
+            yield b  # the last model that makes sense
+            raise
         path = [axes.vector(model) for model in (a.model, b.model, ahead)]
         yield replace(b, rate=_contraction(*path))
 
@@ -113,10 +142,10 @@ def _attempt(terrain: Terrain, model: Any) -> Point | None:
         return None
 
 
-def _extrapolate(a: Array, b: Array, c: Array) -> Array:
+def _extrapolate(reach: Reach, a: Array, b: Array, c: Array) -> Array:
     r, v = b - a, (c - b) - (b - a)
     size = np.linalg.norm(v)
-    s = max(1.0, float(np.linalg.norm(r) / size)) if size > 0 else 1.0
+    s = reach.within(float(np.linalg.norm(r) / size) if size > 0 else 1.0)
     return a + 2.0 * s * r + s * s * v
 
 
