@@ -2,10 +2,11 @@
 
     python benchmarks/em.py [--threads N] [--repeats R] [--quick] [--json PATH]
 
-Two questions, each from the same start for everybody. Fixed: how long do a given number of steps take?
-Climb: how long does it take to reach the likelihood at which scikit-learn stops, by default and with
-tol=1e-9? Peers are scikit-learn on NumPy arrays and, if torch is installed, on torch tensors, and
-pomegranate.
+Four questions. Fixed: how long do a given number of plain EM steps take, from the same start for
+everybody? Climb: how long does it take to reach the likelihood at which scikit-learn stops, by default
+and with tol=1e-9, from scikit-learn's start? Default: what do both reach by default, each from its own
+start, and how long does it take? Score: how long do log-densities and labels take? Peers are
+scikit-learn on NumPy arrays and, if torch is installed, on torch tensors, and pomegranate.
 """
 
 import os
@@ -106,9 +107,13 @@ def fixed_problems(quick: bool) -> Iterator[Problem]:
             yield Problem(f"{len(X)} x {d}, K={K}", X, start_at_rows(X, K, kind), kind, steps)
 
 
-def ours(problem: Problem, max_iter: int, tol: float = 0.0) -> Any:
+def ours(problem: Problem, max_iter: int, tol: float = 0.0, acceleration: Any = None) -> Any:
     mixture = EMGaussianMixture(
-        **problem.parameters(), reg_covar=problem.reg_covar, tol=tol, max_iter=max_iter
+        **problem.parameters(),
+        reg_covar=problem.reg_covar,
+        tol=tol,
+        max_iter=max_iter,
+        acceleration=acceleration,
     )
     return mixture.fit(problem.X)
 
@@ -241,7 +246,7 @@ def climb(name: str, X: Array, K: int, reg_covar: float, repeats: int) -> list[d
         target = log_likelihood(problem, peer)
         steps = steps_to(problem, target)
         runs = {
-            "ours": partial(ours, problem, steps),
+            "ours": partial(ours, problem, steps, acceleration="squarem"),
             "peer": partial(scikit_learn, problem, 5000, tol),
         }
         timings = interleave(runs, repeats)
@@ -263,11 +268,57 @@ def climb(name: str, X: Array, K: int, reg_covar: float, repeats: int) -> list[d
 
 
 def steps_to(problem: Problem, target: float) -> int:
-    """How many of our steps reach a likelihood, less 1e-7 nats per row."""
+    """How many of our E-steps reach a likelihood, less 1e-7 nats per row."""
     for steps in (int(1.3**i) for i in range(4, 34)):
-        if log_likelihood(problem, ours(problem, steps)) >= target - 1e-7:
+        if log_likelihood(problem, ours(problem, steps, acceleration="squarem")) >= target - 1e-7:
             break
     return steps
+
+
+def default(name: str, X: Array, K: int, reg_covar: float, seeds: int) -> dict[str, Any]:
+    """What both reach by default from their own starts: medians over seeds."""
+    found: dict[str, list[tuple[float, float, float]]] = {"ours": [], "peer": []}
+    for seed in range(seeds):
+        given = {"n_components": K, "reg_covar": reg_covar, "random_state": seed}
+        runs = {
+            "ours": partial(EMGaussianMixture(**given).fit, X),
+            "peer": partial(GaussianMixture(**given).fit, X),
+        }
+        for who, timing in interleave(runs, 1).items():
+            fitted = timing.result
+            found[who].append((timing.cpu, float(fitted.score(X)), fitted.n_iter_))
+    own, peer = (np.median(found[who], axis=0) for who in ("ours", "peer"))
+    return {
+        "problem": name,
+        "its cpu [s]": peer[0],
+        "our cpu [s]": own[0],
+        "its steps": int(peer[2]),
+        "our E-steps": int(own[2]),
+        "its log-lik.": f"{peer[1]:.6f}",
+        "ours": f"{own[1]:.6f}",
+    }
+
+
+def score(n: int, repeats: int) -> list[dict[str, Any]]:
+    """Time log-densities and labels of many rows."""
+    X = blobs(n, 10, 10)
+    problem = Problem("score", X[:20_000], start_at_rows(X, 10, "full"), "full", 5)
+    own, peer = ours(problem, 5), scikit_learn(problem, 5)
+    rows = []
+    for method in ("score_samples", "predict"):
+        runs = {"ours": partial(getattr(own, method), X), "peer": partial(getattr(peer, method), X)}
+        timings = interleave(runs, repeats)
+        rows.append(
+            {
+                "method": method,
+                "rows": n,
+                "its cpu [s]": timings["peer"].cpu,
+                "our cpu [s]": timings["ours"].cpu,
+                "cpu ratio": timings["peer"].cpu / timings["ours"].cpu,
+                "wall ratio": timings["peer"].wall / timings["ours"].wall,
+            }
+        )
+    return rows
 
 
 def main(arguments: list[str]) -> None:
@@ -279,13 +330,19 @@ def main(arguments: list[str]) -> None:
             import torch
 
             torch.set_num_threads(asked.threads)
-        tables: dict[str, list[dict[str, Any]]] = {"fixed": [], "climb": []}
+        tables: dict[str, list[dict[str, Any]]] = {"fixed": [], "climb": [], "default": []}
         for problem in fixed_problems(asked.quick):
             tables["fixed"] += fixed(problem, available, asked.repeats)
             print(show(tables["fixed"][-len(peers_for(problem, available)) - 1 :]), flush=True)
         for problem_name, X, K, reg_covar in climb_problems(asked.quick):
             tables["climb"] += climb(problem_name, X, K, reg_covar, asked.repeats)
+            tables["default"].append(
+                default(problem_name, X, K, reg_covar, 2 if asked.quick else 7)
+            )
             print(show(tables["climb"][-2:]), flush=True)
+        print(show(tables["default"]), flush=True)
+        tables["score"] = score(20_000 if asked.quick else 1_000_000, asked.repeats)
+        print(show(tables["score"]), flush=True)
     write(asked.json, asked.threads, tables)
 
 

@@ -15,14 +15,12 @@ from ._types import Array
 from ._watch import FitWatcher
 from .base import DensityEstimator, _weights, fitting, warn
 from .core.covariance import SingularCovarianceError
-from .core.frame import Frame
+from .core.frame import Blocks, Frame, on_disk
 from .core.mixture import Mixture, MixtureSteps
 from .core.rows import subsample
 from .inference.distribute import Walker, block_size, cut
 from .inference.em import Climb, best_of, climb
 from .inference.initialise import STARTS
-
-START_ROWS = 1 << 14  # starts are sought on about so many distinct rows
 
 Model = Callable[[np.random.RandomState], Mixture[Any]]
 
@@ -39,6 +37,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
     tol: float
     max_iter: int
     n_init: int
+    acceleration: str | None
     init_params: str
     n_jobs: int | None
     warm_start: bool
@@ -95,7 +94,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         if self.max_iter and not (best.converged or best.stopped):
             warn(
                 f"The best of {self.n_init} starts was still climbing after "
-                f"max_iter={self.max_iter} steps. Raise max_iter or tol, or try another start.",
+                f"max_iter={self.max_iter} E-steps. Raise max_iter or tol, or try another start.",
                 ConvergenceWarning,
             )
         return self
@@ -125,19 +124,12 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         attributes = partial(self._attributes, frame, X.dtype)
         stop = Event()
         with Walker() as walker:
-            slices = cut(len(X), block_size(self._width()))
-            slabs = walker.each(lambda rows: frame.enter(X[rows]), slices)
-            start = (
-                (lambda rng: self._continued(frame)) if warm else self._starts(X, w, frame, slabs)
-            )
+            blocks = self._blocks(X, w, frame, walker)
             ascend = partial(
-                climb,
-                self._steps(frame),
-                blocks=[(slab, w[rows]) for slab, rows in zip(slabs, slices, strict=True)],
-                walker=walker,
-                max_iter=self.max_iter,
-                tol=self.tol,
+                climb, self._steps(frame), walker=walker, acceleration=self.acceleration
             )
+            start = self._warm_start(frame) if warm else self._starts(X, w, frame, blocks, ascend)
+            ascend = partial(ascend, blocks=blocks, max_iter=self.max_iter, tol=self.tol)
 
             def run(i: int) -> Climb | Exception | None:
                 if stop.is_set():
@@ -173,25 +165,39 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
             )
         return f"Every start failed: {failure}. {remedy}"
 
-    def _starts(self, X: Array, w: Array, frame: Frame, slabs: list[Array]) -> Model:
-        """A function that draws a start from the weighted set of distinct rows."""
+    def _blocks(self, X: Array, w: Array, frame: Frame, walker: Walker) -> Blocks:
+        """The rows in standard units: a copy of them, unless they were left on disk."""
+        slices = cut(len(X), block_size(self._width()))
+        kept = [] if on_disk(X) else walker.each(lambda rows: frame.enter(X[rows]), slices)
+        return Blocks(X, w, frame, slices, kept)
+
+    def _warm_start(self, frame: Frame) -> Model:
+        model = self._continued(frame)
+        return lambda rng: model
+
+    def _starts(
+        self, X: Array, w: Array, frame: Frame, blocks: Blocks, ascend: Callable[..., Climb]
+    ) -> Model:
+        """A function that finds a start on the weighted set of distinct rows."""
         given = self._with_given(frame, None)
         if given is not None:
             return lambda rng: given
-        rows = subsample(X, w, slabs, max(START_ROWS, 100 * self.n_components))
+        policy, steps = STARTS[self.init_params], self._steps(frame)
+        rows = subsample(X, w, blocks, max(policy.rows, 100 * self.n_components))
         if len(rows) < self.n_components:
             raise ValueError(
                 f"n_components={self.n_components}, but X has n_samples={len(rows)} distinct rows of "
                 "positive weight: lower n_components to at most that."
             )
-        steps, Z, draw = self._steps(frame), frame.enter(X[rows.index]), STARTS[self.init_params]
+        Z = frame.enter(X[rows.index])
+        short = partial(ascend, blocks=[(Z, rows.weight)], tol=0.0)
 
-        def start(rng: np.random.RandomState) -> Mixture[Any]:
-            resp = draw(Z.T, rows.weight, self.n_components, rng)
+        def draw(rng: np.random.RandomState) -> Mixture[Any]:
+            resp = policy.draw(Z.T, rows.weight, self.n_components, rng)
             model = steps.fit(steps.family.statistics(Z, resp * rows.weight))
             return self._with_given(frame, model) or model
 
-        return start
+        return policy.contest(draw, short, len(rows), rows.drawn_from)
 
     # -- what a mixture says of a row ----------------------------------------------------------------
 
@@ -229,12 +235,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         labels : ndarray of shape (n_samples,)
         """
         X = self._check_rows(X)
-
-        def prepare() -> Callable[[Array], Array]:
-            lens = self._density.lens()
-            return lambda Z: lens.posterior(Z)[1].argmax(axis=0)
-
-        return self._by_block(X, prepare)
+        return self._by_block(X, lambda: self._density.lens().labels)
 
     def transform(self, X: Any) -> Array:
         """Compute the responsibilities, as features.

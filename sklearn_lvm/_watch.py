@@ -52,8 +52,7 @@ class FitWatcher(Watcher):
 
     def end(self, now: Climb) -> bool:
         if now.n_iter % self.estimator.verbose_interval == 0:
-            gain = now.trace[-1] - now.trace[-2]
-            self._print(1, f"  Iteration {now.n_iter}", f"\t gain {gain:.3e} nats per row")
+            self._print(1, f"  Iteration {now.n_iter}", f"\t lower bound {now.objective:.6f}")
         if self._report(self.step, now):
             self.stop.set()
         return self.stop.is_set()

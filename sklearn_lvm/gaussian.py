@@ -279,8 +279,8 @@ class GaussianMLE(DensityEstimator):
         gaussian = self._gaussian
 
         def prepare() -> Callable[[Array], Array]:
-            centre = gaussian.covariance.whiten_each(gaussian.mean)[0][:, None]
-            return lambda Z: gaussian.covariance.whiten(Z)[0] - centre
+            whiten = gaussian.covariance.whitener(gaussian.mean)
+            return lambda Z: whiten(Z)[0]
 
         return self._by_block(X, prepare).T.astype(X.dtype)
 

@@ -27,28 +27,34 @@ class EMGaussianMixture(MixtureEstimator):
 
     A user of :class:`sklearn.mixture.GaussianMixture` changes the import. Deliberate differences:
     ``reg_covar`` is in units of the data, ``sample`` returns rows alone and in random order, rows may
-    have weights, and restarts can run side by side.
+    have weights, restarts can run side by side, and fits go on until little is left to gain.
 
     Parameters
     ----------
     n_components : int, default=1
     covariance_type : {'full', 'tied', 'diag', 'spherical'}, default='full'
         Own full matrix for each component, one for all, own diagonals, or own single variances.
-    tol : float, default=1e-3
-        The fit ends when a step gains less than this, in nats per unit of weight.
+    tol : float, default=1e-5
+        The fit ends when an estimate of what is still to be gained in this start's basin is less than
+        this, in nats per unit of weight, twice in a row. It is an estimate: gains that shrink ever
+        more slowly make it too small. 0 goes on to ``max_iter``.
     reg_covar : float, default=1e-6
         The scatter of the balls in units of the data: reg_covar * s_j**2 is added to the j-th variance
         of every component, s_j**2 being the variance of the feature over all rows, or the median of
         the others' where the feature is constant.
-    max_iter : int, default=100
-        The most steps of one start.
+    max_iter : int, default=1000
+        The most E-steps of one start, after that of the start itself.
     n_init : int, default=1
         Starts; the one that climbs highest is kept, the first among equals.
-    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'}, default='kmeans'
+    acceleration : {'squarem'} or None, default='squarem'
+        Whether EM leaps ahead along its own path where that pays (Varadhan & Roland, 2008), or walks
+        step by step. The first two steps are plain in any case, and the objective never falls.
+    init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}, default='auto'
         Where a start comes from: clusters of k-means, rows by the nearest of its seeds, random
-        responsibilities, or rows by the nearest of n_components random rows. All are drawn from the
-        weighted set of distinct rows (a subsample of it if there are many), so that weights count as
-        repetitions and the order of the rows does not matter.
+        responsibilities, or rows by the nearest of n_components random rows; 'auto' lets several
+        draws of k-means climb a few steps on a subsample where rows are many, and takes the highest.
+        All are drawn from the weighted set of distinct rows (a subsample of it if there are many), so
+        that weights count as repetitions and the order of the rows does not matter.
     weights_init : array-like of shape (n_components,), default=None
     means_init : array-like of shape (n_components, n_features), default=None
     precisions_init : array-like, default=None
@@ -60,7 +66,7 @@ class EMGaussianMixture(MixtureEstimator):
     warm_start : bool, default=False
         Whether ``fit`` continues from the last solution, with a single start.
     verbose : int, default=0
-        1 prints starts and steps, 2 also gains and times.
+        1 prints starts and steps, 2 also lower bounds and times.
     verbose_interval : int, default=10
         Steps between printed lines.
 
@@ -77,11 +83,11 @@ class EMGaussianMixture(MixtureEstimator):
         Upper triangular U with U U' = precision, or its square root, in the same shape.
     converged_ : bool
     n_iter_ : int
-        Steps of the best start.
+        E-steps of the best start, leaps that did not pay included.
     lower_bound_ : float
         The objective of the fitted model per unit of weight, in nats.
     lower_bounds_ : list of float
-        The objective after each step of the best start; the last is ``lower_bound_``.
+        The objective of each model that the best start accepted; the last is ``lower_bound_``.
     n_parameters_ : int
         Free parameters.
     n_features_in_ : int
@@ -118,6 +124,7 @@ class EMGaussianMixture(MixtureEstimator):
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "n_init": [Interval(Integral, 1, None, closed="left")],
+        "acceleration": [StrOptions({"squarem"}), None],
         "init_params": [StrOptions(set(STARTS))],
         "weights_init": ["array-like", None],
         "means_init": ["array-like", None],
@@ -134,11 +141,12 @@ class EMGaussianMixture(MixtureEstimator):
         n_components: int = 1,
         *,
         covariance_type: str = "full",
-        tol: float = 1e-3,
+        tol: float = 1e-5,
         reg_covar: float = 1e-6,
-        max_iter: int = 100,
+        max_iter: int = 1000,
         n_init: int = 1,
-        init_params: str = "kmeans",
+        acceleration: str | None = "squarem",
+        init_params: str = "auto",
         weights_init: Any = None,
         means_init: Any = None,
         precisions_init: Any = None,
@@ -154,6 +162,7 @@ class EMGaussianMixture(MixtureEstimator):
         self.reg_covar = reg_covar
         self.max_iter = max_iter
         self.n_init = n_init
+        self.acceleration = acceleration
         self.init_params = init_params
         self.weights_init = weights_init
         self.means_init = means_init

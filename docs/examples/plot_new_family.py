@@ -15,7 +15,7 @@ blocks and threads are there already.
 # K densities of counts in d independent columns, p_k(z) = prod_j exp(-r_kj) r_kj^z_j / z_j!.
 # All arrays are feature-major: a block of n rows is (d, n), responsibilities are (K, n).
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -46,9 +46,10 @@ class Poissons:
     """K densities of d independent counts, with rates (K, d); also their own lens."""
 
     rate: np.ndarray
+    offset: np.ndarray | float = 0.0  # added to the log-densities, such as log-weights
 
-    def lens(self):
-        return self
+    def lens(self, offset):
+        return replace(self, offset=offset)
 
     def look(self, Z):
         return Z, gammaln(Z + 1.0).sum(axis=0)
@@ -56,7 +57,8 @@ class Poissons:
     def log_prob(self, seen):
         Z, log_factorials = seen
         log_rate = np.log(np.maximum(self.rate, 1e-300))  # a rate of zero allows no count but zero
-        return log_rate @ Z - self.rate.sum(axis=1)[:, None] - log_factorials
+        constant = self.offset - self.rate.sum(axis=1)
+        return log_rate @ Z + constant[:, None] - log_factorials
 
     def sums(self, seen, R):
         return PoissonFamily().statistics(seen[0], R)

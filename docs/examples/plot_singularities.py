@@ -80,7 +80,7 @@ options = {
 }
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", ConvergenceWarning)
-    exact = EMGaussianMixture(tol=0, **options).fit(X)
+    exact = EMGaussianMixture(tol=0, acceleration=None, **options).fit(X)
     naive = GaussianMixture(tol=1e-30, **options).fit(X)
 
 traces = {

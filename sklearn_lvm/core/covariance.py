@@ -6,12 +6,13 @@ structure keeps of a symmetric d x d matrix is called its part; it has the shape
 ============================  ================================================================
 ``outer(v)``                  the part of v v', (K, d) -> (K, *S)
 ``gram(R, w)``                the part of sum_i w_i r_i r_i', (K, d, n) and (K, n) -> (K, *S)
+``accumulate(R, w)``          sum_i w_i r_i, (K, d), and the gram
 ``estimate(scatter, dof, e)`` covariances scatter / dof + diag(e)
 ``from_matrix``, ``matrix``   to and from the public form of the covariance
 ``from_precision``            from the public form of the inverse
 ``precision``                 that inverse
 ``precision_factor``          U with U U' = precision (upper triangular, or its diagonal)
-``whiten(Z)``                 inv(L) z for rows shared by all K, (d, n) -> (K, d, n)
+``whitener(m)``               the function (d, n) -> (K, d, n) of rows that gives inv(L_k) (z - m_k)
 ``whiten_each(v)``            inv(L_k) v_k, (K, d) -> (K, d)
 ``colour(e, k)``              L_k e, white noise into samples of one Gaussian, (n, d) -> (n, d)
 ``colour_each(v)``            L_k v_k, (K, d) -> (K, d)
@@ -21,6 +22,9 @@ structure keeps of a symmetric d x d matrix is called its part; it has the shape
 ``variances``                 diagonals of the covariances, (K, d)
 ``precision_diagonal``        diagonals of their inverses, (K, d)
 ``diagonal(part, d)``         the diagonal, or what is known of it, of a kept part, (K, d)
+``scatter``                   the part of the covariances, (K, *S)
+``relative(axes)``            real coordinates of the covariances in units of one, ``axes``, (K, P)
+``absolute(relative)``        the covariances that have these coordinates in units of this one
 ``part(chosen)``              some of the covariances
 ``moment_loss(m)``            by how much squares about zero exceed squares about means m, (K,)
 ``monomials(Z, out)``         the products of two features that a density needs, (d, n) -> (P, n)
@@ -31,16 +35,16 @@ structure keeps of a symmetric d x d matrix is called its part; it has the shape
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import ClassVar, Self
 
 import numpy as np
 from scipy.linalg.lapack import dpstrf, dtrtri
 
 from .._types import Array
-
-EPS = float(np.finfo(np.float64).eps)
 
 
 class SingularCovarianceError(np.linalg.LinAlgError):
@@ -59,6 +63,16 @@ class SingularCovarianceError(np.linalg.LinAlgError):
         self.component, self.features = component, features
 
 
+Whitener = Callable[[Array], Array]
+
+EPS = float(np.finfo(np.float64).eps)
+NEGLIGIBLE = (
+    1e-24  # weights this small beside the largest are below rounding, whatever the residual
+)
+SPARSE = 0.7  # the share of heavy rows from which on picking them is not worth it
+STRIPS, STRIPED = 4, 32  # strips of a triangular product, and from how many features on
+
+
 class Covariance(ABC):
     """The verbs that every structure has; see the table above."""
 
@@ -68,9 +82,13 @@ class Covariance(ABC):
     @staticmethod
     @abstractmethod
     def outer(v: Array) -> Array: ...
-    @staticmethod
+    @classmethod
     @abstractmethod
-    def gram(R: Array, w: Array) -> Array: ...
+    def gram(cls, R: Array, w: Array) -> Array: ...
+    @classmethod
+    def accumulate(cls, R: Array, w: Array) -> tuple[Array, Array]:
+        return (R @ w[:, :, None])[..., 0], cls.gram(R, w)
+
     @staticmethod
     @abstractmethod
     def diagonal(part: Array, d: int) -> Array: ...
@@ -105,7 +123,7 @@ class Covariance(ABC):
     @abstractmethod
     def precision_diagonal(self) -> Array: ...
     @abstractmethod
-    def whiten(self, Z: Array) -> Array: ...
+    def whitener(self, mean: Array) -> Whitener: ...
     @abstractmethod
     def whiten_each(self, v: Array) -> Array: ...
     @abstractmethod
@@ -116,6 +134,13 @@ class Covariance(ABC):
     def restore(self, part: Array) -> Array: ...
     @abstractmethod
     def rescale(self, s: Array) -> Self: ...
+    @property
+    @abstractmethod
+    def scatter(self) -> Array: ...
+    @abstractmethod
+    def relative(self, axes: Self) -> Array: ...
+    @abstractmethod
+    def absolute(self, relative: Array) -> Self: ...
     @abstractmethod
     def part(self, chosen: Array) -> Self: ...
     @abstractmethod
@@ -148,10 +173,24 @@ class Full(Covariance):
     def outer(v: Array) -> Array:
         return v[:, :, None] * v[:, None, :]
 
+    @classmethod
+    def gram(cls, R: Array, w: Array) -> Array:
+        return cls.accumulate(R, w)[1]
+
     @staticmethod
-    def gram(R: Array, w: Array) -> Array:
-        V = R * np.sqrt(w)[:, None, :]
-        return V @ V.mT  # numpy sees a matrix times its own transpose and does half the work
+    def accumulate(R: Array, w: Array) -> tuple[Array, Array]:
+        K, d = len(w), R.shape[1]
+        R = np.broadcast_to(R, (K, *R.shape[1:]))
+        first, second = np.empty((K, d)), np.empty((K, d, d))
+        heavy = w > NEGLIGIBLE * w.max(axis=1, keepdims=True, initial=0.0)
+        for k, count in enumerate(np.count_nonzero(heavy, axis=1)):
+            # Few rows belong to a component where components lie apart: leave the others out.
+            rows = heavy[k] if count < SPARSE * w.shape[1] else slice(None)
+            root = np.sqrt(w[k, rows])
+            V = R[k][:, rows] * root
+            np.matmul(V, root, out=first[k])
+            np.matmul(V, V.T, out=second[k])  # numpy sees its own transpose and does half the work
+        return first, second
 
     @staticmethod
     def diagonal(part: Array, d: int) -> Array:
@@ -190,9 +229,28 @@ class Full(Covariance):
     def precision_factor(self) -> Array:
         return self.inverse.mT
 
-    def whiten(self, Z: Array) -> Array:
-        K, d, _ = self.inverse.shape
-        return (self.inverse.reshape(K * d, d) @ Z).reshape(K, d, -1)
+    def whitener(self, mean: Array) -> Whitener:
+        K, d = mean.shape
+        inverse = np.broadcast_to(self.inverse, (K, d, d))
+        shift = -(inverse @ mean[:, :, None])
+        affine = np.concatenate([shift, inverse], axis=2).transpose(1, 0, 2)
+        # Rows of a lower triangular matrix end in zeros: strips of rows leave most of them out.
+        ends = [d * (i + 1) // STRIPS for i in range(STRIPS)] if d >= STRIPED else [d]
+        strips = [
+            (slice(start * K, end * K), np.ascontiguousarray(affine[start:end, :, : end + 1]))
+            for start, end in pairwise([0, *ends])
+        ]
+
+        def whiten(Z: Array) -> Array:
+            n = Z.shape[1]
+            lifted, out = np.empty((d + 1, n)), np.empty((d * K, n))
+            lifted[0], lifted[1:] = 1.0, Z
+            for rows, strip in strips:
+                width = strip.shape[2]
+                np.matmul(strip.reshape(-1, width), lifted[:width], out=out[rows])
+            return out.reshape(d, K, n).transpose(1, 0, 2)
+
+        return whiten
 
     def whiten_each(self, v: Array) -> Array:
         return (self.inverse @ v[..., None])[..., 0]
@@ -220,6 +278,22 @@ class Full(Covariance):
     @property
     def precision_diagonal(self) -> Array:
         return (self.inverse**2).sum(axis=1)
+
+    @property
+    def scatter(self) -> Array:
+        return self.matrix
+
+    def relative(self, axes: Self) -> Array:
+        """Entries of inv(A) L, which is lower triangular too; logarithms on the diagonal."""
+        i, j = np.tril_indices(self.factor.shape[1])
+        entries = (axes.inverse @ self.factor)[:, i, j]
+        return np.where(i == j, np.log(entries, where=i == j, out=np.zeros_like(entries)), entries)
+
+    def absolute(self, relative: Array) -> Self:
+        i, j = np.tril_indices(self.factor.shape[1])
+        factor = np.zeros((len(relative), *self.factor.shape[1:]))
+        factor[:, i, j] = np.where(i == j, np.exp(np.where(i == j, relative, 0.0)), relative)
+        return type(self)(self.factor @ factor)
 
     def part(self, chosen: Array) -> Self:
         return type(self)(self.factor[chosen])
@@ -264,8 +338,8 @@ class Diagonal(Covariance):
     def outer(v: Array) -> Array:
         return v * v
 
-    @staticmethod
-    def gram(R: Array, w: Array) -> Array:
+    @classmethod
+    def gram(cls, R: Array, w: Array) -> Array:
         V = R * np.sqrt(w)[:, None, :]
         return np.einsum("kdn,kdn->kd", V, V)
 
@@ -299,8 +373,9 @@ class Diagonal(Covariance):
     def precision_factor(self) -> Array:
         return 1.0 / self.deviation
 
-    def whiten(self, Z: Array) -> Array:
-        return Z / self.deviation[:, :, None]
+    def whitener(self, mean: Array) -> Whitener:
+        precision = 1.0 / self.deviation
+        return lambda Z: (Z - mean[:, :, None]) * precision[:, :, None]
 
     def whiten_each(self, v: Array) -> Array:
         return v / self.deviation
@@ -328,6 +403,16 @@ class Diagonal(Covariance):
     @property
     def precision_diagonal(self) -> Array:
         return self.deviation**-2
+
+    @property
+    def scatter(self) -> Array:
+        return self.deviation**2
+
+    def relative(self, axes: Self) -> Array:
+        return np.log(self.deviation / axes.deviation)
+
+    def absolute(self, relative: Array) -> Self:
+        return type(self)(self.deviation * np.exp(relative))
 
     def part(self, chosen: Array) -> Self:
         return type(self)(self.deviation[chosen])
@@ -361,8 +446,8 @@ class Spherical(Diagonal):
     def outer(v: Array) -> Array:
         return (v * v).sum(axis=1)
 
-    @staticmethod
-    def gram(R: Array, w: Array) -> Array:
+    @classmethod
+    def gram(cls, R: Array, w: Array) -> Array:
         V = R * np.sqrt(w)[:, None, :]
         return np.einsum("kdn,kdn->k", V, V)
 
@@ -387,6 +472,13 @@ class Spherical(Diagonal):
     @property
     def matrix(self) -> Array:
         return self.deviation[:, 0] ** 2
+
+    @property
+    def scatter(self) -> Array:
+        return (self.deviation**2).sum(axis=1)
+
+    def relative(self, axes: Self) -> Array:
+        return np.log(self.deviation[:, :1] / axes.deviation[:, :1])
 
     @property
     def precision(self) -> Array:

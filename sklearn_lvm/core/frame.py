@@ -1,7 +1,9 @@
 """Standard units: where data are centred and how large they are, so that no digit is lost inside."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from mmap import mmap
+from typing import Any
 
 import numpy as np
 
@@ -87,23 +89,62 @@ class Frame:
         return Z * self.scale + self.centre
 
 
+class Blocks(Sequence[tuple[Array, Array]]):
+    """Weighted rows in standard units, cut into blocks: pairs of (d, b) and (b,).
+
+    Parameters
+    ----------
+    X, w : ndarray of shape (n, d) and (n,)
+    frame : Frame
+    slices : sequence of slice
+        Which rows are in which block.
+    kept : sequence of ndarray, optional
+        The blocks in standard units; without them each is made anew whenever it is looked at, for
+        rows that memory cannot hold twice.
+    """
+
+    def __init__(
+        self, X: Array, w: Array, frame: Frame, slices: Sequence[slice], kept: Sequence[Array] = ()
+    ) -> None:
+        self.X, self.w, self.frame, self.slices, self.kept = X, w, frame, slices, kept
+
+    def __len__(self) -> int:
+        return len(self.slices)
+
+    def __getitem__(self, i: Any) -> Any:
+        rows = self.slices[i]
+        return (self.kept[i] if self.kept else self.frame.enter(self.X[rows])), self.w[rows]
+
+
+def on_disk(X: Array) -> bool:
+    """Whether an array is a view of a file, however many views lie between."""
+    base: Any = X
+    while base is not None and not isinstance(base, np.memmap | mmap):
+        base = getattr(base, "base", None)
+    return base is not None
+
+
 def _range_and_mean(X: Array, w: Array, share: Array) -> tuple[Array, Array, Array]:
     low, high, mean = np.inf, -np.inf, np.zeros(X.shape[1])
+    everything = bool(w.all())
     for rows in row_slices(*X.shape):
-        block, held = X[rows], w[rows] > 0
-        low = np.minimum(low, block.min(axis=0, where=held[:, None], initial=np.inf))
-        high = np.maximum(high, block.max(axis=0, where=held[:, None], initial=-np.inf))
-        mean += share[rows] @ block.astype(np.float64, copy=False)
+        block = np.ascontiguousarray(X[rows].T, dtype=np.float64)
+        mean += block @ share[rows]
+        held = block if everything else block[:, w[rows] > 0]
+        low = np.minimum(low, held.min(axis=1, initial=np.inf))
+        high = np.maximum(high, held.max(axis=1, initial=-np.inf))
     slack = np.zeros(X.shape[1])  # a second pass recovers what the first sum rounded away
     for rows in row_slices(*X.shape):
-        slack += share[rows] @ (X[rows] - mean)
-    return np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64), mean + slack
+        slack += (X[rows].T - mean[:, None]) @ share[rows]
+    return np.asarray(low), np.asarray(high), mean + slack
 
 
 def _mean_square(X: Array, share: Array, centre: Array, reach: Array) -> Array:
     total = np.zeros(X.shape[1])
     for rows in row_slices(*X.shape):
-        total += share[rows] @ ((X[rows] - centre) / reach) ** 2
+        Z = np.subtract(X[rows].T, centre[:, None], order="C", dtype=np.float64)
+        Z /= reach[:, None]
+        total += np.square(Z, out=Z) @ share[rows]
     return total
 
 

@@ -43,6 +43,28 @@ class Gaussians:
         """The densities of scale * z + shift."""
         return Gaussians(self.mean * scale + shift, self.covariance.rescale(scale))
 
+    def overall(self, weights: Array) -> "Gaussians":
+        """The one Gaussian with the mean and the covariance of their mixture."""
+        mean = weights @ self.mean
+        structure = type(self.covariance)
+        spread = structure.outer((self.mean - mean) * np.sqrt(weights)[:, None]).sum(axis=0)
+        scatter = self.covariance.scatter
+        within = np.tensordot(
+            weights, np.broadcast_to(scatter, (len(weights), *scatter.shape[1:])), 1
+        )
+        total = (within + spread)[None]
+        return Gaussians(mean[None], structure.estimate(total, np.ones(1), np.zeros(len(mean))))
+
+    def relative(self, axes: "Gaussians") -> tuple[Array, Array]:
+        """Means and covariances in the units of one Gaussian, as (K, d) and (K or 1, P)."""
+        mean = axes.covariance.whiten_each(self.mean - axes.mean)
+        return mean, self.covariance.relative(axes.covariance)
+
+    def absolute(self, mean: Array, covariance: Array) -> "Gaussians":
+        """The Gaussians that have these coordinates in the units of this one."""
+        centre = self.mean + self.covariance.colour_each(mean)
+        return Gaussians(centre, self.covariance.absolute(covariance))
+
     def part(self, chosen: Array) -> "Gaussians":
         """Some of the Gaussians."""
         return Gaussians(self.mean[chosen], self.covariance.part(chosen))
@@ -60,17 +82,20 @@ class Gaussians:
         covariances = len(self.covariance.variances)
         return self.mean.size + covariances * self.covariance.size(self.mean.shape[1])
 
-    def lens(self) -> Lens:
-        """The cheapest form, but only for Gaussians whose digits survive it."""
+    def lens(self, offset: Array) -> Lens:
+        """The cheapest form, but only for Gaussians whose digits survive it.
+
+        ``offset`` (K,) is added to the log-densities.
+        """
         if self.shared:
             far = (self.covariance.whiten_each(self.mean) ** 2).sum(axis=1).max() > MOMENT_LOSS
-            return ResidualLens(self) if far else SharedLens(self)
+            return (ResidualLens if far else SharedLens)(self, offset)
         if self.mean.shape[1] > self.covariance.natural_features:
-            return ResidualLens(self)
+            return ResidualLens(self, offset)
         safe = self.covariance.moment_loss(self.mean) <= MOMENT_LOSS
         if safe.all():
-            return NaturalLens(self)
-        return SplitLens(self, safe) if safe.any() else ResidualLens(self)
+            return NaturalLens(self, offset)
+        return SplitLens(self, offset, safe) if safe.any() else ResidualLens(self, offset)
 
 
 @dataclass(frozen=True)

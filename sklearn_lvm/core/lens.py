@@ -1,7 +1,8 @@
 """How a block of rows looks through K Gaussians: the inner products of every E-step and score.
 
 A lens is made once a pass over the data. ``look`` takes a block of rows, feature-major (d, n), to
-whatever the other two verbs share; ``log_prob`` gives log-densities (K, n); ``sums`` adds the block up
+whatever the other two verbs share; ``log_prob`` gives log-densities (K, n), with an offset for each
+Gaussian such as its log-weight; ``sums`` adds the block up
 under responsibilities (K, n). Sums of blocks add, and end as moments. Nothing of size n x K x d ever
 exists beyond a block.
 """
@@ -66,13 +67,10 @@ class ResidualLens:
     the current covariance's own units.
     """
 
-    def __init__(self, gaussians: "Gaussians") -> None:
+    def __init__(self, gaussians: "Gaussians", offset: Array) -> None:
         self.covariance, self.mean = gaussians.covariance, gaussians.mean
-        self.constant = gaussians.constant[:, None]
-        self.centre = self.covariance.whiten_each(self.mean)[:, :, None]
-
-    def look(self, Z: Array) -> Array:
-        return self.covariance.whiten(Z) - self.centre
+        self.constant = (gaussians.constant + offset)[:, None]
+        self.look = self.covariance.whitener(self.mean)
 
     def log_prob(self, seen: Array) -> Array:
         distance = np.einsum("kdn,kdn->kn", seen, seen)
@@ -81,8 +79,7 @@ class ResidualLens:
         return distance
 
     def sums(self, seen: Array, R: Array) -> Sums:
-        first = (seen @ R[:, :, None])[..., 0]
-        return Sums((R.sum(axis=1), first, self.covariance.gram(seen, R)), self.finish)
+        return Sums((R.sum(axis=1), *self.covariance.accumulate(seen, R)), self.finish)
 
     def finish(self, weight: Array, first: Array, second: Array) -> Moments:
         """Undo the whitening, and move from the old means to the new."""
@@ -103,10 +100,10 @@ class NaturalLens:
     digits by ``Covariance.moment_loss``.
     """
 
-    def __init__(self, gaussians: "Gaussians") -> None:
+    def __init__(self, gaussians: "Gaussians", offset: Array) -> None:
         self.structure, self.mean = type(gaussians.covariance), gaussians.mean
         linear, quadratic = gaussians.covariance.couple(self.mean)
-        constant = gaussians.constant - 0.5 * np.einsum("kd,kd->k", linear, self.mean)
+        constant = gaussians.constant + offset - 0.5 * np.einsum("kd,kd->k", linear, self.mean)
         quadratic = np.broadcast_to(quadratic, (len(self.mean), quadratic.shape[1]))
         self.theta = np.concatenate([constant[:, None], linear, quadratic], axis=1)
 
@@ -143,13 +140,15 @@ class SharedLens:
     digits where the means are far out in units of the shared covariance.
     """
 
-    def __init__(self, gaussians: "Gaussians") -> None:
+    def __init__(self, gaussians: "Gaussians", offset: Array) -> None:
         self.covariance, self.mean = gaussians.covariance, gaussians.mean
         self.centre = self.covariance.whiten_each(self.mean)
-        self.constant = (gaussians.constant - 0.5 * (self.centre**2).sum(axis=1))[:, None]
+        constant = gaussians.constant + offset - 0.5 * (self.centre**2).sum(axis=1)
+        self.constant = constant[:, None]
+        self.whiten = self.covariance.whitener(np.zeros_like(self.mean[:1]))
 
     def look(self, Z: Array) -> Array:
-        return self.covariance.whiten(Z)[0]
+        return self.whiten(Z)[0]
 
     def log_prob(self, seen: Array) -> Array:
         joint = self.centre @ seen
@@ -175,10 +174,10 @@ class SharedLens:
 class SplitLens:
     """The natural form for the Gaussians that are ``safe`` in it, residuals for the others."""
 
-    def __init__(self, gaussians: "Gaussians", safe: Array) -> None:
+    def __init__(self, gaussians: "Gaussians", offset: Array, safe: Array) -> None:
         self.groups = np.flatnonzero(safe), np.flatnonzero(~safe)
-        natural, exact = (gaussians.part(group) for group in self.groups)
-        self.lenses: tuple[Any, Any] = NaturalLens(natural), ResidualLens(exact)
+        parts = [(gaussians.part(group), offset[group]) for group in self.groups]
+        self.lenses: tuple[Any, Any] = NaturalLens(*parts[0]), ResidualLens(*parts[1])
 
     def look(self, Z: Array) -> list[Array]:
         return [lens.look(Z) for lens in self.lenses]

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
+from scipy.special import logsumexp
 
 from .._types import Array
 from .lens import Lens, Sums
@@ -13,7 +15,7 @@ from .lens import Lens, Sums
 class Densities(Protocol):
     """K densities of one family, seen through a lens."""
 
-    def lens(self) -> Lens: ...
+    def lens(self, offset: Array) -> Lens: ...
     def sample(self, labels: Array, rng: np.random.RandomState) -> Array: ...
     def n_parameters(self) -> int: ...
 
@@ -38,7 +40,7 @@ class Mixture(Generic[D]):
 
     def lens(self) -> "MixtureLens":
         """Look at rows through this mixture."""
-        return MixtureLens(self.parts.lens(), self.log_weights)
+        return MixtureLens(self.parts.lens(self.log_weights))
 
     def sample(self, n: int, rng: np.random.RandomState) -> tuple[Array, Array]:
         """Draw n rows (n, d) and the components that they come from (n,)."""
@@ -56,7 +58,6 @@ class MixtureLens:
     """Rows seen through a mixture: which component they come from, and how likely they are."""
 
     parts: Lens
-    offset: Array
 
     def log_prob(self, Z: Array) -> Array:
         """log p(z), (d, n) -> (n,)."""
@@ -64,28 +65,26 @@ class MixtureLens:
 
     def posterior(self, Z: Array) -> tuple[Array, Array]:
         """log p(z) and p(k | z): (n,) and (K, n)."""
-        return _normalise(self._joint(self.parts.look(Z)))
+        return _normalise(self.parts.log_prob(self.parts.look(Z)), 1.0)
+
+    def labels(self, Z: Array) -> Array:
+        """The most probable component of each row, (n,)."""
+        return self.parts.log_prob(self.parts.look(Z)).argmax(axis=0)
 
     def expect(self, Z: Array, w: Array) -> "Expected":
         """Expected statistics of the rows with their components filled in, and the evidence."""
         seen = self.parts.look(Z)
-        evidence, resp = _normalise(self._joint(seen))
-        resp *= w
+        evidence, resp = _normalise(self.parts.log_prob(seen), w)
         return Expected(self.parts.sums(seen, resp), float(w @ evidence), float(w.sum()))
 
-    def _joint(self, seen: Any) -> Array:
-        joint = self.parts.log_prob(seen)
-        joint += self.offset[:, None]
-        return joint
 
-
-def _normalise(joint: Array) -> tuple[Array, Array]:
-    """Turn log p(k, z) into log p(z) and, in place, p(k | z)."""
+def _normalise(joint: Array, w: Array | float) -> tuple[Array, Array]:
+    """Turn log p(k, z) into log p(z) and, in place, w p(k | z)."""
     top = joint.max(axis=0)
     joint -= top
     resp = np.exp(joint, out=joint)
     total = resp.sum(axis=0)
-    resp /= total
+    resp *= w / total
     top += np.log(total, out=total)
     return top, resp
 
@@ -120,15 +119,51 @@ class MixtureSteps:
     def e_step(self, model: Mixture[Any]) -> Callable[[tuple[Array, Array]], Expected]:
         """What to do with each block (rows, weights) to know the model's expectations."""
         offset = model.log_weights + self.family.tilt(model.parts)
-        lens = MixtureLens(model.parts.lens(), offset)
+        lens = MixtureLens(model.parts.lens(offset))
         return lambda block: lens.expect(*block)
 
     def m_step(self, statistics: Sums) -> Mixture[Any]:
         """The mixture that makes these expectations most likely."""
         return self.fit(statistics.moments())
 
+    def coordinates(self, model: Mixture[Any]) -> "MixtureCoordinates":
+        """Vectors for mixtures like this one."""
+        return MixtureCoordinates(model.parts.overall(np.exp(model.log_weights)))
+
     def fit(self, moments: Any) -> Mixture[Any]:
         """The same from moments."""
         with np.errstate(divide="ignore"):  # a component without weight has log-weight -inf
             log_weights = np.log(moments.weight / moments.weight.sum())
         return Mixture(log_weights, self.family.estimate(moments))
+
+
+@dataclass(frozen=True, eq=False)
+class MixtureCoordinates:
+    """Mixtures as vectors: log-weights, and densities in the units of one density of the whole.
+
+    In these units no entry is large beside another because of how a feature is measured. Components
+    without weight keep none.
+    """
+
+    axes: Any
+
+    def vector(self, model: Mixture[Any]) -> Array:
+        """All coordinates in a row."""
+        held = np.isfinite(model.log_weights)
+        weights = np.where(held, model.log_weights, 0.0)
+        return np.concatenate(
+            [weights, *(part.ravel() for part in model.parts.relative(self.axes))]
+        )
+
+    def model(self, vector: Array, like: Mixture[Any]) -> Mixture[Any]:
+        """The mixture that has these coordinates, of the size of another."""
+        K = len(like.log_weights)
+        with np.errstate(over="ignore", invalid="ignore"):
+            log_weights = np.where(np.isfinite(like.log_weights), vector[:K], -np.inf)
+            log_weights = log_weights - logsumexp(log_weights)
+            shapes = [part.shape for part in like.parts.relative(self.axes)]
+            ends = np.cumsum([K, *(prod(shape) for shape in shapes)])
+            parts = [
+                v.reshape(s) for v, s in zip(np.split(vector, ends)[1:-1], shapes, strict=True)
+            ]
+            return Mixture(log_weights, self.axes.absolute(*parts))

@@ -4,8 +4,8 @@ A start, a subsample or a split that is drawn from this set cannot tell a row of
 same row given twice, nor one order of the rows from another.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,10 +26,13 @@ class WeightedSet:
         The position in X of one copy of each distinct row, in lexicographic order of the rows.
     weight : ndarray of shape (m,)
         The summed weight of all copies of that row.
+    drawn_from : int
+        How many distinct rows there are in the data; more than m in a subsample.
     """
 
     index: Array
     weight: Array
+    drawn_from: int
 
     def __len__(self) -> int:
         return len(self.index)
@@ -59,11 +62,11 @@ def canonical(X: Array, w: Array) -> WeightedSet:
     order, group = _lexicographic(X, kept)
     first = np.flatnonzero(np.diff(group, prepend=-1))
     if not len(first):
-        return WeightedSet(order, w[order])
-    return WeightedSet(order[first], np.add.reduceat(w[order], first))
+        return WeightedSet(order, w[order], 0)
+    return WeightedSet(order[first], np.add.reduceat(w[order], first), len(first))
 
 
-def subsample(X: Array, w: Array, slabs: Sequence[Array], size: int) -> WeightedSet:
+def subsample(X: Array, w: Array, blocks: Iterable[tuple[Array, Array]], size: int) -> WeightedSet:
     """Draw about ``size`` distinct rows, heavy ones first, in time linear in the rows but for one sort.
 
     Priority sampling (Duffield, Lund & Thorup, 2007): each distinct row of weight W has the priority
@@ -75,8 +78,8 @@ def subsample(X: Array, w: Array, slabs: Sequence[Array], size: int) -> Weighted
     ----------
     X : ndarray of shape (n, d)
     w : ndarray of shape (n,)
-    slabs : sequence of ndarray of shape (d, b)
-        The rows in standard units, block after block and feature-major. The hash is made from these:
+    blocks : iterable of (ndarray of shape (d, b), ndarray of shape (b,))
+        The same rows and weights in standard units, block after block. The hash is made from these:
         a change of units or of origin then leaves the sample as it is.
     size : int
         With no more rows than this the sample is the canonical set itself.
@@ -84,7 +87,7 @@ def subsample(X: Array, w: Array, slabs: Sequence[Array], size: int) -> Weighted
     if np.count_nonzero(w) <= size:
         return canonical(X, w)
     kept = np.flatnonzero(w)
-    marks = _fingerprints(slabs, w)[kept]
+    marks = _fingerprints(blocks)[kept]
     order = np.argsort(marks)
     first = np.flatnonzero(np.diff(marks[order], prepend=~marks[order[0]]))
     if len(first) <= size:
@@ -96,7 +99,7 @@ def subsample(X: Array, w: Array, slabs: Sequence[Array], size: int) -> Weighted
     boost = np.where(priority > threshold, np.maximum(1.0, threshold / mass), 0.0)
     sampled = np.zeros(len(w))
     sampled[kept[order]] = w[kept[order]] * boost[cell]
-    return canonical(X, sampled)
+    return replace(canonical(X, sampled), drawn_from=len(first))
 
 
 def _lexicographic(X: Array, rows: Array) -> tuple[Array, Array]:
@@ -123,12 +126,10 @@ def _lexicographic(X: Array, rows: Array) -> tuple[Array, Array]:
     return order, group
 
 
-def _fingerprints(slabs: Sequence[Array], w: Array) -> Array:
+def _fingerprints(blocks: Iterable[tuple[Array, Array]]) -> Array:
     """Hash each row to 64 bits by the cells that its centred entries fall into."""
-    ends = np.cumsum([slab.shape[1] for slab in slabs])
-    shares = np.split(w / w.sum(), ends[:-1])
-    centre = sum(slab @ share for slab, share in zip(slabs, shares, strict=True))
-    return np.concatenate([_hash(slab, centre) for slab in slabs])
+    sums = np.sum([np.append(Z @ w, w.sum()) for Z, w in blocks], axis=0)
+    return np.concatenate([_hash(Z, sums[:-1] / sums[-1]) for Z, _ in blocks])
 
 
 def _hash(slab: Array, centre: Array) -> Array:

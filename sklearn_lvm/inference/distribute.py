@@ -95,7 +95,7 @@ class Walker:
         """The sum of the function over all blocks."""
 
         def subtotal(group: slice) -> T:
-            return reduce(add, map(function, blocks[group]))
+            return reduce(add, (function(blocks[i]) for i in range(group.start, group.stop)))
 
         return reduce(add, self.each(subtotal, cut(len(blocks), GROUP)))
 

@@ -1,11 +1,13 @@
 """Expectation-maximisation for any model that has an E-step and an M-step."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import inf, isfinite
 from typing import Any, Protocol
 
+from .acceleration import WALKS, Coordinates, Point
 from .distribute import Walker
+from .stopping import Summit
 
 ROUNDING = 1e-9  # nats per unit of weight below which two objectives are the same
 
@@ -15,10 +17,12 @@ class Steps(Protocol):
 
     ``e_step`` returns a function of a block; its values add, and their sum has ``statistics`` and the
     ``objective`` of the model that was given. ``m_step`` turns statistics into the next model.
+    ``coordinates`` tells how models around the one given are written as vectors.
     """
 
     def e_step(self, model: Any) -> Callable[[Any], Any]: ...
     def m_step(self, statistics: Any) -> Any: ...
+    def coordinates(self, model: Any) -> Coordinates: ...
 
 
 @dataclass(frozen=True)
@@ -29,21 +33,20 @@ class Climb:
     ----------
     model : object
     trace : tuple of float
-        The objective of the start and after each step; the last entry is that of ``model``.
+        The objective of the start and of every model accepted since; the last is that of ``model``.
+    n_iter : int
+        E-steps after that of the start, rejected ones included.
     converged : bool
-        Whether the last step gained less than the tolerance.
+        Whether what remains to be gained is estimated to be less than the tolerance.
     stopped : bool
         Whether somebody who watched asked for an end.
     """
 
     model: Any
-    trace: tuple[float, ...] = field(default=())
+    trace: tuple[float, ...]
+    n_iter: int = 0
     converged: bool = False
     stopped: bool = False
-
-    @property
-    def n_iter(self) -> int:
-        return len(self.trace) - 1
 
     @property
     def objective(self) -> float:
@@ -61,6 +64,29 @@ class Watcher:
         return False
 
 
+@dataclass(frozen=True, eq=False)
+class Data:
+    """The rows a model is climbed on: what makes points of models."""
+
+    steps: Steps
+    blocks: Sequence[Any]
+    walker: Walker
+
+    def evaluate(self, model: Any) -> Point:
+        """Run an E-step."""
+        expected = self.walker.total(self.steps.e_step(model), self.blocks)
+        if not isfinite(expected.objective):
+            raise FloatingPointError(f"the objective became {expected.objective}")
+        return Point(model, expected.statistics, expected.objective)
+
+    def improve(self, point: Point) -> Any:
+        """Run an M-step."""
+        return self.steps.m_step(point.statistics)
+
+    def coordinates(self, model: Any) -> Coordinates:
+        return self.steps.coordinates(model)
+
+
 def climb(
     steps: Steps,
     model: Any,
@@ -69,37 +95,35 @@ def climb(
     *,
     max_iter: int,
     tol: float,
+    acceleration: str | None = None,
     watcher: Watcher | None = None,
 ) -> Climb:
-    """Raise the objective until a step gains less than ``tol``.
+    """Raise the objective until no more than ``tol`` seems to be left, or for ``max_iter`` E-steps.
 
     The objective of an exact step cannot fall. Where it seems to by no more than rounding the step
     counts as level; by more, arithmetic has nothing left to climb, and the better model stays.
     ``watcher`` sees every step and may ask for an end.
     """
-    watcher = watcher or Watcher()
-    expected = walker.total(steps.e_step(model), blocks)
-    now = Climb(model, (_finite(expected.objective),))
+    watcher, summit = watcher or Watcher(), Summit(tol)
+    data = Data(steps, blocks, walker)
+    start = data.evaluate(model)
+    walk = WALKS[acceleration](data, start)
+    now = Climb(model, (start.objective,))
     while not (now.converged or now.stopped) and now.n_iter < max_iter:
         watcher.begin(now)
-        model = steps.m_step(expected.statistics)
-        expected = walker.total(steps.e_step(model), blocks)
-        now = _advance(now, model, _finite(expected.objective), tol)
+        now = _advance(now, next(walk), summit)
         now = replace(now, stopped=watcher.end(now))
     return now
 
 
-def _advance(now: Climb, model: Any, objective: float, tol: float) -> Climb:
-    gain = objective - now.objective
-    if gain < -ROUNDING:
-        return Climb(now.model, (*now.trace, now.objective), converged=True)
-    return Climb(model, (*now.trace, max(objective, now.objective)), converged=max(gain, 0.0) < tol)
-
-
-def _finite(objective: float) -> float:
-    if not isfinite(objective):
-        raise FloatingPointError(f"the objective became {objective}")
-    return objective
+def _advance(now: Climb, point: Point, summit: Summit) -> Climb:
+    n_iter = now.n_iter + 1
+    if not point.accepted:
+        return replace(now, n_iter=n_iter)
+    if point.objective < now.objective - ROUNDING:
+        return replace(now, n_iter=n_iter, converged=True)
+    trace = (*now.trace, max(point.objective, now.objective))
+    return Climb(point.model, trace, n_iter, converged=summit.reached(point))
 
 
 def best_of(runs: Sequence[Climb]) -> Climb:

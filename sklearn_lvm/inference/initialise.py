@@ -1,14 +1,19 @@
 """Where EM starts: responsibilities on the weighted set of distinct rows."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.cluster import KMeans, kmeans_plusplus
 
 from .._types import Array
 from .distribute import single_openmp_thread
+from .em import Climb, best_of
 
-Start = Callable[[Array, Array, int, np.random.RandomState], Array]
+Draw = Callable[[Array, Array, int, np.random.RandomState], Array]
+
+EFFORT = 6  # steps over all rows that short runs may cost together
 
 
 def _one_hot(labels: Array, n_components: int) -> Array:
@@ -49,9 +54,59 @@ def random_from_data(
     return _one_hot(_nearest(points, points[drawn]), n_components)
 
 
-STARTS: dict[str, Start] = {
-    "kmeans": kmeans,
-    "k-means++": kmeans_pp,
-    "random": random,
-    "random_from_data": random_from_data,
+@dataclass(frozen=True)
+class Policy:
+    """How a start is found.
+
+    Attributes
+    ----------
+    draw : callable
+        Responsibilities of weighted rows, (K, m).
+    rows : int
+        On about so many distinct rows.
+    runs : int
+        The most draws that compete.
+    steps : int
+        How many steps each of them climbs on these rows before the highest is chosen.
+    """
+
+    draw: Draw
+    rows: int = 1 << 14
+    runs: int = 1
+    steps: int = 0
+
+    def contest(
+        self, draw: Callable[[Any], Any], short: Callable[..., Climb], n_drawn: int, n_rows: int
+    ) -> Callable[[Any], Any]:
+        """A function that finds a start: the first draw, or the best of several short runs (em-EM).
+
+        Biernacki, Celeux & Govaert (2003). There are as many runs as a small share of the fit pays
+        for, and a single one where all rows are few.
+        """
+        affordable = EFFORT * n_rows // (n_drawn * max(self.steps, 1))
+        runs = int(np.clip(affordable, 1, self.runs))
+        if runs == 1:
+            return draw
+
+        def start(rng: np.random.RandomState) -> Any:
+            climbs = [_attempt(short, draw, rng, self.steps) for _ in range(runs)]
+            ended = [climb for climb in climbs if climb is not None]
+            return best_of(ended).model if ended else draw(rng)
+
+        return start
+
+
+def _attempt(short: Callable[..., Climb], draw: Any, rng: Any, steps: int) -> Climb | None:
+    try:
+        return short(draw(rng), max_iter=steps)
+    except (np.linalg.LinAlgError, FloatingPointError):
+        return None
+
+
+STARTS: dict[str, Policy] = {
+    "auto": Policy(kmeans, rows=1 << 12, runs=8, steps=10),
+    "kmeans": Policy(kmeans),
+    "k-means++": Policy(kmeans_pp),
+    "random": Policy(random),
+    "random_from_data": Policy(random_from_data),
 }

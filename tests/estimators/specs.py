@@ -54,9 +54,7 @@ def _single(covariance_type):
 
 def _mixture(covariance_type, K, **params):
     named = "-".join(str(value) for value in params.values())
-    estimator = EMGaussianMixture(
-        K, covariance_type=covariance_type, random_state=0, max_iter=200, **params
-    )
+    estimator = EMGaussianMixture(K, covariance_type=covariance_type, random_state=0, **params)
     grid = {"n_components": [1, 2], "covariance_type": ["full", "spherical"]}
     return Spec(f"mixture-{covariance_type}-{K}" + (f"-{named}" if named else ""), estimator, grid)
 

@@ -5,11 +5,23 @@ import pytest
 from hypothesis import given
 from numpy.testing import assert_allclose
 
-from sklearn_lvm.core.covariance import Diagonal, Full, SingularCovarianceError, Spherical
+from sklearn_lvm.core.covariance import (
+    NEGLIGIBLE,
+    STRIPED,
+    Diagonal,
+    Full,
+    SingularCovarianceError,
+    Spherical,
+)
 
 from .specs import PART, PUBLIC, Family, components, every_family, every_structure, features, seeds
 
 K, D, N = 3, 4, 20
+
+
+def whiten(covariance, Z):
+    """inv(L_k) z for rows (d, n)."""
+    return covariance.whitener(np.zeros((len(covariance.variances), len(Z))))(Z)
 
 
 def close(actual, desired):
@@ -38,7 +50,7 @@ def test_whitening_measures_the_mahalanobis_distance(family, seed, K, d):
     rng = np.random.default_rng(seed)
     covariance = family.covariance(K, d, rng)
     Z = rng.normal(size=(d, N))
-    whitened = covariance.whiten(Z)
+    whitened = whiten(covariance, Z)
     inverse = np.linalg.inv(family.dense(covariance.matrix, d))
     close((whitened**2).sum(axis=1), np.einsum("in,kij,jn->kn", Z, inverse, Z))
 
@@ -52,7 +64,29 @@ def test_whiten_undoes_colour(family, seed, K, d):
     close(covariance.whiten_each(covariance.colour_each(each)), each)
     noise = rng.normal(size=(N, d))
     for k in range(len(each)):
-        close(covariance.whiten(covariance.colour(noise, k).T)[k], noise.T)
+        close(whiten(covariance, covariance.colour(noise, k).T)[k], noise.T)
+
+
+@every_family
+@given(seed=seeds, K=components, d=features)
+def test_a_whitener_takes_the_mean_away(family, seed, K, d):
+    rng = np.random.default_rng(seed)
+    covariance = family.covariance(K, d, rng)
+    mean, Z = rng.normal(size=(K, d)), rng.normal(size=(d, N))
+    whitened = covariance.whitener(mean)(Z)
+    assert whitened.shape == (K, d, N)
+    for i, gaps in enumerate((Z[None] - mean[:, :, None]).transpose(2, 0, 1)):
+        close(whitened[:, :, i], covariance.whiten_each(gaps))
+
+
+@pytest.mark.parametrize("d", [STRIPED - 1, STRIPED, STRIPED + 3])
+def test_many_features_are_whitened_in_strips(d, rng):
+    covariance = Family(Full, False).covariance(2, d, rng)
+    mean, Z = rng.normal(size=(2, d)), rng.normal(size=(d, N))
+    gaps = Z[None] - mean[:, :, None]
+    assert_allclose(
+        covariance.whitener(mean)(Z), np.linalg.solve(covariance.factor, gaps), rtol=0, atol=1e-9
+    )
 
 
 @every_family
@@ -104,6 +138,51 @@ def test_gram_keeps_a_part_of_the_weighted_sum_of_outer_products(structure, seed
 
 
 @every_structure
+@given(seed=seeds, K=components, d=features)
+def test_accumulate_is_the_weighted_sum_and_the_gram(structure, seed, K, d):
+    rng = np.random.default_rng(seed)
+    R, w = rng.normal(size=(K, d, N)), rng.uniform(size=(K, N))
+    first, second = structure.accumulate(R, w)
+    close(first, np.einsum("kn,kin->ki", w, R))
+    close(second, PART[structure](np.einsum("kn,kin,kjn->kij", w, R, R)))
+
+
+@every_structure
+@pytest.mark.parametrize("heavy", [1, 5, N - 1])
+def test_rows_of_negligible_weight_change_no_digit(structure, heavy, rng):
+    """Also where they are left out: their part is below the rounding of the others'."""
+    R, w = rng.normal(size=(K, D, N)), rng.uniform(0.5, 1.0, size=(K, N))
+    w[:, heavy:] *= NEGLIGIBLE / 10
+    for found, plain in zip(
+        structure.accumulate(R, w),
+        structure.accumulate(R[:, :, :heavy], w[:, :heavy]),
+        strict=True,
+    ):
+        assert_allclose(found, plain, rtol=1e-14, atol=1e-15)
+
+
+@every_structure
+def test_one_set_of_rows_may_have_many_weights(structure, rng):
+    R, w = rng.normal(size=(1, D, N)), rng.uniform(size=(K, N))
+    plain = structure.accumulate(np.repeat(R, K, axis=0), w)
+    for found, expected in zip(structure.accumulate(R, w), plain, strict=True):
+        close(found, expected)
+
+
+@every_structure
+def test_no_rows_sum_to_nothing(structure):
+    for found in structure.accumulate(np.empty((K, D, 0)), np.empty((K, 0))):
+        assert not found.any()
+
+
+@every_structure
+def test_no_weight_at_all_sums_to_nothing(structure, rng):
+    first, second = structure.accumulate(rng.normal(size=(K, D, N)), np.zeros((K, N)))
+    assert not first.any()
+    assert not second.any()
+
+
+@every_structure
 def test_size_counts_what_a_part_holds(structure):
     distinct = {Full: D * (D + 1) // 2, Diagonal: D, Spherical: 1}
     assert structure.size(D) == distinct[structure]
@@ -115,7 +194,7 @@ def test_restore_undoes_gram_of_whitened_rows(family, seed, d):
     rng = np.random.default_rng(seed)
     covariance = family.covariance(K, d, rng)
     w, Z = rng.uniform(size=(K, N)), rng.normal(size=(d, N))
-    restored = covariance.restore(family.structure.gram(covariance.whiten(Z), w))
+    restored = covariance.restore(family.structure.gram(whiten(covariance, Z), w))
     close(restored, family.structure.gram(Z[None], w))
 
 
@@ -161,6 +240,33 @@ def test_no_data_gives_unit_covariance(structure, extra, rng):
     close(estimated.variances[0], 1.0 + extra)
 
 
+@every_family
+def test_scatter_is_the_part_of_the_covariances(family, rng):
+    covariance = family.covariance(K, D, rng)
+    close(covariance.scatter, PART[family.structure](family.dense(covariance.matrix, D)))
+
+
+@every_family
+@given(seed=seeds, K=components, d=features)
+def test_absolute_undoes_relative(family, seed, K, d):
+    rng = np.random.default_rng(seed)
+    covariance = family.covariance(K, d, rng)
+    axes = Family(family.structure, True).covariance(1, d, rng)
+    relative = covariance.relative(axes)
+    assert relative.shape == (len(covariance.variances), family.structure.size(d))
+    close(axes.absolute(relative).matrix, covariance.matrix)
+
+
+@every_family
+@given(seed=seeds, d=features)
+def test_any_coordinates_are_those_of_a_covariance(family, seed, d):
+    rng = np.random.default_rng(seed)
+    axes = Family(family.structure, True).covariance(1, d, rng)
+    relative = 2.0 * rng.normal(size=(K, family.structure.size(d)))
+    close(axes.absolute(relative).relative(axes), relative)
+    close(axes.relative(axes), 0.0)
+
+
 @every_structure
 def test_part_chooses(structure, rng):
     matrix = Family(structure, False).covariance(K, D, rng).matrix
@@ -184,7 +290,7 @@ def test_one_feature_may_be_far_smaller_than_another():
     correlation = np.array([[1.0, 0.5, 0.2], [0.5, 1.0, -0.3], [0.2, -0.3, 1.0]])
     covariance = Full.from_matrix((s[:, None] * correlation * s)[None], 3)
     z = (s * [1.0, 2.0, 3.0])[:, None]
-    distance = (covariance.whiten(z) ** 2).sum()
+    distance = (whiten(covariance, z) ** 2).sum()
     plain = np.array([1.0, 2.0, 3.0]) @ np.linalg.solve(correlation, [1.0, 2.0, 3.0])
     assert_allclose(distance, plain, rtol=1e-13)
 

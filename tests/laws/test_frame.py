@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_lvm.core.frame import FAR, Frame, root_of_average, row_slices
+from sklearn_lvm.core.frame import FAR, Blocks, Frame, on_disk, root_of_average, row_slices
 
 from .specs import features, seeds
 
@@ -176,3 +176,29 @@ def test_the_root_of_an_average_neither_under_nor_overflows():
         assert_allclose(root, np.sqrt(12.5) * unit, rtol=1e-15)
     assert root_of_average(np.zeros(3), np.median) == 1.0
     assert root_of_average(np.array([]), np.mean) == 1.0
+
+
+@per_feature
+@given(seed=seeds, d=features, size=st.integers(1, N + 5))
+def test_blocks_made_anew_are_those_that_were_kept(per_feature, seed, d, size):
+    X, w = table(seed, d), weights(seed)
+    frame = Frame.of(X, w, per_feature=per_feature)
+    slices = [slice(start, start + size) for start in range(0, N, size)]
+    kept = Blocks(X, w, frame, slices, [frame.enter(X[rows]) for rows in slices])
+    anew = Blocks(X, w, frame, slices)
+    assert len(kept) == len(anew) == len(slices)
+    for (one, v), (two, u), rows in zip(kept, anew, slices, strict=True):
+        assert_array_equal(one, two)
+        assert_array_equal(v, w[rows])
+        assert_array_equal(u, w[rows])
+    assert_array_equal(np.concatenate([Z for Z, _ in anew], axis=1), frame.enter(X))
+
+
+def test_views_of_a_file_are_known_however_far_removed(tmp_path):
+    path = tmp_path / "rows.npy"
+    np.save(path, table(0, 3))
+    mapped, memory = np.load(path, mmap_mode="r"), np.load(path)
+    for array in (mapped, mapped[::2], np.asarray(mapped), np.asarray(mapped)[3:].T):
+        assert on_disk(array)
+    for array in (memory, memory[::2], mapped + 0.0, np.array(mapped)):
+        assert not on_disk(array)

@@ -22,7 +22,7 @@ N = 30
 
 
 def log_prob(gaussians, rows):
-    lens = gaussians.lens()
+    lens = gaussians.lens(np.zeros(len(gaussians.mean)))
     return lens.log_prob(lens.look(rows.T))
 
 
@@ -95,6 +95,44 @@ def test_parameters_are_counted(family, K, d, n):
     expected = K * d + (1 if family.tied else K) * matrix
     gaussians = family.gaussians(K, d, np.random.default_rng(0))
     assert gaussians.n_parameters() == expected
+
+
+@every_family
+@given(seed=seeds, K=components, d=features)
+def test_absolute_undoes_relative(family, seed, K, d):
+    rng = np.random.default_rng(seed)
+    gaussians, axes = family.gaussians(K, d, rng), family.gaussians(1, d, rng)
+    again = axes.absolute(*gaussians.relative(axes))
+    assert_allclose(again.mean, gaussians.mean, rtol=1e-10, atol=1e-10)
+    for found, plain in zip(dense_gaussians(again), dense_gaussians(gaussians), strict=True):
+        assert_allclose(found, plain, rtol=1e-10, atol=1e-10)
+
+
+@every_family
+@given(seed=seeds, d=features)
+def test_relative_coordinates_know_no_units(family, seed, d):
+    rng = np.random.default_rng(seed)
+    gaussians, axes = family.gaussians(3, d, rng), family.gaussians(1, d, rng)
+    scale = rng.uniform(0.1, 10, d) if family.structure.per_feature else np.full(d, 3.0)
+    shift = rng.normal(size=d)
+    moved = gaussians.rescale(shift, scale).relative(axes.rescale(shift, scale))
+    for found, plain in zip(moved, gaussians.relative(axes), strict=True):
+        assert_allclose(found, plain, rtol=1e-9, atol=1e-9)
+
+
+@every_family
+@given(seed=seeds, K=components, d=features)
+def test_the_overall_gaussian_has_the_moments_of_the_mixture(family, seed, K, d):
+    rng = np.random.default_rng(seed)
+    gaussians, weights = family.gaussians(K, d, rng), rng.dirichlet(np.ones(K))
+    means, C = dense_gaussians(gaussians)
+    mean = weights @ means
+    gaps = means - mean
+    total = np.einsum("k,kij->ij", weights, C + gaps[:, :, None] * gaps[:, None, :])
+    overall = gaussians.overall(weights)
+    assert_allclose(overall.mean, mean[None], rtol=1e-12, atol=1e-12)
+    found = family.dense(overall.covariance.matrix, d)
+    assert_allclose(found, family.dense(family.public(total[None]), d), rtol=1e-10, atol=1e-10)
 
 
 # -- estimates ---------------------------------------------------------------------------------------

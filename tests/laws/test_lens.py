@@ -48,6 +48,11 @@ def scene(family, seed, K, d):
     return family.gaussians(K, d, rng), rng.normal(size=(N, d)), resp
 
 
+def offset(gaussians):
+    """Something to add to each log-density, like a log-weight."""
+    return np.linspace(-1.0, 2.0, len(gaussians.mean))
+
+
 def plain_sums(gaussians, rows, resp):
     """Moments by plain sums."""
     weight, mean, scatter = plain_moments(rows, resp)
@@ -69,7 +74,7 @@ def same(found, expected, gaussians, rtol=1e-9, atol=1e-9):
 def check(lens, gaussians, rows, resp):
     """The lens against plain sums."""
     seen = lens.look(rows.T)
-    plain = plain_log_prob(gaussians, rows)
+    plain = plain_log_prob(gaussians, rows) + offset(gaussians)[:, None]
     assert_allclose(lens.log_prob(seen), plain, rtol=1e-9, atol=1e-9)
     same(lens.sums(seen, resp).moments(), plain_sums(gaussians, rows, resp), gaussians)
 
@@ -78,7 +83,7 @@ def check(lens, gaussians, rows, resp):
 @given(seed=seeds, K=components, d=features)
 def test_a_lens_sees_what_plain_sums_see(make, family, seed, K, d):
     gaussians, rows, resp = scene(family, seed, K, d)
-    check(make(gaussians), gaussians, rows, resp)
+    check(make(gaussians, offset(gaussians)), gaussians, rows, resp)
 
 
 @every_separate_family
@@ -87,21 +92,21 @@ def test_a_split_lens_sees_what_plain_sums_see(family, seed, d, safe):
     safe = np.array([True, False, *safe])
     gaussians, rows, resp = scene(family, seed, len(safe), d)
     order = np.random.default_rng(seed).permutation(len(safe))
-    check(SplitLens(gaussians, safe[order]), gaussians, rows, resp)
+    check(SplitLens(gaussians, offset(gaussians), safe[order]), gaussians, rows, resp)
 
 
 @every_family
 @given(seed=seeds, K=components, d=features)
 def test_the_chosen_lens_sees_what_plain_sums_see(family, seed, K, d):
     gaussians, rows, resp = scene(family, seed, K, d)
-    check(gaussians.lens(), gaussians, rows, resp)
+    check(gaussians.lens(offset(gaussians)), gaussians, rows, resp)
 
 
 @every_pure_lens
 @given(seed=seeds, cut=st.integers(1, N - 1))
 def test_blocks_equal_the_whole(make, family, seed, cut):
     gaussians, rows, resp = scene(family, seed, 3, 2)
-    lens = make(gaussians)
+    lens = make(gaussians, offset(gaussians))
     whole = lens.sums(lens.look(rows.T), resp).moments()
     halves = [
         lens.sums(lens.look(np.ascontiguousarray(rows[part].T)), resp[:, part])
@@ -116,7 +121,7 @@ def test_blocks_equal_the_whole(make, family, seed, cut):
 def test_a_gaussian_that_sees_nothing_keeps_its_mean(make, family, nothing):
     gaussians, rows, resp = scene(family, 0, 3, 2)
     resp[1] = nothing
-    lens = make(gaussians)
+    lens = make(gaussians, offset(gaussians))
     moments = lens.sums(lens.look(rows.T), resp).moments()
     assert moments.weight[1] == 0.0
     assert_allclose(moments.mean[1], gaussians.mean[1], rtol=1e-14)
@@ -142,7 +147,7 @@ def tight(family, size, K=3, d=2):
 @pytest.mark.parametrize("size", [1e-2, 1e-4, 1e-6])
 def test_tight_gaussians_keep_their_digits(family, size):
     gaussians, rows, resp = tight(family, size)
-    lens = gaussians.lens()
+    lens = gaussians.lens(offset(gaussians))
     found = lens.sums(lens.look(rows.T), resp).moments()
     plain = plain_sums(gaussians, rows, resp)
     if family.tied:
@@ -154,8 +159,8 @@ def test_tight_gaussians_keep_their_digits(family, size):
 def test_a_tied_covariance_is_seen_once_unless_it_is_tight():
     family = Family(Full, True)
     wide, narrow = family.gaussians(3, 2, np.random.default_rng(0)), tight(family, 1e-6)[0]
-    assert isinstance(wide.lens(), SharedLens)
-    assert isinstance(narrow.lens(), ResidualLens)
+    assert isinstance(wide.lens(offset(wide)), SharedLens)
+    assert isinstance(narrow.lens(offset(narrow)), ResidualLens)
 
 
 @every_separate_family
@@ -165,9 +170,9 @@ def test_only_the_gaussians_that_would_lose_digits_are_seen_as_residuals(family)
     mean = np.concatenate([wide.mean, narrow.mean])[[0, 2, 1, 3, 4]]
     matrix = np.concatenate([wide.covariance.matrix, narrow.covariance.matrix])[[0, 2, 1, 3, 4]]
     both = Gaussians(mean, family.structure.from_matrix(matrix, 2))
-    assert isinstance(wide.lens(), NaturalLens)
-    assert isinstance(narrow.lens(), ResidualLens)
-    lens = both.lens()
+    assert isinstance(wide.lens(offset(wide)), NaturalLens)
+    assert isinstance(narrow.lens(offset(narrow)), ResidualLens)
+    lens = both.lens(offset(both))
     assert isinstance(lens, SplitLens)
     safe, exact = lens.groups
     assert_allclose(safe, [0, 2])
@@ -178,10 +183,11 @@ def test_many_features_are_seen_as_residuals():
     rng = np.random.default_rng(0)
     d = Full.natural_features + 1
     gaussians = Gaussians(np.zeros((2, d)), Full.from_matrix(np.stack([np.eye(d)] * 2), d))
-    lens = gaussians.lens()
+    lens = gaussians.lens(offset(gaussians))
     assert isinstance(lens, ResidualLens)
     rows = rng.normal(size=(N, d))
-    assert_allclose(lens.log_prob(lens.look(rows.T)), plain_log_prob(gaussians, rows), rtol=1e-12)
+    plain = plain_log_prob(gaussians, rows) + offset(gaussians)[:, None]
+    assert_allclose(lens.log_prob(lens.look(rows.T)), plain, rtol=1e-12)
 
 
 @every_structure

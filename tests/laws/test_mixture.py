@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import logsumexp
 
 from sklearn_lvm.core.gaussian import Gaussians
@@ -30,6 +30,14 @@ def test_posterior_and_evidence_agree_with_scipy(family, seed, K, d):
     assert_allclose(resp, np.exp(joint - logsumexp(joint, axis=0)), rtol=1e-8, atol=1e-12)
     assert_allclose(resp.sum(axis=0), 1.0, rtol=1e-14)
     assert_allclose(mixture.lens().log_prob(rows.T), evidence, rtol=1e-15)
+
+
+@every_family
+@given(seed=seeds, K=components, d=features)
+def test_labels_are_the_most_probable_components(family, seed, K, d):
+    mixture, rows, _, _ = scene(family, seed, K, d)
+    lens = mixture.lens()
+    assert_array_equal(lens.labels(rows.T), lens.posterior(rows.T)[1].argmax(axis=0))
 
 
 @every_family
@@ -162,6 +170,38 @@ def test_the_slope_of_the_evidence_is_that_of_the_bound(family, seed):
     evidence = slope(lambda m: w @ m.lens().log_prob(rows.T) / w.sum())
     bound = slope(lambda m: expected_objective(m, rows, w, resp, 0.0))
     assert_allclose(evidence, bound, rtol=1e-5, atol=1e-7)
+
+
+@every_family
+@pytest.mark.parametrize("empty", [False, True])
+@given(seed=seeds, K=st.integers(2, 4), d=features)
+def test_coordinates_round_trip(family, empty, seed, K, d):
+    mixture, _, _, _ = scene(family, seed, K, d)
+    if empty:
+        weights = np.exp(mixture.log_weights)
+        weights[seed % K] = 0.0
+        with np.errstate(divide="ignore"):
+            mixture = Mixture(np.log(weights / weights.sum()), mixture.parts)
+    axes = family.steps(np.zeros(d)).coordinates(mixture)
+    vector = axes.vector(mixture)
+    again = axes.model(vector, like=mixture)
+    assert np.isfinite(vector).all()
+    assert_allclose(again.log_weights, mixture.log_weights, rtol=1e-12, atol=1e-12)
+    assert_allclose(again.parts.mean, mixture.parts.mean, rtol=1e-10, atol=1e-10)
+    plain = mixture.parts.covariance.matrix
+    assert_allclose(again.parts.covariance.matrix, plain, rtol=1e-10, atol=1e-10)
+    assert_allclose(axes.vector(again), vector, rtol=1e-9, atol=1e-9)
+
+
+@every_family
+@given(seed=seeds, size=st.floats(0.0, 3.0))
+def test_any_vector_is_a_mixture(family, seed, size):
+    mixture, rows, _, rng = scene(family, seed)
+    axes = family.steps(np.zeros(2)).coordinates(mixture)
+    vector = axes.vector(mixture)
+    other = axes.model(vector + size * rng.normal(size=len(vector)), like=mixture)
+    assert_allclose(np.exp(other.log_weights).sum(), 1.0, rtol=1e-12)
+    assert np.isfinite(other.lens().log_prob(rows.T)).all()
 
 
 @every_family

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_lvm.core.frame import Frame
+from sklearn_lvm.core.frame import Blocks, Frame
 from sklearn_lvm.core.rows import canonical, subsample
+from sklearn_lvm.inference.distribute import cut
 
 # Few different numbers, so that rows are often equal, and both zeros.
 entries = st.sampled_from([-1.0, -0.0, 0.0, 1.0, 2.5])
@@ -80,8 +81,7 @@ N, D, SIZE = 600, 3, 100
 def drawn(X, w, size=SIZE):
     """The rows of a subsample and their weights, as a table in lexicographic order."""
     frame = Frame.of(X, w, per_feature=True)
-    slabs = [frame.enter(X[start : start + 128]) for start in range(0, len(X), 128)]
-    rows = subsample(X, w, slabs, size)
+    rows = subsample(X, w, Blocks(X, w, frame, cut(len(X), 128)), size)
     return X[rows.index], rows.weight
 
 
@@ -111,6 +111,16 @@ def test_mirrored_rows_are_drawn_apart(data):
     drawn_rows = set(map(tuple, rows))
     assert len(rows) == SIZE
     assert sum(row[::-1] in drawn_rows for row in drawn_rows) < SIZE / 2
+
+
+def test_a_subsample_knows_how_many_distinct_rows_there_are(data):
+    X, w = data
+    frame = Frame.of(X, w, per_feature=True)
+    rows = subsample(X, w, [(frame.enter(X), w)], SIZE)
+    tenfold, weight = np.tile(X, (10, 1)), np.tile(w, 10)
+    again = subsample(tenfold, weight, [(frame.enter(tenfold), weight)], SIZE)
+    assert rows.drawn_from == again.drawn_from == np.count_nonzero(w)
+    assert canonical(X, w).drawn_from == len(canonical(X, w))
 
 
 def test_few_rows_are_their_own_subsample(data):
@@ -159,8 +169,8 @@ def test_a_subsample_ignores_units_and_offsets(data, units, offset):
 
 def test_a_subsample_ignores_where_the_standard_units_begin(data):
     X, w = data
-    slabs = Frame.of(X, w, per_feature=True).enter(X)
-    plain, moved = (subsample(X, w, [slabs + shift], SIZE) for shift in (0.0, 0.3))
+    Z = Frame.of(X, w, per_feature=True).enter(X)
+    plain, moved = (subsample(X, w, [(Z + shift, w)], SIZE) for shift in (0.0, 0.3))
     assert_array_equal(moved.index, plain.index)
     assert_array_equal(moved.weight, plain.weight)
 

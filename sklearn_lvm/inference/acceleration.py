@@ -1,0 +1,155 @@
+"""The steps of a climb: plain EM, or EM that leaps ahead along its own path.
+
+A walk is a generator of evaluated points, one for each E-step; it knows no model, only points, the
+step from one to the next, and a vector for each model.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from math import inf
+from typing import Any, Protocol
+
+import numpy as np
+
+from .._types import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """A model that an E-step has looked at.
+
+    Attributes
+    ----------
+    model, statistics : object
+        The model, and what the M-step needs to improve it.
+    objective : float
+    gain : float or None
+        What the plain EM step to this point gained; None if it was reached by a leap.
+    rate : float
+        By what factor the gain of the next plain step is smaller, as far as one can tell.
+    accepted : bool
+        False for a leap that did not pay.
+    """
+
+    model: Any
+    statistics: Any
+    objective: float
+    gain: float | None = None
+    rate: float = inf
+    accepted: bool = True
+
+
+class Coordinates(Protocol):
+    """Models as vectors, in units in which one entry is about as large as another."""
+
+    def vector(self, model: Any) -> Array: ...
+    def model(self, vector: Array, like: Any) -> Any: ...
+
+
+class Terrain(Protocol):
+    """What a walk asks: the next model, what a model is worth, and vectors."""
+
+    def improve(self, point: Point) -> Any: ...
+    def evaluate(self, model: Any) -> Point: ...
+    def coordinates(self, model: Any) -> Coordinates: ...
+
+
+GROWTH = 4.0  # by what factor the reach of leaps changes
+
+Walk = Callable[[Terrain, Point], Iterator[Point]]
+
+
+class Reach:
+    """How far leaps may go: further after one that paid at full reach, less after one that failed."""
+
+    def __init__(self) -> None:
+        self.limit, self.used = GROWTH, 1.0
+
+    def within(self, length: float) -> float:
+        """The length that is allowed, at least that of plain EM."""
+        self.used = float(np.clip(length, 1.0, self.limit))
+        return self.used
+
+    def paid(self) -> None:
+        if self.used == self.limit:
+            self.limit *= GROWTH
+
+    def failed(self) -> None:
+        self.limit = max(GROWTH, self.used / GROWTH)
+
+
+def plain(terrain: Terrain, point: Point) -> Iterator[Point]:
+    """One EM step after the other; the rate is the ratio of two gains in a row."""
+    while True:
+        before, point = point.gain, _step(terrain, point, terrain.improve(point))
+        point = replace(point, rate=(point.gain or 0.0) / before if before else inf)
+        yield point
+
+
+def squarem(terrain: Terrain, point: Point) -> Iterator[Point]:
+    """Squared extrapolation (Varadhan & Roland, 2008, scheme S3), kept monotone.
+
+    From two EM steps a -> b -> c, with r = b - a and v = (c - b) - r, the walk leaps to
+    a + 2 s r + s^2 v, where s is |r| / |v|, but at least 1 and no more than lately paid. A leap counts
+    if its objective is finite and no lower than that of the last EM point that was evaluated; else c is
+    taken. The first two steps are plain.
+    """
+    a, b = point, _step(terrain, point, terrain.improve(point))
+    yield b
+    second = _step(terrain, b, terrain.improve(b))
+    yield second
+    axes = terrain.coordinates(second.model)
+    path = [axes.vector(p.model) for p in (a, b, second)]
+    c: Point | None = second
+    ahead = second.model
+    reach = Reach()
+    while True:
+        leap = _attempt(terrain, axes.model(_extrapolate(reach, *path), like=ahead))
+        if leap is not None and leap.objective >= (c or b).objective:
+            a = leap
+            reach.paid()
+        else:
+            reach.failed()
+            yield replace(b, accepted=False)
+            a = c or _step(terrain, b, ahead)
+        if a is not c:
+            yield a
+        b, c = _step(terrain, a, terrain.improve(a)), None
+        try:
+            ahead = terrain.improve(b)
+        except np.linalg.LinAlgError:
+            yield b  # the last model that makes sense
+            raise
+        path = [axes.vector(model) for model in (a.model, b.model, ahead)]
+        yield replace(b, rate=_contraction(*path))
+
+
+WALKS: dict[str | None, Walk] = {None: plain, "squarem": squarem}
+
+
+def _step(terrain: Terrain, point: Point, model: Any) -> Point:
+    """Evaluate the model that a plain step from ``point`` led to."""
+    there = terrain.evaluate(model)
+    return replace(there, gain=there.objective - point.objective)
+
+
+def _attempt(terrain: Terrain, model: Any) -> Point | None:
+    """Evaluate a model that need not make sense."""
+    try:
+        with np.errstate(all="ignore"):
+            return terrain.evaluate(model)
+    except (np.linalg.LinAlgError, FloatingPointError):
+        return None
+
+
+def _extrapolate(reach: Reach, a: Array, b: Array, c: Array) -> Array:
+    r, v = b - a, (c - b) - (b - a)
+    size = np.linalg.norm(v)
+    s = reach.within(float(np.linalg.norm(r) / size) if size > 0 else 1.0)
+    return a + 2.0 * s * r + s * s * v
+
+
+def _contraction(a: Array, b: Array, c: Array) -> float:
+    """How much smaller the next gain is: gains shrink like the square of the steps."""
+    first = float(np.linalg.norm(b - a))
+    return (float(np.linalg.norm(c - b)) / first) ** 2 if first > 0 else inf
