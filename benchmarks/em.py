@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # read when SciPy is first imported
@@ -326,10 +327,10 @@ def main(arguments: list[str]) -> None:
     warnings.simplefilter("ignore", ConvergenceWarning)
     available = {package for package in ("torch", "pomegranate") if installed(package)}
     with threadpool_limits(asked.threads):
-        if "torch" in available:
-            import torch
-
-            torch.set_num_threads(asked.threads)
+        for package in sorted(available):
+            import_module(package)
+        if "torch" in available:  # after every import that sets the threads of torch anew
+            sys.modules["torch"].set_num_threads(asked.threads)
         tables: dict[str, list[dict[str, Any]]] = {"fixed": [], "climb": [], "default": []}
         for problem in fixed_problems(asked.quick):
             tables["fixed"] += fixed(problem, available, asked.repeats)

@@ -104,7 +104,7 @@ def _attempt(short: Callable[..., Climb], draw: Any, rng: Any, steps: int) -> Cl
 
 
 STARTS: dict[str, Policy] = {
-    "auto": Policy(kmeans, rows=1 << 12, runs=8, steps=10),
+    "auto": Policy(kmeans, runs=8, steps=10),
     "kmeans": Policy(kmeans),
     "k-means++": Policy(kmeans_pp),
     "random": Policy(random),
