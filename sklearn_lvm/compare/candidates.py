@@ -84,7 +84,7 @@ def _gaussian_mle(size: Size) -> Candidate:
 def _em_gaussian_mixture(size: Size) -> Candidate:
     from sklearn_lvm import EMGaussianMixture
 
-    return Candidate(EMGaussianMixture(max_iter=MAX_ITER), _mixture_grid(size))
+    return Candidate(EMGaussianMixture(), _mixture_grid(size))
 
 
 def _gaussian_mixture(size: Size) -> Candidate:
