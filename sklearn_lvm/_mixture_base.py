@@ -22,6 +22,14 @@ from .inference.distribute import Walker, block_size, cut
 from .inference.em import Climb, best_of, climb
 from .inference.initialise import STARTS
 
+# What a user may ask for, and how it walks at a given tolerance: a fit of a given number of steps,
+# tol=0, is there to be compared step by step, and does not leap unless told to.
+ACCELERATIONS: dict[str | None, Callable[[float], str | None]] = {
+    "auto": lambda tol: "squarem" if tol > 0 else None,
+    "squarem": lambda tol: "squarem",
+    None: lambda tol: None,
+}
+
 Model = Callable[[np.random.RandomState], Mixture[Any]]
 
 
@@ -125,9 +133,8 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         stop = Event()
         with Walker() as walker:
             blocks = self._blocks(X, w, frame, walker)
-            ascend = partial(
-                climb, self._steps(frame), walker=walker, acceleration=self.acceleration
-            )
+            walk = ACCELERATIONS[self.acceleration](self.tol)
+            ascend = partial(climb, self._steps(frame), walker=walker, acceleration=walk)
             start = self._warm_start(frame) if warm else self._starts(X, w, frame, blocks, ascend)
             ascend = partial(ascend, blocks=blocks, max_iter=self.max_iter, tol=self.tol)
 

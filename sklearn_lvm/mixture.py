@@ -46,9 +46,10 @@ class EMGaussianMixture(MixtureEstimator):
         The most E-steps of one start, after that of the start itself.
     n_init : int, default=1
         Starts; the one that climbs highest is kept, the first among equals.
-    acceleration : {'squarem'} or None, default='squarem'
+    acceleration : {'auto', 'squarem'} or None, default='auto'
         Whether EM leaps ahead along its own path where that pays (Varadhan & Roland, 2008), or walks
-        step by step. The first two steps are plain in any case, and the objective never falls.
+        step by step. 'auto' leaps, unless ``tol=0`` asks for a given number of steps. The first two
+        steps are plain in any case, and the objective never falls.
     init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}, default='auto'
         Where a start comes from: clusters of k-means, rows by the nearest of its seeds, random
         responsibilities, or rows by the nearest of n_components random rows; 'auto' lets several
@@ -124,7 +125,7 @@ class EMGaussianMixture(MixtureEstimator):
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "n_init": [Interval(Integral, 1, None, closed="left")],
-        "acceleration": [StrOptions({"squarem"}), None],
+        "acceleration": [StrOptions({"auto", "squarem"}), None],
         "init_params": [StrOptions(set(STARTS))],
         "weights_init": ["array-like", None],
         "means_init": ["array-like", None],
@@ -145,7 +146,7 @@ class EMGaussianMixture(MixtureEstimator):
         reg_covar: float = 1e-6,
         max_iter: int = 1000,
         n_init: int = 1,
-        acceleration: str | None = "squarem",
+        acceleration: str | None = "auto",
         init_params: str = "auto",
         weights_init: Any = None,
         means_init: Any = None,
