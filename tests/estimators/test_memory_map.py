@@ -1,5 +1,9 @@
 """Rows in a file are fitted as they are in memory, and are not copied there as a whole."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -48,3 +52,43 @@ def test_rows_on_disk_are_fitted_block_by_block(covariance_type, dtype, tmp_path
     assert len(sizes) - kept > on_disk.n_iter_ * len(blocks[-1])
     assert max(sizes[kept:]) < N / 2
     assert not mapped.flags.writeable
+
+
+LITTLE_MEMORY = """
+import resource, sys, warnings
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from sklearn_lvm import EMGaussianMixture
+warnings.simplefilter("ignore")
+path, room = sys.argv[1], int(sys.argv[2])
+X = np.load(path, mmap_mode="r")
+start = {"weights_init": [0.5, 0.5], "means_init": X[:2], "precisions_init": np.ones((2, X.shape[1]))}
+mixture = EMGaussianMixture(2, covariance_type="diag", max_iter=2, **start)
+mixture.fit(np.array(X[:20_000]))  # what is loaded at first use, threads included
+status = open("/proc/self/status").read().split()
+held = int(status[status.index("VmData:") + 1]) << 10
+resource.setrlimit(resource.RLIMIT_DATA, (held + room, held + room))
+try:
+    np.array(X)
+except MemoryError:
+    print("too large for a copy")
+print(mixture.fit(X).score(X))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs the limits of Linux")
+def test_rows_on_disk_may_be_larger_than_memory(tmp_path):
+    rng = np.random.default_rng(0)
+    X = np.lib.format.open_memmap(tmp_path / "rows.npy", mode="w+", shape=(120_000, 160))
+    for rows in np.array_split(np.arange(len(X)), 10):
+        X[rows] = rng.normal(size=(len(rows), 160)) + 3 * rng.integers(0, 2, (len(rows), 1))
+    room = X.nbytes // 3
+    arguments = [sys.executable, "-c", LITTLE_MEMORY, str(tmp_path / "rows.npy"), str(room)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said, score = done.stdout.splitlines()
+    assert said == "too large for a copy"
+    assert np.isfinite(float(score))
