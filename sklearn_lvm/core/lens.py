@@ -2,9 +2,8 @@
 
 A lens is made once a pass over the data. ``look`` takes a block of rows, feature-major (d, n), to
 whatever the other two verbs share; ``log_prob`` gives log-densities (K, n), with an offset for each
-Gaussian such as its log-weight; ``sums`` adds the block up
-under responsibilities (K, n). Sums of blocks add, and end as moments. Nothing of size n x K x d ever
-exists beyond a block.
+Gaussian such as its log-weight; ``sums`` adds the block up under responsibilities (K, n). Sums of
+blocks add, and end as moments. Nothing of size n x K x d ever exists beyond a block.
 """
 
 from collections.abc import Callable
@@ -84,7 +83,7 @@ class ResidualLens:
     def finish(self, weight: Array, first: Array, second: Array) -> Moments:
         """Undo the whitening, and move from the old means to the new."""
         weight, divisor = _held(weight)
-        shift = np.where(weight > 0, 1.0, 0.0)[:, None] * first / divisor[:, None]
+        shift = np.where(weight[:, None] > 0, first / divisor[:, None], 0.0)
         structure = type(self.covariance)
         scatter = second - structure.outer(shift * np.sqrt(weight)[:, None])
         scatter[weight == 0] = 0.0
@@ -176,6 +175,7 @@ class SplitLens:
 
     def __init__(self, gaussians: "Gaussians", offset: Array, safe: Array) -> None:
         self.groups = np.flatnonzero(safe), np.flatnonzero(~safe)
+        self.order = np.argsort(np.concatenate(self.groups))
         parts = [(gaussians.part(group), offset[group]) for group in self.groups]
         self.lenses: tuple[Any, Any] = NaturalLens(*parts[0]), ResidualLens(*parts[1])
 
@@ -184,8 +184,7 @@ class SplitLens:
 
     def log_prob(self, seen: list[Array]) -> Array:
         parts = [lens.log_prob(view) for lens, view in zip(self.lenses, seen, strict=True)]
-        joined = np.concatenate(parts)
-        return joined[np.argsort(np.concatenate(self.groups))]
+        return np.concatenate(parts)[self.order]
 
     def sums(self, seen: list[Array], R: Array) -> Sums:
         parts = [
@@ -197,8 +196,7 @@ class SplitLens:
     def finish(self, total: Array, *exact: Array) -> Moments:
         """Put the two groups back into their order."""
         natural, residual = self.lenses
-        order = np.argsort(np.concatenate(self.groups))
-        return _interleave(natural.finish(total), residual.finish(*exact), order)
+        return _interleave(natural.finish(total), residual.finish(*exact), self.order)
 
 
 def _interleave(a: Moments, b: Moments, order: Array) -> Moments:

@@ -61,7 +61,7 @@ class MixtureLens:
 
     def log_prob(self, Z: Array) -> Array:
         """log p(z), (d, n) -> (n,)."""
-        return self.posterior(Z)[0]
+        return _evidence(self.parts.log_prob(self.parts.look(Z)))[0]
 
     def posterior(self, Z: Array) -> tuple[Array, Array]:
         """log p(z) and p(k | z): (n,) and (K, n)."""
@@ -78,15 +78,20 @@ class MixtureLens:
         return Expected(self.parts.sums(seen, resp), float(w @ evidence), float(w.sum()))
 
 
-def _normalise(joint: Array, w: Array | float) -> tuple[Array, Array]:
-    """Turn log p(k, z) into log p(z) and, in place, w p(k | z)."""
+def _evidence(joint: Array) -> tuple[Array, Array]:
+    """Turn log p(k, z) into log p(z) and, in place, multiples of p(k | z) with the totals returned."""
     top = joint.max(axis=0)
     joint -= top
-    resp = np.exp(joint, out=joint)
-    total = resp.sum(axis=0)
-    resp *= w / total
-    top += np.log(total, out=total)
-    return top, resp
+    total = np.exp(joint, out=joint).sum(axis=0)
+    top += np.log(total)
+    return top, total
+
+
+def _normalise(joint: Array, w: Array | float) -> tuple[Array, Array]:
+    """Turn log p(k, z) into log p(z) and, in place, w p(k | z)."""
+    evidence, total = _evidence(joint)
+    joint *= w / total
+    return evidence, joint
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ step from one to the next, and a vector for each model.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -56,7 +56,16 @@ class Terrain(Protocol):
 
 GROWTH = 4.0  # by what factor the reach of leaps changes
 
+T = TypeVar("T")
 Walk = Callable[[Terrain, Point], Iterator[Point]]
+
+
+def attempt(trial: Callable[..., T], *arguments: Any) -> T | None:
+    """What a trial gives, or None where its model makes no sense."""
+    try:
+        return trial(*arguments)
+    except (np.linalg.LinAlgError, FloatingPointError):
+        return None
 
 
 class Reach:
@@ -104,7 +113,8 @@ def squarem(terrain: Terrain, point: Point) -> Iterator[Point]:
     ahead = second.model
     reach = Reach()
     while True:
-        leap = _attempt(terrain, axes.model(_extrapolate(reach, *path), like=ahead))
+        with np.errstate(all="ignore"):
+            leap = attempt(terrain.evaluate, axes.model(_extrapolate(reach, *path), like=ahead))
         if leap is not None and leap.objective >= (c or b).objective:
             a = leap
             reach.paid()
@@ -131,15 +141,6 @@ def _step(terrain: Terrain, point: Point, model: Any) -> Point:
     """Evaluate the model that a plain step from ``point`` led to."""
     there = terrain.evaluate(model)
     return replace(there, gain=there.objective - point.objective)
-
-
-def _attempt(terrain: Terrain, model: Any) -> Point | None:
-    """Evaluate a model that need not make sense."""
-    try:
-        with np.errstate(all="ignore"):
-            return terrain.evaluate(model)
-    except (np.linalg.LinAlgError, FloatingPointError):
-        return None
 
 
 def _extrapolate(reach: Reach, a: Array, b: Array, c: Array) -> Array:

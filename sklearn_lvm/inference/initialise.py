@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.cluster import KMeans, kmeans_plusplus
 
 from .._types import Array
+from .acceleration import attempt
 from .distribute import single_openmp_thread
 from .em import Climb, best_of
 
@@ -88,19 +89,15 @@ class Policy:
         if runs == 1:
             return draw
 
+        def run(rng: np.random.RandomState) -> Climb:
+            return short(draw(rng), max_iter=self.steps)
+
         def start(rng: np.random.RandomState) -> Any:
-            climbs = [_attempt(short, draw, rng, self.steps) for _ in range(runs)]
+            climbs = [attempt(run, rng) for _ in range(runs)]
             ended = [climb for climb in climbs if climb is not None]
             return best_of(ended).model if ended else draw(rng)
 
         return start
-
-
-def _attempt(short: Callable[..., Climb], draw: Any, rng: Any, steps: int) -> Climb | None:
-    try:
-        return short(draw(rng), max_iter=steps)
-    except (np.linalg.LinAlgError, FloatingPointError):
-        return None
 
 
 STARTS: dict[str, Policy] = {
