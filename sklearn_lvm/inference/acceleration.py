@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from .._types import Array
+from .leaps import Leaps
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +55,6 @@ class Terrain(Protocol):
     def coordinates(self, model: Any) -> Coordinates: ...
 
 
-GROWTH = 4.0  # by what factor the reach of leaps changes
-
 T = TypeVar("T")
 Walk = Callable[[Terrain, Point], Iterator[Point]]
 
@@ -66,25 +65,6 @@ def attempt(trial: Callable[..., T], *arguments: Any) -> T | None:
         return trial(*arguments)
     except (np.linalg.LinAlgError, FloatingPointError):
         return None
-
-
-class Reach:
-    """How far leaps may go: further after one that paid at full reach, less after one that failed."""
-
-    def __init__(self) -> None:
-        self.limit, self.used = GROWTH, 1.0
-
-    def within(self, length: float) -> float:
-        """The length that is allowed, at least that of plain EM."""
-        self.used = float(np.clip(length, 1.0, self.limit))
-        return self.used
-
-    def paid(self) -> None:
-        if self.used == self.limit:
-            self.limit *= GROWTH
-
-    def failed(self) -> None:
-        self.limit = max(GROWTH, self.used / GROWTH)
 
 
 def plain(terrain: Terrain, point: Point) -> Iterator[Point]:
@@ -99,9 +79,10 @@ def squarem(terrain: Terrain, point: Point) -> Iterator[Point]:
     """Squared extrapolation (Varadhan & Roland, 2008, scheme S3), kept monotone.
 
     From two EM steps a -> b -> c, with r = b - a and v = (c - b) - r, the walk leaps to
-    a + 2 s r + s^2 v, where s is |r| / |v|, but at least 1 and no more than lately paid. A leap counts
-    if its objective is finite and no lower than that of the last EM point that was evaluated; else c is
-    taken. The first two steps are plain.
+    a + 2 s r + s^2 v, where s is |r| / |v|, but at least 1 and no more than lately paid; or, once
+    steps are gentle, in several directions at once. A leap counts if its objective is finite and no
+    lower than that of the last EM point that was evaluated; else c is taken. The first two steps are
+    plain.
     """
     a, b = point, _step(terrain, point, terrain.improve(point))
     yield b
@@ -111,15 +92,15 @@ def squarem(terrain: Terrain, point: Point) -> Iterator[Point]:
     path = [axes.vector(p.model) for p in (a, b, second)]
     c: Point | None = second
     ahead = second.model
-    reach = Reach()
+    leaps = Leaps()
     while True:
         with np.errstate(all="ignore"):
-            leap = attempt(terrain.evaluate, axes.model(_extrapolate(reach, *path), like=ahead))
+            leap = attempt(terrain.evaluate, axes.model(leaps.next(path, b.gain), like=ahead))
         if leap is not None and leap.objective >= (c or b).objective:
+            leaps.paid()
             a = leap
-            reach.paid()
         else:
-            reach.failed()
+            leaps.failed()
             yield replace(b, accepted=False)
             a = c or _step(terrain, b, ahead)
         if a is not c:
@@ -141,13 +122,6 @@ def _step(terrain: Terrain, point: Point, model: Any) -> Point:
     """Evaluate the model that a plain step from ``point`` led to."""
     there = terrain.evaluate(model)
     return replace(there, gain=there.objective - point.objective)
-
-
-def _extrapolate(reach: Reach, a: Array, b: Array, c: Array) -> Array:
-    r, v = b - a, (c - b) - (b - a)
-    size = np.linalg.norm(v)
-    s = reach.within(float(np.linalg.norm(r) / size) if size > 0 else 1.0)
-    return a + 2.0 * s * r + s * s * v
 
 
 def _contraction(a: Array, b: Array, c: Array) -> float:

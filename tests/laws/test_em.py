@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from sklearn_lvm.core.gaussian import Gaussians
 from sklearn_lvm.core.mixture import Mixture
-from sklearn_lvm.inference.acceleration import GROWTH, WALKS, Point, Reach
+from sklearn_lvm.inference.acceleration import WALKS, Point
 from sklearn_lvm.inference.distribute import Walker, cut
 from sklearn_lvm.inference.em import ROUNDING, Climb, Watcher, best_of, climb
 from sklearn_lvm.inference.stopping import CALM, MEMORY, NOISE, Summit
@@ -236,19 +236,6 @@ class Broken(Line):
 def test_a_leap_finds_the_end_of_a_line():
     end = run(Line(0.7), 1.0, [None], max_iter=3, acceleration="squarem")
     assert_allclose(end.model, 0.0, atol=1e-14)
-
-
-def test_leaps_go_further_once_they_have_paid_at_full_reach():
-    reach = Reach()
-    assert reach.within(0.1) == 1.0
-    assert reach.within(1e9) == GROWTH
-    reach.paid()
-    assert reach.within(1e9) == GROWTH**2
-    assert reach.within(GROWTH + 1) == GROWTH + 1
-    reach.paid()
-    assert reach.within(1e9) == GROWTH**2
-    reach.failed()
-    assert reach.within(1e9) == GROWTH
 
 
 @pytest.mark.parametrize(

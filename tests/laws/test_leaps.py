@@ -1,0 +1,93 @@
+"""Leaps: where they go on maps whose fixed points are known."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sklearn_lvm.inference.leaps import GENTLE, GROWTH, PAIRS, Leaps, Reach, Secants
+
+
+def walk(slopes, n_steps, seed=0):
+    """A linear map with these slopes in random directions, its fixed point, and a path towards it."""
+    rng = np.random.default_rng(seed)
+    Q, _ = np.linalg.qr(rng.normal(size=(len(slopes), len(slopes))))
+    top = rng.normal(size=len(slopes))
+    path = [top + Q @ np.ones(len(slopes))]
+    for _ in range(n_steps):
+        path.append(top + Q @ (slopes * (Q.T @ (path[-1] - top))))
+    return top, path
+
+
+def with_length(length):
+    """Two steps in one direction, whose extrapolation asks for a leap of this length."""
+    return [np.array([x]) for x in (0.0, 1.0, 2.0 - 1.0 / length)]
+
+
+def test_leaps_go_further_once_they_have_paid_at_full_reach():
+    reach = Reach()
+    a, b, c = with_length(1e6)
+    r, v = b - a, (c - b) - (b - a)
+    for limit in (GROWTH, GROWTH**2):
+        assert_allclose(reach.leap([a, b, c]), a + 2 * limit * r + limit**2 * v)
+        reach.paid()
+    reach.leap(with_length(GROWTH + 1))
+    reach.paid()
+    assert reach.limit == GROWTH**3
+    reach.leap([a, b, c])
+    reach.failed()
+    assert reach.limit == GROWTH**2
+
+
+def test_a_leap_is_never_shorter_than_two_steps():
+    path = with_length(0.5)
+    assert_allclose(Reach().leap(path), path[-1])
+
+
+def test_a_path_that_stands_still_leads_nowhere_else():
+    still = [np.ones(3)] * 3
+    leaps = Leaps()
+    for _ in range(4):
+        assert_array_equal(leaps.next(still, 0.0), np.ones(3))
+
+
+@pytest.mark.parametrize("slopes", [[0.99], [0.99, 0.6], [0.98, 0.8, 0.4], [0.95, 0.8, 0.4, 0.0]])
+def test_secants_take_all_slow_directions_at_once(slopes):
+    top, path = walk(np.array(slopes), 2 * len(slopes) + 1)
+    secants = Secants()
+    secants.add(path)
+    assert_allclose(secants.leap(), top, atol=1e-6)
+
+
+def test_secants_see_a_saddle_and_do_not_go_there():
+    _, path = walk(np.array([1.05, 0.9, 0.5]), 6)
+    secants = Secants()
+    secants.add(path)
+    assert secants.leap() is None
+
+
+def test_secants_remember_no_more_than_so_many_steps():
+    secants = Secants()
+    _, path = walk(np.array([0.9, 0.5]), 3 * PAIRS)
+    secants.add(path)
+    assert len(secants.pairs) == PAIRS
+
+
+def test_only_gentle_steps_leap_in_several_directions():
+    top, path = walk(np.array([0.99, 0.9, 0.5]), 8)
+    steep, gentle = Leaps(), Leaps()
+    for start in (0, 2, 4, 6):
+        far = steep.next(path[start : start + 3], 2 * GENTLE)
+        near = gentle.next(path[start : start + 3], GENTLE / 2)
+    assert_allclose(near, top, atol=1e-6)
+    assert np.linalg.norm(far - top) > 1e-2
+
+
+def test_a_leap_that_failed_is_forgotten_by_those_who_made_it():
+    _, path = walk(np.array([0.99, 0.9, 0.5]), 8)
+    leaps = Leaps()
+    for start in (0, 2, 4):
+        leaps.next(path[start : start + 3], GENTLE / 2)
+    assert leaps.last is leaps.secants
+    leaps.failed()
+    leaps.next(path[6:9], GENTLE / 2)
+    assert leaps.last is leaps.reach
