@@ -37,7 +37,7 @@ structure keeps of a symmetric d x d matrix is called its part; it has the shape
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import pairwise
 from typing import ClassVar, Self
 
@@ -285,14 +285,17 @@ class Full(Covariance):
 
     def relative(self, axes: Self) -> Array:
         """Entries of inv(A) L, which is lower triangular too; logarithms on the diagonal."""
-        i, j = np.tril_indices(self.factor.shape[1])
+        i, j = _lower(self.factor.shape[1])
         entries = (axes.inverse @ self.factor)[:, i, j]
-        return np.where(i == j, np.log(entries, where=i == j, out=np.zeros_like(entries)), entries)
+        entries[:, i == j] = np.log(entries[:, i == j])
+        return entries
 
     def absolute(self, relative: Array) -> Self:
-        i, j = np.tril_indices(self.factor.shape[1])
+        i, j = _lower(self.factor.shape[1])
+        entries = relative.copy()
+        entries[:, i == j] = np.exp(entries[:, i == j])
         factor = np.zeros((len(relative), *self.factor.shape[1:]))
-        factor[:, i, j] = np.where(i == j, np.exp(np.where(i == j, relative, 0.0)), relative)
+        factor[:, i, j] = entries
         return type(self)(self.factor @ factor)
 
     def part(self, chosen: Array) -> Self:
@@ -311,12 +314,12 @@ class Full(Covariance):
 
     def couple(self, v: Array) -> tuple[Array, Array]:
         P = self.precision
-        i, j = np.triu_indices(P.shape[1])
+        i, j = _upper(P.shape[1])
         return (P @ v[..., None])[..., 0], np.where(i == j, -0.5, -1.0) * P[:, i, j]
 
     @staticmethod
     def assemble(m: Array, d: int) -> Array:
-        i, j = np.triu_indices(d)
+        i, j = _upper(d)
         part = np.empty((len(m), d, d))
         part[:, i, j] = part[:, j, i] = m
         return part
@@ -507,6 +510,9 @@ class Spherical(Diagonal):
         return 1
 
 
+_lower, _upper = cache(np.tril_indices), cache(np.triu_indices)
+
+
 def _cholesky(C: Array) -> Array:
     """Factor covariances (K, d, d) through their correlations: no unit is smaller than another."""
     size = _deviations(np.diagonal(C, axis1=1, axis2=2))
@@ -532,8 +538,8 @@ def _culprit(correlation: Array, floor: float) -> SingularCovarianceError:
 
 def _invert(L: Array) -> Array:
     """Invert a lower triangular matrix by substitution, exact in each entry's own size."""
-    inverse, _ = dtrtri(L, lower=1)
-    return np.tril(inverse)
+    upper, _ = dtrtri(L.T)  # LAPACK reads columns first, and leaves the zeros below alone
+    return upper.T
 
 
 def _deviations(variance: Array) -> Array:

@@ -33,7 +33,7 @@ class Gaussians:
     def constant(self) -> Array:
         """The log-density at each mean, (K,)."""
         K, d = self.mean.shape
-        return np.broadcast_to(-0.5 * (d * log(tau) + self.covariance.log_det), K)
+        return -0.5 * (d * log(tau) + self.covariance.log_det) + np.zeros(K)
 
     def blur(self, extra: Array) -> Array:
         """-tr(diag(extra) inv(C_k)) / 2: what log N loses on a ball of that scatter, (K,) or (1,)."""

@@ -102,9 +102,10 @@ class NaturalLens:
     def __init__(self, gaussians: "Gaussians", offset: Array) -> None:
         self.structure, self.mean = type(gaussians.covariance), gaussians.mean
         linear, quadratic = gaussians.covariance.couple(self.mean)
-        constant = gaussians.constant + offset - 0.5 * np.einsum("kd,kd->k", linear, self.mean)
-        quadratic = np.broadcast_to(quadratic, (len(self.mean), quadratic.shape[1]))
-        self.theta = np.concatenate([constant[:, None], linear, quadratic], axis=1)
+        K, d = self.mean.shape
+        self.theta = np.empty((K, 1 + d + quadratic.shape[1]))
+        self.theta[:, 0] = gaussians.constant + offset - 0.5 * (linear * self.mean).sum(axis=1)
+        self.theta[:, 1 : 1 + d], self.theta[:, 1 + d :] = linear, quadratic
 
     def look(self, Z: Array) -> Array:
         d = len(Z)

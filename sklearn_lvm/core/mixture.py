@@ -6,7 +6,6 @@ from math import prod
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
-from scipy.special import logsumexp
 
 from .._types import Array
 from .lens import Lens, Sums
@@ -133,7 +132,7 @@ class MixtureSteps:
 
     def coordinates(self, model: Mixture[Any]) -> "MixtureCoordinates":
         """Vectors for mixtures like this one."""
-        return MixtureCoordinates(model.parts.overall(np.exp(model.log_weights)))
+        return MixtureCoordinates.around(model)
 
     def fit(self, moments: Any) -> Mixture[Any]:
         """The same from moments."""
@@ -152,6 +151,15 @@ class MixtureCoordinates:
 
     axes: Any
 
+    shapes: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def around(cls, model: Mixture[Any]) -> "MixtureCoordinates":
+        """Vectors for mixtures of as many densities as this one."""
+        axes = model.parts.overall(np.exp(model.log_weights))
+        parts = model.parts.relative(axes)
+        return cls(axes, (model.log_weights.shape, *(part.shape for part in parts)))
+
     def vector(self, model: Mixture[Any]) -> Array:
         """All coordinates in a row."""
         held = np.isfinite(model.log_weights)
@@ -161,14 +169,11 @@ class MixtureCoordinates:
         )
 
     def model(self, vector: Array, like: Mixture[Any]) -> Mixture[Any]:
-        """The mixture that has these coordinates, of the size of another."""
-        K = len(like.log_weights)
+        """The mixture that has these coordinates, and weight where another has."""
+        ends = np.cumsum([prod(shape) for shape in self.shapes])
+        pieces = np.split(vector, ends[:-1])
         with np.errstate(over="ignore", invalid="ignore"):
-            log_weights = np.where(np.isfinite(like.log_weights), vector[:K], -np.inf)
-            log_weights = log_weights - logsumexp(log_weights)
-            shapes = [part.shape for part in like.parts.relative(self.axes)]
-            ends = np.cumsum([K, *(prod(shape) for shape in shapes)])
-            parts = [
-                v.reshape(s) for v, s in zip(np.split(vector, ends)[1:-1], shapes, strict=True)
-            ]
+            weights, *parts = (v.reshape(s) for v, s in zip(pieces, self.shapes, strict=True))
+            log_weights = np.where(np.isfinite(like.log_weights), weights, -np.inf)
+            log_weights = log_weights - np.logaddexp.reduce(log_weights)
             return Mixture(log_weights, self.axes.absolute(*parts))
