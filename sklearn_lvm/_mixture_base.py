@@ -132,10 +132,11 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         attributes = partial(self._attributes, frame, X.dtype)
         stop = Event()
         with Walker() as walker:
-            blocks = self._blocks(X, w, frame, walker)
+            blocks = Blocks(X, w, frame, cut(len(X), block_size(self._width())))
             walk = ACCELERATIONS[self.acceleration](self.tol)
             ascend = partial(climb, self._steps(frame), walker=walker, acceleration=walk)
             start = self._warm_start(frame) if warm else self._starts(X, w, frame, blocks, ascend)
+            blocks = blocks if on_disk(X) else blocks.held()
             ascend = partial(ascend, blocks=blocks, max_iter=self.max_iter, tol=self.tol)
 
             def run(i: int) -> Climb | Exception | None:
@@ -172,12 +173,6 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
             )
         return f"Every start failed: {failure}. {remedy}"
 
-    def _blocks(self, X: Array, w: Array, frame: Frame, walker: Walker) -> Blocks:
-        """The rows in standard units: a copy of them, unless they were left on disk."""
-        slices = cut(len(X), block_size(self._width()))
-        kept = [] if on_disk(X) else walker.each(lambda rows: frame.enter(X[rows]), slices)
-        return Blocks(X, w, frame, slices, kept)
-
     def _warm_start(self, frame: Frame) -> Model:
         model = self._continued(frame)
         return lambda rng: model
@@ -197,7 +192,8 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
                 "positive weight: lower n_components to at most that."
             )
         Z = frame.enter(X[rows.index])
-        short = partial(ascend, blocks=[(Z, rows.weight)], tol=0.0)
+        few = cut(len(rows), block_size(self._width()))
+        short = partial(ascend, blocks=[(Z[:, part], rows.weight[part]) for part in few], tol=0.0)
 
         def draw(rng: np.random.RandomState) -> Mixture[Any]:
             resp = policy.draw(Z.T, rows.weight, self.n_components, rng)

@@ -92,28 +92,37 @@ class Frame:
 class Blocks(Sequence[tuple[Array, Array]]):
     """Weighted rows in standard units, cut into blocks: pairs of (d, b) and (b,).
 
+    Each block is made anew whenever it is looked at, unless all of them are held in memory.
+
     Parameters
     ----------
     X, w : ndarray of shape (n, d) and (n,)
     frame : Frame
     slices : sequence of slice
         Which rows are in which block.
-    kept : sequence of ndarray, optional
-        The blocks in standard units; without them each is made anew whenever it is looked at, for
-        rows that memory cannot hold twice.
+    made : sequence of ndarray, optional
+        The blocks in standard units.
     """
 
     def __init__(
-        self, X: Array, w: Array, frame: Frame, slices: Sequence[slice], kept: Sequence[Array] = ()
+        self, X: Array, w: Array, frame: Frame, slices: Sequence[slice], made: Sequence[Array] = ()
     ) -> None:
-        self.X, self.w, self.frame, self.slices, self.kept = X, w, frame, slices, kept
+        self.X, self.w, self.frame, self.slices, self.made = X, w, frame, slices, made
 
     def __len__(self) -> int:
         return len(self.slices)
 
     def __getitem__(self, i: Any) -> Any:
         rows = self.slices[i]
-        return (self.kept[i] if self.kept else self.frame.enter(self.X[rows])), self.w[rows]
+        return (self.made[i] if self.made else self._make(rows)), self.w[rows]
+
+    def _make(self, rows: slice) -> Array:
+        return self.frame.enter(self.X[rows])
+
+    def held(self) -> "Blocks":
+        """The same blocks, made once: a copy of the rows."""
+        made = [self._make(rows) for rows in self.slices]
+        return type(self)(self.X, self.w, self.frame, self.slices, made)
 
 
 def on_disk(X: Array) -> bool:

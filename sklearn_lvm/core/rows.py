@@ -87,19 +87,25 @@ def subsample(X: Array, w: Array, blocks: Iterable[tuple[Array, Array]], size: i
     if np.count_nonzero(w) <= size:
         return canonical(X, w)
     kept = np.flatnonzero(w)
-    marks = _fingerprints(blocks)[kept]
-    order = np.argsort(marks)
-    first = np.flatnonzero(np.diff(marks[order], prepend=~marks[order[0]]))
+    order, first, priority, mass = _priorities(_fingerprints(blocks)[kept], w[kept])
     if len(first) <= size:
         return canonical(X, w)
-    mass = np.add.reduceat(w[kept[order]], first)
-    priority = mass / _uniform(marks[order[first]])
     threshold = np.partition(priority, -size - 1)[-size - 1]
-    cell = np.repeat(np.arange(len(first)), np.diff(first, append=len(order)))
-    boost = np.where(priority > threshold, np.maximum(1.0, threshold / mass), 0.0)
+    chosen, copies = priority > threshold, np.diff(first, append=len(order))
+    rows = kept[order[np.repeat(chosen, copies)]]
+    boost = np.maximum(1.0, threshold / mass[chosen])
     sampled = np.zeros(len(w))
-    sampled[kept[order]] = w[kept[order]] * boost[cell]
+    sampled[rows] = w[rows] * np.repeat(boost, copies[chosen])
     return replace(canonical(X, sampled), drawn_from=len(first))
+
+
+def _priorities(marks: Array, w: Array) -> tuple[Array, Array, Array, Array]:
+    """The order of the hashes; where each distinct row starts, its priority, and its weight."""
+    order = np.argsort(marks)
+    marks = marks[order]
+    first = np.append(0, 1 + np.flatnonzero(marks[1:] != marks[:-1]))
+    mass = np.add.reduceat(w[order], first)
+    return order, first, mass / _uniform(marks[first]), mass
 
 
 def _lexicographic(X: Array, rows: Array) -> tuple[Array, Array]:

@@ -5,9 +5,11 @@ fixed groups, and the groups in their order.
 """
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextvars import copy_context
 from functools import cache, reduce
 from operator import add
 from threading import Lock
@@ -17,14 +19,17 @@ from threadpoolctl import ThreadpoolController
 
 T = TypeVar("T")
 
-BLOCK_BYTES = 1 << 21  # what a block grows into: some of a core's cache, and much work a call
+BLOCK_BYTES = 3 << 19  # what a block grows into: some of a core's cache, and much work a call
+MORE_BYTES = 1 << 24  # what it may grow into for the sake of PRODUCT rows
+PRODUCT = 512  # rows below which a matrix product is slow for its size
 GROUP = 4  # blocks that are added up before anything else
 TASKS = 8  # pieces of work for each thread: few enough to cost nothing, many enough to even out
 
 
 def block_size(floats_per_row: int) -> int:
     """Rows in a block, given how many numbers each of them grows into."""
-    return max(64, min(8192, BLOCK_BYTES // (8 * floats_per_row) // 64 * 64))
+    fitting, more = (size // (8 * floats_per_row) for size in (BLOCK_BYTES, MORE_BYTES))
+    return max(64, min(8192, max(fitting, min(more, PRODUCT))) // 64 * 64)
 
 
 def cut(n: int, size: int) -> list[slice]:
@@ -78,13 +83,16 @@ def single_openmp_thread() -> AbstractContextManager[Any]:
 
 
 class Walker:
-    """Apply a function to every block, in threads, with BLAS held to one thread meanwhile."""
+    """Apply a function to every block, in threads, with BLAS held to one thread meanwhile.
+
+    The thread that asks takes its share of the blocks.
+    """
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self.threads = stack.enter_context(single_threaded_blas())
             if self.threads > 1:
-                self.pool = stack.enter_context(ThreadPoolExecutor(self.threads))
+                self.pool = stack.enter_context(ThreadPoolExecutor(self.threads - 1))
             self._stack = stack.pop_all()
         return self
 
@@ -104,5 +112,23 @@ class Walker:
         if self.threads == 1 or len(items) == 1:
             return [function(item) for item in items]
         runs = cut(len(items), -(-len(items) // (TASKS * self.threads)))
-        done = self.pool.map(lambda run: [function(item) for item in items[run]], runs)
-        return [value for values in done for value in values]
+        todo, done = deque(enumerate(runs)), dict[int, list[T]]()
+
+        def work() -> None:
+            while True:
+                try:
+                    i, run = todo.popleft()
+                except IndexError:
+                    return
+                done[i] = [function(item) for item in items[run]]
+
+        # Floating-point warnings are silenced by context, which threads do not inherit.
+        others = [self.pool.submit(copy_context().run, work) for _ in range(self.threads - 1)]
+        try:
+            work()
+        finally:
+            todo.clear()
+            wait(others)
+        for other in others:
+            other.result()
+        return [value for i in sorted(done) for value in done[i]]

@@ -9,8 +9,9 @@ from .._types import Array
 
 GROWTH = 4.0  # by what factor the reach of leaps changes
 GENTLE = 1e-5  # steps that gain less, in nats per unit of weight, are close to where they lead
+SILENT = 1e-11  # steps that gain less are made of rounding, and lead nowhere
 FEW, PAIRS = 4, 10  # how many steps a leap in several directions at once remembers
-FLAT = 1e-3  # directions in which the remembered steps differ by less than this share are noise
+FLAT = 3e-3  # directions in which the remembered steps differ by less than this share are noise
 
 
 class Reach:
@@ -85,7 +86,7 @@ class Leaps:
     def next(self, path: list[Array], gain: float | None) -> Array:
         """Where to leap from the end of a path of two steps, the first of which gained so much."""
         self.secants.add(path)
-        close = gain is not None and gain < GENTLE and len(self.secants.pairs) >= FEW
+        close = gain is not None and SILENT < gain < GENTLE and len(self.secants.pairs) >= FEW
         target = self.secants.leap() if close else None
         self.last = self.reach if target is None else self.secants
         return self.reach.leap(path) if target is None else target

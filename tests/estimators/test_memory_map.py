@@ -44,11 +44,11 @@ def test_rows_on_disk_are_fitted_block_by_block(covariance_type, dtype, tmp_path
     model = EMGaussianMixture(3, covariance_type=covariance_type, random_state=0, max_iter=20)
     model.set_params(tol=1e-2)
     in_memory = model.fit(X, sample_weight=w)
-    assert sum(len(Z[0]) for Z in blocks[-1].kept) == N
+    assert sum(len(Z[0]) for Z in blocks[-1].made) == N
     kept = len(sizes)
     on_disk = EMGaussianMixture(**model.get_params()).fit(mapped, sample_weight=w)
     assert same_state(on_disk, in_memory)
-    assert len(blocks[-1].kept) == 0
+    assert len(blocks[-1].made) == 0
     assert len(sizes) - kept > on_disk.n_iter_ * len(blocks[-1])
     assert max(sizes[kept:]) < N / 2
     assert not mapped.flags.writeable

@@ -180,12 +180,12 @@ def test_the_root_of_an_average_neither_under_nor_overflows():
 
 @per_feature
 @given(seed=seeds, d=features, size=st.integers(1, N + 5))
-def test_blocks_made_anew_are_those_that_were_kept(per_feature, seed, d, size):
+def test_blocks_made_anew_are_those_that_are_held(per_feature, seed, d, size):
     X, w = table(seed, d), weights(seed)
     frame = Frame.of(X, w, per_feature=per_feature)
     slices = [slice(start, start + size) for start in range(0, N, size)]
-    kept = Blocks(X, w, frame, slices, [frame.enter(X[rows]) for rows in slices])
     anew = Blocks(X, w, frame, slices)
+    kept = anew.held()
     assert len(kept) == len(anew) == len(slices)
     for (one, v), (two, u), rows in zip(kept, anew, slices, strict=True):
         assert_array_equal(one, two)
