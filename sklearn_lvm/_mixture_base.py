@@ -30,6 +30,8 @@ ACCELERATIONS: dict[str | None, Callable[[float], str | None]] = {
     None: lambda tol: None,
 }
 
+MANY = 1 << 13  # rows from which on a first climb in single precision saves more than it costs
+
 Model = Callable[[np.random.RandomState], Mixture[Any]]
 
 
@@ -134,10 +136,13 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         with Walker() as walker:
             blocks = Blocks(X, w, frame, cut(len(X), block_size(self._width())))
             walk = ACCELERATIONS[self.acceleration](self.tol)
-            ascend = partial(climb, self._steps(frame), walker=walker, acceleration=walk)
+            steps = self._steps(frame)
+            ascend = partial(climb, steps, walker=walker, acceleration=walk)
             start = self._warm_start(frame) if warm else self._starts(X, w, frame, blocks, ascend)
             blocks = blocks if on_disk(X) else blocks.held()
             ascend = partial(ascend, blocks=blocks, max_iter=self.max_iter, tol=self.tol)
+            if walk and self.tol > 0 and len(X) > MANY:
+                ascend = partial(ascend, sketch=steps.sketch())
 
             def run(i: int) -> Climb | Exception | None:
                 if stop.is_set():

@@ -243,11 +243,12 @@ class Full(Covariance):
 
         def whiten(Z: Array) -> Array:
             n = Z.shape[1]
-            lifted, out = np.empty((d + 1, n)), np.empty((d * K, n))
+            lifted, out = np.empty((d + 1, n), Z.dtype), np.empty((d * K, n), Z.dtype)
             lifted[0], lifted[1:] = 1.0, Z
             for rows, strip in strips:
                 width = strip.shape[2]
-                np.matmul(strip.reshape(-1, width), lifted[:width], out=out[rows])
+                flat = strip.reshape(-1, width).astype(Z.dtype, copy=False)
+                np.matmul(flat, lifted[:width], out=out[rows])
             return out.reshape(d, K, n).transpose(1, 0, 2)
 
         return whiten
@@ -377,8 +378,8 @@ class Diagonal(Covariance):
         return 1.0 / self.deviation
 
     def whitener(self, mean: Array) -> Whitener:
-        precision = 1.0 / self.deviation
-        return lambda Z: (Z - mean[:, :, None]) * precision[:, :, None]
+        centre, precision = mean[:, :, None], 1.0 / self.deviation[:, :, None]
+        return lambda Z: (Z - centre.astype(Z.dtype)) * precision.astype(Z.dtype)
 
     def whiten_each(self, v: Array) -> Array:
         return v / self.deviation

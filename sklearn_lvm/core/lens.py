@@ -4,6 +4,8 @@ A lens is made once a pass over the data. ``look`` takes a block of rows, featur
 whatever the other two verbs share; ``log_prob`` gives log-densities (K, n), with an offset for each
 Gaussian such as its log-weight; ``sums`` adds the block up under responsibilities (K, n). Sums of
 blocks add, and end as moments. Nothing of size n x K x d ever exists beyond a block.
+
+A lens computes in the precision of the rows that it is given; sums are float64.
 """
 
 from collections.abc import Callable
@@ -46,11 +48,23 @@ def row_width(structure: type[Covariance], n_components: int, d: int) -> int:
 
 
 class Lens(Protocol):
-    """The verbs of a lens."""
+    """The verbs of a lens, and by how much a rounding error of a row grows in its log-density."""
 
+    @property
+    def amplification(self) -> float: ...
     def look(self, Z: Array) -> Any: ...
     def log_prob(self, seen: Any) -> Array: ...
     def sums(self, seen: Any, R: Array) -> Sums: ...
+
+
+def _alike(array: Array, rows: Array) -> Array:
+    """An array in the precision of rows."""
+    return array.astype(rows.dtype, copy=False)
+
+
+def _exact(*sums: Array) -> tuple[Array, ...]:
+    """Sums over a block in float64, since many blocks are added."""
+    return tuple(array.astype(np.float64, copy=False) for array in sums)
 
 
 def _held(weight: Array) -> tuple[Array, Array]:
@@ -71,14 +85,19 @@ class ResidualLens:
         self.constant = (gaussians.constant + offset)[:, None]
         self.look = self.covariance.whitener(self.mean)
 
+    @property
+    def amplification(self) -> float:
+        return float(np.sqrt(self.covariance.moment_loss(self.mean).max()))
+
     def log_prob(self, seen: Array) -> Array:
         distance = np.einsum("kdn,kdn->kn", seen, seen)
         distance *= -0.5
-        distance += self.constant
+        distance += _alike(self.constant, seen)
         return distance
 
     def sums(self, seen: Array, R: Array) -> Sums:
-        return Sums((R.sum(axis=1), *self.covariance.accumulate(seen, R)), self.finish)
+        sums = _exact(R.sum(axis=1), *self.covariance.accumulate(seen, R))
+        return Sums(sums, self.finish)
 
     def finish(self, weight: Array, first: Array, second: Array) -> Moments:
         """Undo the whitening, and move from the old means to the new."""
@@ -100,26 +119,31 @@ class NaturalLens:
     """
 
     def __init__(self, gaussians: "Gaussians", offset: Array) -> None:
-        self.structure, self.mean = type(gaussians.covariance), gaussians.mean
+        self.covariance, self.mean = gaussians.covariance, gaussians.mean
+        self.structure = type(self.covariance)
         linear, quadratic = gaussians.covariance.couple(self.mean)
         K, d = self.mean.shape
         self.theta = np.empty((K, 1 + d + quadratic.shape[1]))
         self.theta[:, 0] = gaussians.constant + offset - 0.5 * (linear * self.mean).sum(axis=1)
         self.theta[:, 1 : 1 + d], self.theta[:, 1 + d :] = linear, quadratic
 
+    @property
+    def amplification(self) -> float:
+        return float(self.covariance.moment_loss(self.mean).max())
+
     def look(self, Z: Array) -> Array:
         d = len(Z)
-        phi = np.empty((self.theta.shape[1], Z.shape[1]))
+        phi = np.empty((self.theta.shape[1], Z.shape[1]), dtype=Z.dtype)
         phi[0] = 1.0
         phi[1 : 1 + d] = Z
         self.structure.monomials(Z, out=phi[1 + d :])
         return phi
 
     def log_prob(self, seen: Array) -> Array:
-        return self.theta @ seen
+        return _alike(self.theta, seen) @ seen
 
     def sums(self, seen: Array, R: Array) -> Sums:
-        return Sums((R @ seen.T,), self.finish)
+        return Sums(_exact(R @ seen.T), self.finish)
 
     def finish(self, total: Array) -> Moments:
         """Move from zero to the means."""
@@ -147,18 +171,22 @@ class SharedLens:
         self.constant = constant[:, None]
         self.whiten = self.covariance.whitener(np.zeros_like(self.mean[:1]))
 
+    @property
+    def amplification(self) -> float:
+        return float(self.covariance.moment_loss(self.mean).max())
+
     def look(self, Z: Array) -> Array:
         return self.whiten(Z)[0]
 
     def log_prob(self, seen: Array) -> Array:
-        joint = self.centre @ seen
-        joint += self.constant
+        joint = _alike(self.centre, seen) @ seen
+        joint += _alike(self.constant, seen)
         joint -= 0.5 * np.einsum("dn,dn->n", seen, seen)
         return joint
 
     def sums(self, seen: Array, R: Array) -> Sums:
         second = self.covariance.gram(seen[None], R.sum(axis=0)[None])
-        return Sums((R.sum(axis=1), R @ seen.T, second), self.finish)
+        return Sums(_exact(R.sum(axis=1), R @ seen.T, second), self.finish)
 
     def finish(self, weight: Array, first: Array, second: Array) -> Moments:
         """Undo the whitening, and take the scatter between the means out; that within is shared."""
@@ -179,6 +207,10 @@ class SplitLens:
         self.order = np.argsort(np.concatenate(self.groups))
         parts = [(gaussians.part(group), offset[group]) for group in self.groups]
         self.lenses: tuple[Any, Any] = NaturalLens(*parts[0]), ResidualLens(*parts[1])
+
+    @property
+    def amplification(self) -> float:
+        return max(lens.amplification for lens in self.lenses)
 
     def look(self, Z: Array) -> list[Array]:
         return [lens.look(Z) for lens in self.lenses]

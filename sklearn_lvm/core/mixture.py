@@ -10,6 +10,9 @@ import numpy as np
 from .._types import Array
 from .lens import Lens, Sums
 
+SINGLE = float(np.finfo(np.float32).eps)
+SKETCHED = 1e-3  # nats by which rounding may move the log-density of a row in a sketch
+
 
 class Densities(Protocol):
     """K densities of one family, seen through a lens."""
@@ -73,7 +76,7 @@ class MixtureLens:
     def expect(self, Z: Array, w: Array) -> "Expected":
         """Expected statistics of the rows with their components filled in, and the evidence."""
         seen = self.parts.look(Z)
-        evidence, resp = _normalise(self.parts.log_prob(seen), w)
+        evidence, resp = _normalise(self.parts.log_prob(seen), w.astype(Z.dtype, copy=False))
         return Expected(self.parts.sums(seen, resp), float(w @ evidence), float(w.sum()))
 
 
@@ -122,9 +125,16 @@ class MixtureSteps:
 
     def e_step(self, model: Mixture[Any]) -> Callable[[tuple[Array, Array]], Expected]:
         """What to do with each block (rows, weights) to know the model's expectations."""
-        offset = model.log_weights + self.family.tilt(model.parts)
-        lens = MixtureLens(model.parts.lens(offset))
+        lens = self._lens(model)
         return lambda block: lens.expect(*block)
+
+    def _lens(self, model: Mixture[Any]) -> MixtureLens:
+        offset = model.log_weights + self.family.tilt(model.parts)
+        return MixtureLens(model.parts.lens(offset))
+
+    def sketch(self) -> "MixtureSteps":
+        """The same steps with fewer digits, in half the time."""
+        return SketchSteps(self.family)
 
     def m_step(self, statistics: Sums) -> Mixture[Any]:
         """The mixture that makes these expectations most likely."""
@@ -139,6 +149,16 @@ class MixtureSteps:
         with np.errstate(divide="ignore"):  # a component without weight has log-weight -inf
             log_weights = np.log(moments.weight / moments.weight.sum())
         return Mixture(log_weights, self.family.estimate(moments))
+
+
+class SketchSteps(MixtureSteps):
+    """Expectation-maximisation in single precision, wherever that keeps three digits of a nat."""
+
+    def e_step(self, model: Mixture[Any]) -> Callable[[tuple[Array, Array]], Expected]:
+        lens = self._lens(model)
+        if lens.parts.amplification * SINGLE > SKETCHED:
+            return lambda block: lens.expect(*block)
+        return lambda block: lens.expect(block[0].astype(np.float32), block[1])
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,6 +30,8 @@ class Point:
         By what factor the gain of the next plain step is smaller, as far as one can tell.
     accepted : bool
         False for a leap that did not pay.
+    anew : bool
+        True for a model that was looked at before, with fewer digits.
     """
 
     model: Any
@@ -38,6 +40,7 @@ class Point:
     gain: float | None = None
     rate: float = inf
     accepted: bool = True
+    anew: bool = False
 
 
 class Coordinates(Protocol):
@@ -70,8 +73,7 @@ def attempt(trial: Callable[..., T], *arguments: Any) -> T | None:
 def plain(terrain: Terrain, point: Point) -> Iterator[Point]:
     """One EM step after the other; the rate is the ratio of two gains in a row."""
     while True:
-        before, point = point.gain, _step(terrain, point, terrain.improve(point))
-        point = replace(point, rate=(point.gain or 0.0) / before if before else inf)
+        point = _step(terrain, point, terrain.improve(point))
         yield point
 
 
@@ -121,7 +123,8 @@ WALKS: dict[str | None, Walk] = {None: plain, "squarem": squarem}
 def _step(terrain: Terrain, point: Point, model: Any) -> Point:
     """Evaluate the model that a plain step from ``point`` led to."""
     there = terrain.evaluate(model)
-    return replace(there, gain=there.objective - point.objective)
+    gain = there.objective - point.objective
+    return replace(there, gain=gain, rate=gain / point.gain if point.gain else inf)
 
 
 def _contraction(a: Array, b: Array, c: Array) -> float:

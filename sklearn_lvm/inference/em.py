@@ -1,15 +1,21 @@
 """Expectation-maximisation for any model that has an E-step and an M-step."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from math import inf, isfinite
 from typing import Any, Protocol
 
-from .acceleration import WALKS, Coordinates, Point
+import numpy as np
+
+from .acceleration import WALKS, Coordinates, Point, Walk, attempt
 from .distribute import Walker
 from .stopping import Summit
 
 ROUNDING = 1e-9  # nats per unit of weight below which two objectives are the same
+DRAFT = 1e-6  # nats per unit of weight that a sketch can still tell apart
+FINISH = 2  # E-steps that a sketch leaves for the end
+SHORT = 10  # climbs of fewer E-steps are not worth a sketch
 
 
 class Steps(Protocol):
@@ -87,6 +93,14 @@ class Data:
         return self.steps.coordinates(model)
 
 
+class RoughData(Data):
+    """The same rows for steps with fewer digits, where numbers overflow that may be fine with more."""
+
+    def evaluate(self, model: Any) -> Point:
+        with np.errstate(all="ignore"):
+            return super().evaluate(model)
+
+
 def climb(
     steps: Steps,
     model: Any,
@@ -96,30 +110,61 @@ def climb(
     max_iter: int,
     tol: float,
     acceleration: str | None = None,
+    sketch: Steps | None = None,
     watcher: Watcher | None = None,
 ) -> Climb:
     """Raise the objective until no more than ``tol`` seems to be left, or for ``max_iter`` E-steps.
 
     The objective of an exact step cannot fall. Where it seems to by no more than rounding the step
     counts as level; by more, arithmetic has nothing left to climb, and the better model stays.
-    ``watcher`` sees every step and may ask for an end.
+    ``watcher`` sees every step and may ask for an end. ``sketch``, if given, are the same steps with
+    fewer digits: they go first, as far as their digits lead.
     """
     watcher, summit = watcher or Watcher(), Summit(tol)
-    data = Data(steps, blocks, walker)
-    start = data.evaluate(model)
-    walk = WALKS[acceleration](data, start)
+    data, walk = Data(steps, blocks, walker), WALKS[acceleration]
+    if sketch is None or max_iter < SHORT:
+        start = data.evaluate(model)
+        points = walk(data, start)
+    else:
+        rough = RoughData(sketch, blocks, walker)
+        start = attempt(rough.evaluate, model) or data.evaluate(model)
+        points = sketched(walk, rough, data, start, max_iter - FINISH, tol)
     now = Climb(model, (start.objective,))
     while not (now.converged or now.stopped) and now.n_iter < max_iter:
         watcher.begin(now)
-        now = _advance(now, next(walk), summit)
+        now = _advance(now, next(points), summit)
         now = replace(now, stopped=watcher.end(now))
     return now
+
+
+def sketched(
+    walk: Walk, rough: Data, data: Data, start: Point, max_iter: int, tol: float
+) -> Iterator[Point]:
+    """Walk on rough data until their digits give out or tell of the top, then on from there."""
+    best, summit = start, Summit(max(tol, DRAFT))
+    try:
+        for point in islice(walk(rough, start), max_iter):
+            risen = point.objective >= best.objective
+            yield replace(point, gain=None, accepted=point.accepted and risen)
+            if not point.accepted:
+                continue
+            best = point if risen else best
+            if not risen or summit.reached(point):
+                break
+    except (np.linalg.LinAlgError, FloatingPointError):
+        pass  # with all digits it may make sense
+    again = data.evaluate(best.model)
+    yield replace(again, anew=True)
+    yield from walk(data, again)
 
 
 def _advance(now: Climb, point: Point, summit: Summit) -> Climb:
     n_iter = now.n_iter + 1
     if not point.accepted:
         return replace(now, n_iter=n_iter)
+    if point.anew:
+        known = tuple(min(objective, point.objective) for objective in now.trace)
+        return Climb(point.model, (*known, point.objective), n_iter)
     if point.objective < now.objective - ROUNDING:
         return replace(now, n_iter=n_iter, converged=True)
     trace = (*now.trace, max(point.objective, now.objective))
