@@ -95,9 +95,10 @@ def squarem(terrain: Terrain, point: Point) -> Iterator[Point]:
     c: Point | None = second
     ahead = second.model
     leaps = Leaps()
+    leaps.see(path, second.gain)
     while True:
         with np.errstate(all="ignore"):
-            leap = attempt(terrain.evaluate, axes.model(leaps.next(path, b.gain), like=ahead))
+            leap = attempt(terrain.evaluate, axes.model(leaps.next(), like=ahead))
         if leap is not None and leap.objective >= (c or b).objective:
             leaps.paid()
             a = leap
@@ -114,7 +115,7 @@ def squarem(terrain: Terrain, point: Point) -> Iterator[Point]:
             yield b  # the last model that makes sense
             raise
         path = [axes.vector(model) for model in (a.model, b.model, ahead)]
-        yield replace(b, rate=_contraction(*path))
+        yield replace(b, rate=leaps.see(path, b.gain))
 
 
 WALKS: dict[str | None, Walk] = {None: plain, "squarem": squarem}
@@ -125,9 +126,3 @@ def _step(terrain: Terrain, point: Point, model: Any) -> Point:
     there = terrain.evaluate(model)
     gain = there.objective - point.objective
     return replace(there, gain=gain, rate=gain / point.gain if point.gain else inf)
-
-
-def _contraction(a: Array, b: Array, c: Array) -> float:
-    """How much smaller the next gain is: gains shrink like the square of the steps."""
-    first = float(np.linalg.norm(b - a))
-    return (float(np.linalg.norm(c - b)) / first) ** 2 if first > 0 else inf

@@ -1,7 +1,10 @@
-"""Where to leap from a path of EM steps: vectors in, a vector out."""
+"""Where to leap from a path of EM steps, and how fast that path ends: vectors in, a vector out."""
 
 from collections import deque
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
+from math import inf
 
 import numpy as np
 
@@ -37,12 +40,26 @@ class Reach:
         self.limit = max(GROWTH, self.used / GROWTH)
 
 
-class Secants:
-    """What EM did to the last vectors on its path, x -> EM(x), for a leap in all their directions.
+@dataclass(frozen=True, eq=False)
+class Slope:
+    """What EM does to small moves, in the space that an orthonormal basis U (P, m) spans: J (m, m)."""
 
-    Close to a summit EM is linear. Where a single extrapolation swings between its slow directions,
-    Newton's method in the space of the last steps, with EM itself in all others, takes them at once.
-    """
+    U: Array
+    J: Array
+
+    @cached_property
+    def slowest(self) -> float:
+        """The largest eigenvalue: 1 or more where EM moves away, as it does from a saddle."""
+        return float(np.linalg.eigvals(self.J).real.max(initial=0.0))
+
+    def end(self, a: Array, b: Array) -> Array:
+        """Where EM would stand still: Newton's method in this space, EM (a -> b) in all others."""
+        step = self.U.T @ (b - a)
+        return b + self.U @ (np.linalg.solve(np.eye(len(self.J)) - self.J, step) - step)
+
+
+class Secants:
+    """What EM did to the last vectors on its path, x -> EM(x)."""
 
     def __init__(self) -> None:
         self.pairs: deque[tuple[Array, Array]] = deque(maxlen=PAIRS)
@@ -50,11 +67,10 @@ class Secants:
     def add(self, path: list[Array]) -> None:
         self.pairs.extend(pairwise(path))
 
-    def leap(self) -> Array | None:
-        """Where EM would stand still, if it draws nearer in every direction that was seen.
-
-        Near a saddle it moves away in some, and Newton's method would go to the saddle instead.
-        """
+    def slope(self) -> Slope | None:
+        """The slope of EM in the space of the last steps, if these are known well enough."""
+        if len(self.pairs) < FEW:
+            return None
         before, after = (np.stack(side, axis=1) for side in zip(*self.pairs, strict=True))
         steps, images = np.diff(before), np.diff(after)
         length = np.linalg.norm(steps, axis=0)
@@ -63,11 +79,7 @@ class Secants:
         U, size, Vt = np.linalg.svd(steps / length, full_matrices=False)
         seen = size > FLAT * size[0]
         U = U[:, seen]
-        slope = U.T @ (images / length) @ (Vt[seen].T / size[seen])
-        if not np.linalg.eigvals(slope).real.max() < 1.0:
-            return None
-        step = U.T @ (after[:, -1] - before[:, -1])
-        return after[:, -1] + U @ (np.linalg.solve(np.eye(len(slope)) - slope, step) - step)
+        return Slope(U, U.T @ (images / length) @ (Vt[seen].T / size[seen]))
 
     def paid(self) -> None:
         """Nothing to learn."""
@@ -77,22 +89,47 @@ class Secants:
 
 
 class Leaps:
-    """Chooses how to leap: far along one curve, or, close to the top, in several directions at once."""
+    """Chooses how to leap: far along one curve, or, close to the top, in several directions at once.
+
+    Close to a summit EM is linear. Where a single extrapolation swings between its slow directions,
+    Newton's method in the space of the last steps takes them all at once. Near a saddle it would go to
+    the saddle: it is used only where EM draws nearer in every direction that was seen.
+    """
 
     def __init__(self) -> None:
         self.reach, self.secants = Reach(), Secants()
         self.last: Reach | Secants = self.reach
 
-    def next(self, path: list[Array], gain: float | None) -> Array:
-        """Where to leap from the end of a path of two steps, the first of which gained so much."""
+    def see(self, path: list[Array], gain: float | None) -> float:
+        """Take note of two steps, of which the first gained so much.
+
+        Returns by what factor the gain of the next is smaller, as far as one can tell: gains shrink
+        like the squares of steps, and in the end like those in the slowest direction.
+        """
+        self.path = path
         self.secants.add(path)
-        close = gain is not None and SILENT < gain < GENTLE and len(self.secants.pairs) >= FEW
-        target = self.secants.leap() if close else None
-        self.last = self.reach if target is None else self.secants
-        return self.reach.leap(path) if target is None else target
+        gentle = gain is not None and SILENT < gain < GENTLE
+        self.slope = self.secants.slope() if gentle else None
+        rate = _contraction(path)
+        if self.slope is None:
+            return rate
+        return max(rate, self.slope.slowest**2) if self.slope.slowest < 1.0 else inf
+
+    def next(self) -> Array:
+        """Where to leap from the end of the path."""
+        if self.slope is None or self.slope.slowest >= 1.0:
+            self.last = self.reach
+            return self.reach.leap(self.path)
+        self.last = self.secants
+        return self.slope.end(*self.path[1:])
 
     def paid(self) -> None:
         self.last.paid()
 
     def failed(self) -> None:
         self.last.failed()
+
+
+def _contraction(path: list[Array]) -> float:
+    first, second = (float(np.linalg.norm(b - a)) for a, b in pairwise(path))
+    return (second / first) ** 2 if first > 0 else inf

@@ -47,22 +47,30 @@ def test_a_path_that_stands_still_leads_nowhere_else():
     still = [np.ones(3)] * 3
     leaps = Leaps()
     for _ in range(4):
-        assert_array_equal(leaps.next(still, 0.0), np.ones(3))
+        leaps.see(still, GENTLE / 2)
+        assert_array_equal(leaps.next(), np.ones(3))
 
 
 @pytest.mark.parametrize("slopes", [[0.99], [0.99, 0.6], [0.98, 0.8, 0.4], [0.95, 0.8, 0.4, 0.0]])
 def test_secants_take_all_slow_directions_at_once(slopes):
-    top, path = walk(np.array(slopes), 2 * len(slopes) + 1)
+    top, path = walk(np.array(slopes), 2 * len(slopes) + 3)
     secants = Secants()
     secants.add(path)
-    assert_allclose(secants.leap(), top, atol=1e-6)
+    slope = secants.slope()
+    assert_allclose(slope.end(*path[-2:]), top, atol=1e-6)
+    assert_allclose(slope.slowest, max(slopes), rtol=1e-6)
 
 
 def test_secants_see_a_saddle_and_do_not_go_there():
     _, path = walk(np.array([1.05, 0.9, 0.5]), 6)
     secants = Secants()
     secants.add(path)
-    assert secants.leap() is None
+    assert secants.slope().slowest > 1
+    leaps = Leaps()
+    for start in (0, 2, 4):
+        assert leaps.see(path[start : start + 3], GENTLE / 2) > 1 or start < 2
+        leaps.next()
+    assert leaps.last is leaps.reach
 
 
 def test_secants_remember_no_more_than_so_many_steps():
@@ -76,8 +84,9 @@ def test_only_gentle_steps_leap_in_several_directions():
     top, path = walk(np.array([0.99, 0.9, 0.5]), 8)
     steep, gentle = Leaps(), Leaps()
     for start in (0, 2, 4, 6):
-        far = steep.next(path[start : start + 3], 2 * GENTLE)
-        near = gentle.next(path[start : start + 3], GENTLE / 2)
+        steep.see(path[start : start + 3], 2 * GENTLE)
+        gentle.see(path[start : start + 3], GENTLE / 2)
+    far, near = steep.next(), gentle.next()
     assert_allclose(near, top, atol=1e-6)
     assert np.linalg.norm(far - top) > 1e-2
 
@@ -86,8 +95,18 @@ def test_a_leap_that_failed_is_forgotten_by_those_who_made_it():
     _, path = walk(np.array([0.99, 0.9, 0.5]), 8)
     leaps = Leaps()
     for start in (0, 2, 4):
-        leaps.next(path[start : start + 3], GENTLE / 2)
+        leaps.see(path[start : start + 3], GENTLE / 2)
+        leaps.next()
     assert leaps.last is leaps.secants
     leaps.failed()
-    leaps.next(path[6:9], GENTLE / 2)
+    leaps.see(path[6:9], GENTLE / 2)
+    leaps.next()
     assert leaps.last is leaps.reach
+
+
+def test_gains_shrink_like_those_in_the_slowest_direction():
+    _, path = walk(np.array([0.99, 0.5]), 8)
+    leaps = Leaps()
+    rates = [leaps.see(path[start : start + 3], GENTLE / 2) for start in (0, 2, 4, 6)]
+    assert rates[0] < 0.9
+    assert_allclose(rates[-1], 0.99**2, rtol=1e-6)
