@@ -84,7 +84,9 @@ def _version(package: str) -> str | None:
 
 def options(description: str) -> argparse.ArgumentParser:
     """The options that every benchmark has."""
-    parser = argparse.ArgumentParser(description=description)
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--threads", type=int, default=1, help="threads for every contender")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each contender")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs")

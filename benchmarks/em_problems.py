@@ -1,0 +1,193 @@
+"""What is fitted, from which start, and by whom."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn import config_context
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.mixture import GaussianMixture
+
+from sklearn_lvm import EMGaussianMixture, _mixture_base
+
+Array = np.ndarray
+Peer = Callable[..., Any]
+
+SMALL = 1e-12  # a tolerance that nothing meets
+
+
+@dataclass
+class Problem:
+    """Rows, and a start that is given in full."""
+
+    name: str
+    X: Array
+    start: dict[str, Array]
+    covariance_type: str
+    reg_covar: float = 1e-6
+
+    @property
+    def n_components(self) -> int:
+        return len(self.start["means_init"])
+
+    def parameters(self) -> dict[str, Any]:
+        return {
+            "n_components": self.n_components,
+            "covariance_type": self.covariance_type,
+            **self.start,
+        }
+
+
+def standardised(X: Array) -> Array:
+    """Features of unit variance, so that reg_covar means the same to everybody."""
+    X = X[:, X.std(axis=0) > 0]
+    return (X - X.mean(axis=0)) / X.std(axis=0)
+
+
+def blobs(n: int, d: int, K: int, seed: int = 0, apart: float = 1.5) -> Array:
+    """Rows from K Gaussians with random covariances."""
+    rng = np.random.default_rng(seed)
+    means, labels = rng.normal(size=(K, d)) * apart, rng.integers(K, size=n)
+    X = np.empty((n, d))
+    for k in range(K):
+        rows, A = labels == k, rng.normal(size=(d, d)) / np.sqrt(d)
+        L = np.linalg.cholesky(A @ A.T + 0.2 * np.eye(d))
+        X[rows] = rng.normal(size=(rows.sum(), d)) @ L.T + means[k]
+    return standardised(X)
+
+
+def start_at_rows(X: Array, K: int, covariance_type: str, seed: int = 1) -> dict[str, Array]:
+    """Even weights, random rows as means, the features' variances as covariances."""
+    rng = np.random.default_rng(seed)
+    precision = 1.0 / X.var(axis=0)
+    shapes = {
+        "full": np.repeat(np.diag(precision)[None], K, axis=0),
+        "tied": np.diag(precision),
+        "diag": np.repeat(precision[None], K, axis=0),
+        "spherical": np.full(K, precision.mean()),
+    }
+    return {
+        "weights_init": np.full(K, 1.0 / K),
+        "means_init": X[rng.choice(len(X), K, replace=False)],
+        "precisions_init": shapes[covariance_type],
+    }
+
+
+def fixed_problems(quick: bool) -> Iterator[Problem]:
+    digits = standardised(load_digits().data)
+    shapes = [(100_000, 2, 5), (100_000, 10, 10), (1_000_000, 5, 10)]
+    shapes += [(100_000, 50, 20), (20_000, 200, 10)]
+    for n, d, K in shapes:
+        X = blobs(n // 50 if quick else n, d, K)
+        yield Problem(f"{len(X)} x {d}, K={K}", X, start_at_rows(X, K, "full"), "full")
+    start = start_at_rows(digits, 10, "full")
+    yield Problem("digits 1797 x 61, K=10", digits, start, "full", reg_covar=1e-2)
+    for n, d, K in [shapes[1], shapes[3]]:
+        X = blobs(n // 50 if quick else n, d, K)
+        for kind in ["diag", "tied", "spherical"]:
+            yield Problem(f"{len(X)} x {d}, K={K}", X, start_at_rows(X, K, kind), kind)
+
+
+def ours(problem: Problem, max_iter: int, **params: Any) -> Any:
+    """Plain EM for so many steps, unless told otherwise."""
+    given = {"tol": 0.0, "acceleration": None, **problem.parameters(), **params}
+    return EMGaussianMixture(**given, reg_covar=problem.reg_covar, max_iter=max_iter).fit(problem.X)
+
+
+@contextmanager
+def sketches_before_plain_steps() -> Iterator[None]:
+    """The estimator sketches only before it leaps; here the loop is asked to do so in any case."""
+
+    def sketched(steps: Any, *args: Any, **options: Any) -> Any:
+        return climb(steps, *args, sketch=steps.sketch(), **options)
+
+    climb, _mixture_base.climb = _mixture_base.climb, sketched
+    try:
+        yield
+    finally:
+        _mixture_base.climb = climb
+
+
+def ours_sketched(problem: Problem, max_iter: int) -> Any:
+    """The same with a first stage in single precision; one E-step more looks a second time."""
+    given = {"tol": SMALL, "acceleration": None, **problem.parameters()}
+    mixture = EMGaussianMixture(**given, reg_covar=problem.reg_covar, max_iter=max_iter + 1)
+    with sketches_before_plain_steps():
+        return mixture.fit(problem.X)
+
+
+def scikit_learn(problem: Problem, max_iter: int, tol: float = 0.0) -> Any:
+    mixture = GaussianMixture(
+        **problem.parameters(), reg_covar=problem.reg_covar, tol=tol, max_iter=max_iter
+    )
+    return mixture.fit(problem.X)
+
+
+def scikit_learn_torch(problem: Problem, max_iter: int) -> Any:
+    import torch
+
+    start = {name: torch.from_numpy(np.array(value)) for name, value in problem.start.items()}
+    given = {**problem.parameters(), **start, "init_params": "random"}
+    with config_context(array_api_dispatch=True):
+        mixture = GaussianMixture(**given, reg_covar=problem.reg_covar, tol=0.0, max_iter=max_iter)
+        return mixture.fit(torch.from_numpy(problem.X))
+
+
+def pomegranate(problem: Problem, max_iter: int) -> Any:
+    import torch
+    from pomegranate.distributions import Normal
+    from pomegranate.gmm import GeneralMixtureModel
+
+    start = {name: value.copy() for name, value in problem.start.items()}  # it writes into them
+    covariances = np.linalg.inv(start["precisions_init"])
+    normals = [
+        Normal(torch.from_numpy(mean), torch.from_numpy(covariance), covariance_type="full")
+        for mean, covariance in zip(start["means_init"], covariances, strict=True)
+    ]
+    priors = torch.from_numpy(start["weights_init"])
+    mixture = GeneralMixtureModel(normals, priors=priors, max_iter=max_iter, tol=-np.inf)
+    return mixture.fit(torch.from_numpy(problem.X))
+
+
+def log_likelihood(problem: Problem, fitted: Any) -> float:
+    """The mean log-likelihood of what a contender returned, by one function for all of them."""
+    if hasattr(fitted, "distributions"):
+        weights = fitted.priors
+        means = [normal.means for normal in fitted.distributions]
+        covariances = [normal.covs for normal in fitted.distributions]
+    else:
+        weights, means, covariances = fitted.weights_, fitted.means_, fitted.covariances_
+    plain = [
+        np.stack([np.asarray(part, float) for part in parts]) for parts in (means, covariances)
+    ]
+    weights = np.asarray(weights, float)
+    kind = problem.covariance_type
+    mixture = EMGaussianMixture.from_parameters(
+        weights / weights.sum(), *plain, covariance_type=kind
+    )
+    return mixture.score(problem.X)
+
+
+def peers_for(problem: Problem, available: set[str]) -> dict[str, Peer]:
+    """The peers that know this covariance and are installed."""
+    peers: dict[str, Peer] = {"scikit-learn": scikit_learn}
+    if "torch" in available:
+        peers["scikit-learn on torch"] = scikit_learn_torch
+    if "pomegranate" in available and problem.covariance_type == "full":
+        peers["pomegranate"] = pomegranate
+    return peers
+
+
+def overlapping(quick: bool) -> Iterator[tuple[str, Array, int, float]]:
+    """Overlapping problems, on which EM is slow; two of them are small."""
+    small = 10 if quick else 1
+    yield "20000 x 2, K=5", blobs(20_000 // small, 2, 5, 3, 0.8), 5, 1e-6
+    yield "4500 x 2, K=3", blobs(4_500 // small, 2, 3, 7, 0.5), 3, 1e-6
+    yield "20000 x 5, K=8", blobs(20_000 // small, 5, 8, 1, 0.7), 8, 1e-6
+    yield "20000 x 10, K=10", blobs(20_000 // small, 10, 10, 2, 0.5), 10, 1e-6
+    yield "20000 x 20, K=15", blobs(20_000 // small, 20, 15, 4, 0.6), 15, 1e-6
+    digits = standardised(PCA(20, random_state=0).fit_transform(load_digits().data))
+    yield "digits, PCA to 20, K=10", digits, 10, 1e-2
