@@ -181,7 +181,7 @@ class Full(Covariance):
     def accumulate(R: Array, w: Array) -> tuple[Array, Array]:
         K, d = len(w), R.shape[1]
         R = np.broadcast_to(R, (K, *R.shape[1:]))
-        first, second = np.empty((K, d)), np.empty((K, d, d))
+        first, second = np.empty((K, d), R.dtype), np.empty((K, d, d), R.dtype)
         heavy = w > NEGLIGIBLE * w.max(axis=1, keepdims=True, initial=0.0)
         for k, count in enumerate(np.count_nonzero(heavy, axis=1)):
             # Few rows belong to a component where components lie apart: leave the others out.

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 BLOCK_BYTES = 3 << 19  # what a block grows into: some of a core's cache, and much work a call
 MORE_BYTES = 1 << 24  # what it may grow into for the sake of PRODUCT rows
-PRODUCT = 512  # rows below which a matrix product is slow for its size
+PRODUCT = 1024  # rows below which a matrix product is slow for its size
 GROUP = 4  # blocks that are added up before anything else
 TASKS = 8  # pieces of work for each thread: few enough to cost nothing, many enough to even out
 
