@@ -65,8 +65,7 @@ from sklearn_lvm import EMGaussianMixture
 warnings.simplefilter("ignore")
 path, room = sys.argv[1], int(sys.argv[2])
 X = np.load(path, mmap_mode="r")
-start = {"weights_init": [0.5, 0.5], "means_init": X[:2], "precisions_init": np.ones((2, X.shape[1]))}
-mixture = EMGaussianMixture(2, covariance_type="diag", max_iter=2, **start)
+mixture = EMGaussianMixture(2, covariance_type="diag", max_iter=2, random_state=0)
 mixture.fit(np.array(X[:20_000]))  # what is loaded at first use, threads included
 status = open("/proc/self/status").read().split()
 held = int(status[status.index("VmData:") + 1]) << 10
@@ -82,9 +81,9 @@ print(mixture.fit(X).score(X))
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs the limits of Linux")
 def test_rows_on_disk_may_be_larger_than_memory(tmp_path):
     rng = np.random.default_rng(0)
-    X = np.lib.format.open_memmap(tmp_path / "rows.npy", mode="w+", shape=(120_000, 160))
+    X = np.lib.format.open_memmap(tmp_path / "rows.npy", mode="w+", shape=(400_000, 64))
     for rows in np.array_split(np.arange(len(X)), 10):
-        X[rows] = rng.normal(size=(len(rows), 160)) + 3 * rng.integers(0, 2, (len(rows), 1))
+        X[rows] = rng.normal(size=(len(rows), 64)) + 3 * rng.integers(0, 2, (len(rows), 1))
     room = X.nbytes // 3
     arguments = [sys.executable, "-c", LITTLE_MEMORY, str(tmp_path / "rows.npy"), str(room)]
     done = subprocess.run(arguments, capture_output=True, text=True, check=False)
