@@ -30,7 +30,7 @@ ACCELERATIONS: dict[str | None, Callable[[float], str | None]] = {
     None: lambda tol: None,
 }
 
-MANY = 1 << 13  # rows from which on a first climb in single precision saves more than it costs
+MANY = 1 << 16  # rows from which on a sketch saves enough to be worth ends that agree only to tol
 
 Model = Callable[[np.random.RandomState], Mixture[Any]]
 
