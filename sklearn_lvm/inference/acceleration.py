@@ -81,7 +81,7 @@ def squarem(terrain: Terrain, point: Point) -> Iterator[Point]:
     """Squared extrapolation (Varadhan & Roland, 2008, scheme S3), kept monotone.
 
     From two EM steps a -> b -> c, with r = b - a and v = (c - b) - r, the walk leaps to
-    a + 2 s r + s^2 v, where s is |r| / |v|, but at least 1 and no more than lately paid; or, once
+    a + 2 s r + s^2 v, where s is |r| / |v|, but at least 1 and no more than lately paid; or, where
     steps are gentle, in several directions at once. A leap counts if its objective is finite and no
     lower than that of the last EM point that was evaluated; else c is taken. The first two steps are
     plain.

@@ -14,6 +14,7 @@ GROWTH = 4.0  # by what factor the reach of leaps changes
 GENTLE = 1e-5  # steps that gain less, in nats per unit of weight, are close to where they lead
 SILENT = 1e-11  # steps that gain less are made of rounding, and lead nowhere
 FEW, PAIRS = 4, 10  # how many steps a leap in several directions at once remembers
+ENDLESS = 40  # doublings of steps after which only those of a saddle still lead on
 FLAT = 3e-3  # directions in which the remembered steps differ by less than this share are noise
 
 
@@ -52,17 +53,23 @@ class Slope:
         """The largest eigenvalue: 1 or more where EM moves away, as it does from a saddle."""
         return float(np.linalg.eigvals(self.J).real.max(initial=0.0))
 
-    def end(self, a: Array, b: Array) -> Array:
-        """Where EM would stand still: Newton's method in this space, EM (a -> b) in all others."""
-        step = self.U.T @ (b - a)
-        return b + self.U @ (np.linalg.solve(np.eye(len(self.J)) - self.J, step) - step)
+    def ahead(self, a: Array, b: Array, doublings: int) -> Array:
+        """Where EM, a -> b, is 2^doublings steps after b, were it linear in this space."""
+        total, power = np.eye(len(self.J)), self.J  # the sum of the first powers of J, and the next
+        for _ in range(doublings):
+            total, power = total + power @ total, power @ power
+        return b + self.U @ (total @ (self.J @ (self.U.T @ (b - a))))
 
 
 class Secants:
-    """What EM did to the last vectors on its path, x -> EM(x)."""
+    """What EM did to the last vectors on its path, x -> EM(x), and how far ahead that could tell.
+
+    Leaps go twice as many steps after one that paid, a quarter as many after one that failed.
+    """
 
     def __init__(self) -> None:
         self.pairs: deque[tuple[Array, Array]] = deque(maxlen=PAIRS)
+        self.doublings = 4
 
     def add(self, path: list[Array]) -> None:
         self.pairs.extend(pairwise(path))
@@ -81,19 +88,25 @@ class Secants:
         U = U[:, seen]
         return Slope(U, U.T @ (images / length) @ (Vt[seen].T / size[seen]))
 
+    def leap(self, slope: Slope, path: list[Array]) -> Array:
+        """From the end of a path of two steps to where it leads."""
+        _, a, b = path
+        return slope.ahead(a, b, self.doublings)
+
     def paid(self) -> None:
-        """Nothing to learn."""
+        self.doublings = min(self.doublings + 1, ENDLESS)
 
     def failed(self) -> None:
+        self.doublings = max(self.doublings - 2, 1)
         self.pairs.clear()
 
 
 class Leaps:
-    """Chooses how to leap: far along one curve, or, close to the top, in several directions at once.
+    """Chooses how to leap: far along one curve, or, by gentle steps, in several directions at once.
 
-    Close to a summit EM is linear. Where a single extrapolation swings between its slow directions,
-    Newton's method in the space of the last steps takes them all at once. Near a saddle it would go to
-    the saddle: it is used only where EM draws nearer in every direction that was seen.
+    Where steps are gentle EM is all but linear, and its slope in the space of the last steps tells
+    where many more would lead: to the summit where they shrink, away from a saddle where they grow. A
+    single extrapolation swings between these directions.
     """
 
     def __init__(self) -> None:
@@ -117,11 +130,11 @@ class Leaps:
 
     def next(self) -> Array:
         """Where to leap from the end of the path."""
-        if self.slope is None or self.slope.slowest >= 1.0:
+        if self.slope is None:
             self.last = self.reach
             return self.reach.leap(self.path)
         self.last = self.secants
-        return self.slope.end(*self.path[1:])
+        return self.secants.leap(self.slope, self.path)
 
     def paid(self) -> None:
         self.last.paid()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_lvm.inference.leaps import GENTLE, GROWTH, PAIRS, Leaps, Reach, Secants
+from sklearn_lvm.inference.leaps import ENDLESS, GENTLE, GROWTH, PAIRS, Leaps, Reach, Secants
 
 
 def walk(slopes, n_steps, seed=0):
@@ -57,20 +57,45 @@ def test_secants_take_all_slow_directions_at_once(slopes):
     secants = Secants()
     secants.add(path)
     slope = secants.slope()
-    assert_allclose(slope.end(*path[-2:]), top, atol=1e-6)
+    assert_allclose(slope.ahead(*path[-2:], ENDLESS), top, atol=1e-6)
     assert_allclose(slope.slowest, max(slopes), rtol=1e-6)
 
 
-def test_secants_see_a_saddle_and_do_not_go_there():
-    _, path = walk(np.array([1.05, 0.9, 0.5]), 6)
+@pytest.mark.parametrize("doublings", [0, 1, 3, 5])
+def test_secants_foretell_many_steps(doublings):
+    n_steps = 2**doublings
+    for slopes in ([0.98, 0.8, 0.4], [1.05, 0.9, 0.5]):
+        _, path = walk(np.array(slopes), 7 + n_steps)
+        secants = Secants()
+        secants.add(path[:8])
+        assert_allclose(secants.slope().ahead(path[6], path[7], doublings), path[-1], atol=1e-6)
+
+
+def test_secants_see_a_saddle_and_leave_it():
+    saddle, path = walk(np.array([1.05, 0.9, 0.5]), 6)
     secants = Secants()
     secants.add(path)
     assert secants.slope().slowest > 1
     leaps = Leaps()
+    rates = []
     for start in (0, 2, 4):
-        assert leaps.see(path[start : start + 3], GENTLE / 2) > 1 or start < 2
-        leaps.next()
-    assert leaps.last is leaps.reach
+        rates.append(leaps.see(path[start : start + 3], GENTLE / 2))
+        there = leaps.next()
+    assert rates[-1] == np.inf
+    assert np.linalg.norm(there - saddle) > np.linalg.norm(path[-1] - saddle)
+
+
+def test_leaps_go_twice_as_far_after_one_that_paid():
+    secants = Secants()
+    before = secants.doublings
+    secants.paid()
+    assert secants.doublings == before + 1
+    secants.failed()
+    assert secants.doublings == before - 1
+    assert not secants.pairs
+    for _ in range(2 * ENDLESS):
+        secants.paid()
+    assert secants.doublings == ENDLESS
 
 
 def test_secants_remember_no_more_than_so_many_steps():
@@ -86,9 +111,10 @@ def test_only_gentle_steps_leap_in_several_directions():
     for start in (0, 2, 4, 6):
         steep.see(path[start : start + 3], 2 * GENTLE)
         gentle.see(path[start : start + 3], GENTLE / 2)
-    far, near = steep.next(), gentle.next()
-    assert_allclose(near, top, atol=1e-6)
-    assert np.linalg.norm(far - top) > 1e-2
+    assert steep.next() is not None
+    assert steep.last is steep.reach
+    gentle.secants.doublings = ENDLESS
+    assert_allclose(gentle.next(), top, atol=1e-6)
 
 
 def test_a_leap_that_failed_is_forgotten_by_those_who_made_it():
