@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from threading import Event
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -13,14 +13,14 @@ from sklearn.utils.parallel import Parallel, delayed
 from ._compat import CallbackSupportMixin
 from ._types import Array
 from ._watch import FitWatcher
-from .base import DensityEstimator, _weights, fitting, warn
+from .base import DensityEstimator, Units, _weights, fitting, precision, warn
 from .core.covariance import SingularCovarianceError
-from .core.frame import Blocks, Frame, on_disk
+from .core.frame import Blocks
 from .core.mixture import Mixture, MixtureSteps
-from .core.rows import subsample
-from .inference.distribute import Walker, block_size, cut
+from .core.rows import WeightedSet
+from .inference.distribute import Walker
 from .inference.em import Climb, best_of, climb
-from .inference.initialise import STARTS
+from .inference.initialise import STARTS, Policy
 
 # What a user may ask for, and how it walks at a given tolerance: a fit of a given number of steps,
 # tol=0, is there to be compared step by step, and does not leap unless told to.
@@ -31,6 +31,14 @@ ACCELERATIONS: dict[str | None, Callable[[float], str | None]] = {
 }
 
 Model = Callable[[np.random.RandomState], Mixture[Any]]
+
+
+class MixtureUnits(Units, Protocol):
+    """What a fit asks of units beyond: which rows are kept in them, and where starts come from."""
+
+    def keeps(self, X: Any) -> bool: ...
+    def distinct(self, X: Any, w: Array, blocks: Any, size: int) -> WeightedSet: ...
+    def points(self, Z: Any, w: Array) -> Any: ...
 
 
 class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
@@ -51,19 +59,19 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
     warm_start: bool
     _density: Mixture[Any]
 
-    def _units(self, X: Array, w: Array) -> Frame:
+    def _units(self, X: Array, w: Array) -> MixtureUnits:
         raise NotImplementedError
 
-    def _steps(self, frame: Frame) -> MixtureSteps:
+    def _steps(self, frame: MixtureUnits) -> MixtureSteps:
         raise NotImplementedError
 
-    def _continued(self, frame: Frame) -> Mixture[Any]:
+    def _continued(self, frame: MixtureUnits) -> Mixture[Any]:
         raise NotImplementedError
 
-    def _with_given(self, frame: Frame, model: Mixture[Any] | None) -> Mixture[Any] | None:
+    def _with_given(self, frame: MixtureUnits, model: Mixture[Any] | None) -> Mixture[Any] | None:
         raise NotImplementedError
 
-    def _attributes(self, frame: Frame, dtype: Any, run: Climb) -> dict[str, Any]:
+    def _attributes(self, frame: MixtureUnits, dtype: Any, run: Climb) -> dict[str, Any]:
         raise NotImplementedError
 
     # -- fitting -----------------------------------------------------------------------------------
@@ -98,7 +106,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         frame = self._units(X, w)
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
         best = self._search(X, w, frame, {"X": X, "y": y, "metadata": metadata})
-        self._adopt(self._attributes(frame, X.dtype, best))
+        self._adopt(self._attributes(frame, precision(X), best))
         if self.max_iter and not (best.converged or best.stopped):
             warn(
                 f"The best of {self.n_init} starts was still climbing after "
@@ -122,14 +130,14 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         """
         return self.fit(X, y, sample_weight=sample_weight).predict(X)
 
-    def _search(self, X: Array, w: Array, frame: Frame, data: dict[str, Any]) -> Climb:
+    def _search(self, X: Array, w: Array, frame: MixtureUnits, data: dict[str, Any]) -> Climb:
         """Run all starts, side by side if asked for, and choose."""
         warm = self.warm_start and hasattr(self, "_density")
         n_starts = 1 if warm else self.n_init
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=n_starts)
         context = self._init_callback_context(max_subtasks=n_starts, sequential_subtasks=False)
         context.call_on_fit_task_begin(estimator=self, **data)
-        attributes = partial(self._attributes, frame, X.dtype)
+        attributes = partial(self._attributes, frame, precision(X))
         stop = Event()
         with Walker() as walker:
             blocks = self._blocks(X, w, frame, walker)
@@ -172,39 +180,44 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
             )
         return f"Every start failed: {failure}. {remedy}"
 
-    def _blocks(self, X: Array, w: Array, frame: Frame, walker: Walker) -> Blocks:
-        """The rows in standard units: a copy of them, unless they were left on disk."""
-        slices = cut(len(X), block_size(self._width()))
-        kept = [] if on_disk(X) else walker.each(lambda rows: frame.enter(X[rows]), slices)
+    def _blocks(self, X: Array, w: Array, frame: MixtureUnits, walker: Walker) -> Blocks:
+        """The rows in standard units: a copy of them, if the units keep one."""
+        slices = self._cut(X)
+        kept = walker.each(lambda rows: frame.enter(X[rows]), slices) if frame.keeps(X) else []
         return Blocks(X, w, frame, slices, kept)
 
-    def _warm_start(self, frame: Frame) -> Model:
+    def _warm_start(self, frame: MixtureUnits) -> Model:
         model = self._continued(frame)
         return lambda rng: model
 
     def _starts(
-        self, X: Array, w: Array, frame: Frame, blocks: Blocks, ascend: Callable[..., Climb]
+        self, X: Array, w: Array, frame: MixtureUnits, blocks: Blocks, ascend: Callable[..., Climb]
     ) -> Model:
         """A function that finds a start on the weighted set of distinct rows."""
         given = self._with_given(frame, None)
         if given is not None:
             return lambda rng: given
         policy, steps = STARTS[self.init_params], self._steps(frame)
-        rows = subsample(X, w, blocks, max(policy.rows, 100 * self.n_components))
+        rows = frame.distinct(X, w, blocks, max(policy.rows, 100 * self.n_components))
         if len(rows) < self.n_components:
-            raise ValueError(
-                f"n_components={self.n_components}, but X has n_samples={len(rows)} distinct rows of "
-                "positive weight: lower n_components to at most that."
-            )
+            policy = self._few(len(rows))
         Z = frame.enter(X[rows.index])
+        points = frame.points(Z, rows.weight)
         short = partial(ascend, blocks=[(Z, rows.weight)], tol=0.0)
 
         def draw(rng: np.random.RandomState) -> Mixture[Any]:
-            resp = policy.draw(Z.T, rows.weight, self.n_components, rng)
+            resp = policy.draw(points, rows.weight, self.n_components, rng)
             model = steps.fit(steps.family.statistics(Z, resp * rows.weight))
             return self._with_given(frame, model) or model
 
         return policy.contest(draw, short, len(rows), rows.drawn_from)
+
+    def _few(self, n_rows: int) -> Policy:
+        """What to do with fewer distinct rows than components."""
+        raise ValueError(
+            f"n_components={self.n_components}, but X has n_samples={n_rows} distinct rows of "
+            "positive weight: lower n_components to at most that."
+        )
 
     # -- what a mixture says of a row ----------------------------------------------------------------
 
@@ -228,7 +241,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
             Rows sum to 1.
         """
         X = self._check_rows(X)
-        return np.ascontiguousarray(self._responsibilities(X), dtype=X.dtype)
+        return np.ascontiguousarray(self._responsibilities(X), dtype=precision(X))
 
     def predict(self, X: Any) -> Array:
         """Label each row with its most probable component.

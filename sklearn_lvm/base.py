@@ -20,7 +20,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._compat import _fit_context, check_sample_weight, with_callbacks
 from ._types import Array
-from .core.frame import Frame
 from .inference.distribute import Walker, block_size, cut, single_threaded_blas
 
 FLOATS = [np.float64, np.float32]
@@ -69,6 +68,15 @@ class RowLens(Protocol):
     def log_prob(self, Z: Array) -> Array: ...
 
 
+class Units(Protocol):
+    """How rows of the data become blocks that a density looks at, and samples rows again."""
+
+    @property
+    def log_jacobian(self) -> float: ...
+    def enter(self, X: Any) -> Any: ...
+    def leave(self, Z: Array) -> Array: ...
+
+
 class Density(Protocol):
     """What an estimator keeps in standard units once it is fitted."""
 
@@ -81,14 +89,15 @@ class DensityEstimator(
 ):
     """Base of all estimators here: a density with ``score_samples``, ``sample`` and ``transform``.
 
-    A fitted subclass has ``_frame``, the standard units in which it computes, ``_density`` in these
+    A subclass says in ``_checks`` what rows it takes. Fitted it has ``_frame``, the standard units in which it computes, ``_density`` in these
     units, ``_dtype`` of the data it was fitted to, and ``n_parameters_``.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
+    _checks: ClassVar[dict[str, Any]] = {"dtype": FLOATS}
     _doc_link_module = "sklearn_lvm"
 
-    _frame: Frame
+    _frame: Units
     _dtype: Any
     random_state: Any
     n_parameters_: int
@@ -99,13 +108,13 @@ class DensityEstimator(
         self, X: Any, sample_weight: Any, *, reset: bool = True
     ) -> tuple[Array, Array]:
         """Validated rows and their weights, (n, d) and (n,)."""
-        X = validate_data(self, X, dtype=FLOATS, reset=reset)
+        X = validate_data(self, X, reset=reset, **self._checks)
         return X, _weights(sample_weight, X)
 
     def _check_rows(self, X: Any) -> Array:
         """Validated rows for a fitted estimator."""
         check_is_fitted(self)
-        return validate_data(self, X, dtype=FLOATS, reset=False)
+        return validate_data(self, X, reset=False, **self._checks)
 
     def _adopt(self, attributes: dict[str, Any]) -> None:
         """Take on fitted attributes."""
@@ -126,13 +135,17 @@ class DensityEstimator(
             function = prepare()
             parts = walker.each(
                 lambda rows: function(self._frame.enter(X[rows])),
-                cut(len(X), block_size(self._width())),
+                self._cut(X),
             )
         return np.concatenate(parts, axis=-1)
 
     def _log_prob(self, X: Array) -> Array:
         density = self._fitted_density()
         return self._by_block(X, lambda: density.lens().log_prob) - self._frame.log_jacobian
+
+    def _cut(self, X: Array) -> list[slice]:
+        """Which rows are looked at together."""
+        return cut(X.shape[0], block_size(self._width()))
 
     def _width(self) -> int:
         """How many numbers a row grows into while it is scored."""
@@ -151,7 +164,7 @@ class DensityEstimator(
             log p(x) in nats, in the units of the data.
         """
         X = self._check_rows(X)
-        return self._log_prob(X).astype(X.dtype, copy=False)
+        return self._log_prob(X).astype(precision(X), copy=False)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Compute the mean log-density of the rows.
@@ -270,6 +283,11 @@ class DensityEstimator(
         self : object
         """
         raise NotImplementedError
+
+
+def precision(X: Any) -> type[np.floating[Any]]:
+    """The floating point numbers in which results about rows are given."""
+    return np.float32 if X.dtype == np.float32 else np.float64
 
 
 def _weights(sample_weight: Any, X: Array) -> Array:

@@ -1,6 +1,6 @@
 """Standard units: where data are centred and how large they are, so that no digit is lost inside."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from mmap import mmap
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._types import Array
+from .rows import WeightedSet, subsample
 
 FAR = 1e100  # rows further out count as this far: their squares, and log-densities, stay finite
 DISPROPORTION = 1e30  # new rows so much larger than a scale ask for another one
@@ -87,6 +88,20 @@ class Frame:
     def leave(self, Z: Array) -> Array:
         """Rows in the data's own units, (n, d) -> (n, d)."""
         return Z * self.scale + self.centre
+
+    def keeps(self, X: Array) -> bool:
+        """Whether a copy of the rows is kept in standard units: not if they were left on disk."""
+        return not on_disk(X)
+
+    def distinct(
+        self, X: Array, w: Array, blocks: Iterable[tuple[Array, Array]], size: int
+    ) -> WeightedSet:
+        """About ``size`` distinct rows with their weights."""
+        return subsample(X, w, blocks, size)
+
+    def points(self, Z: Array, w: Array) -> Array:
+        """Rows (n, d) for clustering."""
+        return Z.T
 
 
 class Blocks(Sequence[tuple[Array, Array]]):

@@ -1,7 +1,7 @@
 """A mixture of densities of any family: p(z) = sum_k weight_k p_k(z), and its E- and M-step."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -101,18 +101,20 @@ class Expected:
     statistics: Sums
     evidence: float
     weight: float
+    log_prior: float = 0.0  # of the model, which is the same in every block
 
     def __add__(self, other: "Expected") -> "Expected":
         return Expected(
             self.statistics + other.statistics,
             self.evidence + other.evidence,
             self.weight + other.weight,
+            self.log_prior,
         )
 
     @property
     def objective(self) -> float:
         """The objective per unit of weight, in nats."""
-        return self.evidence / self.weight
+        return (self.evidence + self.log_prior) / self.weight
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,24 @@ class MixtureSteps:
         with np.errstate(divide="ignore"):  # a component without weight has log-weight -inf
             log_weights = np.log(moments.weight / moments.weight.sum())
         return Mixture(log_weights, self.family.estimate(moments))
+
+
+@dataclass(frozen=True)
+class PosteriorSteps(MixtureSteps):
+    """The same for the mode of the posterior: a prior is rows that nobody saw.
+
+    Their statistics join those of the data in every M-step, and their log-likelihood joins the
+    objective, so that it cannot fall.
+    """
+
+    prior: Any
+
+    def e_step(self, model: Mixture[Any]) -> Callable[[tuple[Array, Array]], Expected]:
+        plain, log_prior = super().e_step(model), self.prior.log_likelihood(model)
+        return lambda block: replace(plain(block), log_prior=log_prior)
+
+    def fit(self, moments: Any) -> Mixture[Any]:
+        return super().fit(moments + self.prior)
 
 
 @dataclass(frozen=True, eq=False)

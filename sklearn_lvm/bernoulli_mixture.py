@@ -1,0 +1,262 @@
+"""Mixtures of coins, fitted by expectation-maximisation."""
+
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from ._binary import BINARIZE, BinaryEstimator, check_prior
+from ._compat import Interval, StrOptions
+from ._mixture_base import ACCELERATIONS, MixtureEstimator
+from ._parameters import check_distribution, check_shape
+from ._types import Array
+from .base import fitting, precision
+from .core.bernoulli import BernoulliFamily, Bernoullis, Betas
+from .core.counts import Counts
+from .core.mixture import Mixture, MixtureSteps, PosteriorSteps
+from .core.tosses import Sides
+from .inference.em import Climb
+from .inference.initialise import STARTS, Policy
+
+
+class BernoulliMixture(BinaryEstimator, MixtureEstimator):
+    """Mixture of coins, p(x) = sum_k w_k prod_j p_kj^x_j (1 - p_kj)^(1 - x_j).
+
+    Each row is d tosses with one of K sets of coins, and which set it was is hidden. The objective
+    is the log-posterior: the log-likelihood of the rows, plus (alpha - 1) log p_kj + (beta - 1)
+    log(1 - p_kj) for every coin and (c - 1) log w_k for every weight, c being
+    ``weight_concentration_prior``. It never falls. An entry that is NaN was not observed, and is
+    summed out; sparse rows are never made dense.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+    alpha, beta : float or array-like of shape (n_features,), default=1.1
+        Beta priors of the probabilities, at least 1: the modes that are sought have as many ones and
+        zeros more as alpha - 1 and beta - 1 say. Above 1 no probability is ever exactly 0 or 1.
+    weight_concentration_prior : float, default=1.0
+        Dirichlet prior of the weights, at least 1; above 1 no weight is ever exactly 0.
+    inference : {'map', 'mle'}, default='map'
+        The mode of the posterior, or the maximum of the likelihood, for which priors are not used.
+    tol : float, default=1e-5
+        The fit ends when an estimate of what is still to be gained in this start's basin is less than
+        this, in nats per unit of weight, twice in a row. 0 goes on to ``max_iter``.
+    max_iter : int, default=1000
+        The most E-steps of one start, after that of the start itself.
+    n_init : int, default=1
+        Starts; the one that climbs highest is kept, the first among equals.
+    acceleration : {'auto', 'squarem'} or None, default='auto'
+        Whether EM leaps ahead along its own path where that pays (Varadhan & Roland, 2008), or walks
+        step by step. 'auto' leaps, unless ``tol=0`` asks for a given number of steps.
+    init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}, default='auto'
+        Where a start comes from; see :class:`EMGaussianMixture`. With fewer distinct rows than
+        components it is 'random'.
+    weights_init : array-like of shape (n_components,), default=None
+    probabilities_init : array-like of shape (n_components, n_features), default=None
+        Initial probabilities of ones, in [0, 1].
+    binarize : float or None, default=0.0
+        Entries above it are ones, others zeros; with sparse rows it must be at least 0. With None X
+        must hold nothing but 0, 1 and NaN.
+    random_state : int, RandomState instance or None, default=None
+        Used for starts and by ``sample``.
+    n_jobs : int, default=None
+        How many starts run side by side, in threads.
+    warm_start : bool, default=False
+        Whether ``fit`` continues from the last solution, with a single start.
+    verbose : int, default=0
+        1 prints starts and steps, 2 also lower bounds and times.
+    verbose_interval : int, default=10
+        Steps between printed lines.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+    probabilities_ : ndarray of shape (n_components, n_features)
+        Of a one.
+    converged_ : bool
+    n_iter_ : int
+        E-steps of the best start, leaps that did not pay included.
+    lower_bound_ : float
+        What is maximised, per unit of weight, in nats: the log-likelihood plus the log-prior, this
+        without its constants.
+    lower_bounds_ : list of float
+        The objective of each model that the best start accepted; the last is ``lower_bound_``.
+    n_parameters_ : int
+        Free parameters.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+
+    See Also
+    --------
+    BetaBernoulli : One row of coins, with all of its posterior.
+    EMGaussianMixture : The same loop over Gaussians.
+
+    References
+    ----------
+    C. M. Bishop, Pattern Recognition and Machine Learning (2006), equations 9.44 to 9.60.
+
+    Examples
+    --------
+    Two coins, tossed ten times a row. Which coin a row came from is never seen, and yet both biases
+    are found:
+
+    >>> import numpy as np
+    >>> from sklearn_lvm import BernoulliMixture
+    >>> rng = np.random.RandomState(0)
+    >>> coin = rng.randint(2, size=1000)
+    >>> X = rng.uniform(size=(1000, 10)) < np.array([0.2, 0.7])[coin][:, None]
+    >>> mixture = BernoulliMixture(2, random_state=0).fit(X)
+    >>> np.sort(mixture.probabilities_.mean(axis=1).round(1))
+    array([0.2, 0.7])
+
+    The probabilities of all tables of three entries sum to one:
+
+    >>> rows = np.array(list(np.ndindex(2, 2, 2)))
+    >>> mixture = BernoulliMixture(2, random_state=0).fit(X[:, :3])
+    >>> round(float(np.exp(mixture.score_samples(rows)).sum()), 12)
+    1.0
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "alpha": [Interval(Real, 1, None, closed="left"), "array-like"],
+        "beta": [Interval(Real, 1, None, closed="left"), "array-like"],
+        "weight_concentration_prior": [Interval(Real, 1, None, closed="left")],
+        "inference": [StrOptions({"map", "mle"})],
+        "tol": [Interval(Real, 0.0, None, closed="left")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "acceleration": [StrOptions({"auto", "squarem"}), None],
+        "init_params": [StrOptions(set(STARTS))],
+        "weights_init": ["array-like", None],
+        "probabilities_init": ["array-like", None],
+        **BINARIZE,
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    _density: Mixture[Bernoullis]
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        alpha: Any = 1.1,
+        beta: Any = 1.1,
+        weight_concentration_prior: float = 1.0,
+        inference: str = "map",
+        tol: float = 1e-5,
+        max_iter: int = 1000,
+        n_init: int = 1,
+        acceleration: str | None = "auto",
+        init_params: str = "auto",
+        weights_init: Any = None,
+        probabilities_init: Any = None,
+        binarize: float | None = 0.0,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+    ) -> None:
+        self.n_components = n_components
+        self.alpha = alpha
+        self.beta = beta
+        self.weight_concentration_prior = weight_concentration_prior
+        self.inference = inference
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.acceleration = acceleration
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.probabilities_init = probabilities_init
+        self.binarize = binarize
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+
+    # -- what the fit asks for -----------------------------------------------------------------------
+
+    def _units(self, X: Any, w: Array) -> Sides:
+        return self._sides()
+
+    def _steps(self, frame: Any) -> MixtureSteps:
+        return STEPS[self.inference](self._prior())
+
+    def _prior(self) -> Counts:
+        """The tosses that the priors are worth."""
+        d, K = self.n_features_in_, self.n_components
+        alpha, beta = (
+            np.repeat(check_prior(name, getattr(self, name), d, least=1.0), K, axis=0)
+            for name in ("alpha", "beta")
+        )
+        return Betas(alpha, beta).pseudo_counts(np.full(K, self.weight_concentration_prior - 1.0))
+
+    def _with_given(
+        self, frame: Any, model: Mixture[Bernoullis] | None
+    ) -> Mixture[Bernoullis] | None:
+        given = self.weights_init, self.probabilities_init
+        if model is None and any(part is None for part in given):
+            return None
+        K, d = self.n_components, self.n_features_in_
+        log_weights, parts = (None, None) if model is None else (model.log_weights, model.parts)
+        if self.weights_init is not None:
+            weights = check_shape("weights_init", self.weights_init, (K,))
+            with np.errstate(divide="ignore"):
+                log_weights = np.log(check_distribution("weights_init", weights))
+        if self.probabilities_init is not None:
+            p = check_shape("probabilities_init", self.probabilities_init, (K, d))
+            if p.min() < 0 or p.max() > 1:
+                raise ValueError(
+                    f"probabilities_init must be in [0, 1], got {p.min():g} to {p.max():g}."
+                )
+            parts = Bernoullis.of(p, 1.0 - p)
+        return Mixture(log_weights, parts)  # type: ignore[arg-type]
+
+    def _continued(self, frame: Any) -> Mixture[Bernoullis]:
+        if self._density.parts.log_p.shape != (self.n_components, self.n_features_in_):
+            raise ValueError(
+                "warm_start=True cannot continue from a solution with another n_components or "
+                "number of features: set warm_start=False."
+            )
+        return self._density
+
+    def _few(self, n_rows: int) -> Policy:
+        """Fewer distinct rows than components: some of these will be much alike."""
+        return STARTS["random"]
+
+    def _complaint(self, failure: Exception) -> str:
+        return (
+            f"Every start failed: {failure}. A start with a probability or a weight of exactly 0 or "
+            "1 has no log-prior: give another start, set warm_start=False, or inference='mle'."
+        )
+
+    def _attributes(self, frame: Any, dtype: Any, run: Climb) -> dict[str, Any]:
+        return {
+            "weights_": np.exp(run.model.log_weights).astype(dtype),
+            "probabilities_": run.model.parts.probability.astype(dtype),
+            "n_parameters_": run.model.n_parameters(),
+            "converged_": run.converged,
+            "n_iter_": run.n_iter,
+            "lower_bound_": run.objective,
+            "lower_bounds_": list(run.trace[1:] or run.trace),
+            "_frame": frame,
+            "_density": run.model,
+            "_dtype": dtype,
+        }
+
+    def _n_coins(self) -> int:
+        return self.n_components
+
+
+# inference -> the steps that seek it, given the prior as tosses.
+STEPS = {
+    "map": lambda prior: PosteriorSteps(BernoulliFamily(), prior),
+    "mle": lambda prior: MixtureSteps(BernoulliFamily()),
+}
