@@ -11,7 +11,7 @@ from ._types import Array
 from .base import DensityEstimator
 from .core.bernoulli import IMPOSSIBLE
 from .core.frame import row_slices
-from .core.tosses import Sides
+from .core.sides import Sides
 from .inference.distribute import block_size, cut
 
 BINARIZE: dict[str, list[Any]] = {"binarize": [Interval(Real, None, None, closed="neither"), None]}
@@ -67,9 +67,9 @@ class BinaryEstimator(DensityEstimator):
     def _cut(self, X: Any) -> list[slice]:
         """Sparse rows grow into little, but sums over a block are as long as there are columns."""
         n, d = X.shape
-        if not issparse(X):
-            return cut(n, block_size(self._n_coins() + d))
-        return cut(n, max(block_size(self._n_coins() + X.nnz // n), d))
+        if issparse(X):
+            return cut(n, max(block_size(self._n_coins() + _stored(X) // n), d))
+        return cut(n, block_size(self._n_coins() + d // 8))
 
     def _n_coins(self) -> int:
         """How many coins each column has."""
@@ -80,6 +80,11 @@ class BinaryEstimator(DensityEstimator):
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = True
         return tags
+
+
+def _stored(X: Any) -> int:
+    """How many entries a sparse table stores."""
+    return len(X.data)
 
 
 def _without_duplicates(X: Any) -> Any:
@@ -93,11 +98,18 @@ def _without_duplicates(X: Any) -> Any:
 
 def _not_binary(X: Any) -> tuple[int, int] | None:
     """Where the first entry is that is neither 0 nor 1 nor NaN, if there is one."""
-    if issparse(X):
-        bad = np.flatnonzero(_neither(X.data))
-        if not len(bad):
-            return None
-        return int(np.searchsorted(X.indptr, bad[0], side="right")) - 1, int(X.indices[bad[0]])
+    return (_first_stored if issparse(X) else _first_dense)(X)
+
+
+def _first_stored(X: Any) -> tuple[int, int] | None:
+    bad = np.flatnonzero(_neither(X.data))
+    if not len(bad):
+        return None
+    places = X.tocoo()
+    return int(places.row[bad[0]]), int(places.col[bad[0]])
+
+
+def _first_dense(X: Array) -> tuple[int, int] | None:
     for rows in row_slices(*X.shape):
         bad = np.argwhere(_neither(X[rows]))
         if len(bad):

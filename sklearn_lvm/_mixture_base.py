@@ -58,20 +58,21 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
     n_jobs: int | None
     warm_start: bool
     _density: Mixture[Any]
+    _weight_seen: float
 
     def _units(self, X: Array, w: Array) -> MixtureUnits:
         raise NotImplementedError
 
-    def _steps(self, frame: MixtureUnits) -> MixtureSteps:
+    def _steps(self, frame: Any) -> MixtureSteps:
         raise NotImplementedError
 
-    def _continued(self, frame: MixtureUnits) -> Mixture[Any]:
+    def _continued(self, frame: Any) -> Mixture[Any]:
         raise NotImplementedError
 
-    def _with_given(self, frame: MixtureUnits, model: Mixture[Any] | None) -> Mixture[Any] | None:
+    def _with_given(self, frame: Any, model: Mixture[Any] | None) -> Mixture[Any] | None:
         raise NotImplementedError
 
-    def _attributes(self, frame: MixtureUnits, dtype: Any, run: Climb) -> dict[str, Any]:
+    def _attributes(self, frame: Any, dtype: Any, run: Climb) -> dict[str, Any]:
         raise NotImplementedError
 
     # -- fitting -----------------------------------------------------------------------------------
@@ -107,6 +108,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
         best = self._search(X, w, frame, {"X": X, "y": y, "metadata": metadata})
         self._adopt(self._attributes(frame, precision(X), best))
+        self._weight_seen = float(w.sum())
         if self.max_iter and not (best.converged or best.stopped):
             warn(
                 f"The best of {self.n_init} starts was still climbing after "
@@ -222,7 +224,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
     # -- what a mixture says of a row ----------------------------------------------------------------
 
     def _responsibilities(self, X: Array) -> Array:
-        def prepare() -> Callable[[Array], Array]:
+        def prepare() -> Callable[[Any], Array]:
             lens = self._density.lens()
             return lambda Z: lens.posterior(Z)[1]
 

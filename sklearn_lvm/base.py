@@ -65,7 +65,7 @@ def warn(message: str, category: type[Warning]) -> None:
 class RowLens(Protocol):
     """A density prepared to score blocks of rows."""
 
-    def log_prob(self, Z: Array) -> Array: ...
+    def log_prob(self, Z: Any) -> Array: ...
 
 
 class Units(Protocol):
@@ -89,8 +89,9 @@ class DensityEstimator(
 ):
     """Base of all estimators here: a density with ``score_samples``, ``sample`` and ``transform``.
 
-    A subclass says in ``_checks`` what rows it takes. Fitted it has ``_frame``, the standard units in which it computes, ``_density`` in these
-    units, ``_dtype`` of the data it was fitted to, and ``n_parameters_``.
+    A subclass says in ``_checks`` what rows it takes. Fitted it has ``_frame``, the standard units in
+    which it computes, ``_density`` in these units, ``_dtype`` of the results about the data it was
+    fitted to, and ``n_parameters_``.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
@@ -126,7 +127,7 @@ class DensityEstimator(
     def _fitted_density(self) -> Density:
         return self._density
 
-    def _by_block(self, X: Array, prepare: Callable[[], Callable[[Array], Array]]) -> Array:
+    def _by_block(self, X: Array, prepare: Callable[[], Callable[[Any], Array]]) -> Array:
         """Apply a function of standardised blocks (d, b) to all rows; its last axis runs over them.
 
         The function is prepared where the rows are walked, so that threads change no bit of it.

@@ -299,11 +299,11 @@ class BetaBernoulli(OneToOneFeatureMixin, BinaryEstimator):
         """
         X = self._check_rows(X)
         coins = self._fitted_density().parts
-        log_p, log_q = coins.log_p.T, coins.log_q.T
+        by_side = np.stack([coins.log_q[0], coins.log_p[0], np.zeros(self.n_features_in_)])
+        columns = np.arange(self.n_features_in_)
 
         def entries(tosses: Tosses) -> Array:
-            ones, holes = tosses.masks()
-            return np.where(holes, 0.0, np.where(ones, log_p, log_q))
+            return by_side[tosses.sides(), columns].T
 
         return self._by_block(X, lambda: entries).T.astype(precision(X))
 

@@ -1,5 +1,6 @@
 """Mixtures of coins, fitted by expectation-maximisation."""
 
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -7,16 +8,19 @@ import numpy as np
 
 from ._binary import BINARIZE, BinaryEstimator, check_prior
 from ._compat import Interval, StrOptions
-from ._mixture_base import ACCELERATIONS, MixtureEstimator
+from ._mixture_base import MixtureEstimator
 from ._parameters import check_distribution, check_shape
 from ._types import Array
 from .base import fitting, precision
 from .core.bernoulli import BernoulliFamily, Bernoullis, Betas
 from .core.counts import Counts
+from .core.frame import Blocks
 from .core.mixture import Mixture, MixtureSteps, PosteriorSteps
-from .core.tosses import Sides
+from .core.sides import Sides
+from .inference.distribute import Walker
 from .inference.em import Climb
 from .inference.initialise import STARTS, Policy
+from .inference.schedules import Stream
 
 
 class BernoulliMixture(BinaryEstimator, MixtureEstimator):
@@ -139,6 +143,7 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator):
     }
 
     _density: Mixture[Bernoullis]
+    _stream: Stream | None  # of batches since the last fit
 
     def __init__(
         self,
@@ -181,6 +186,43 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator):
         self.verbose = verbose
         self.verbose_interval = verbose_interval
 
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Learn from one more batch of rows: one step of stepwise EM (Cappe & Moulines, 2009).
+
+        The first batch is fitted as ``fit`` does it, and a fitted mixture goes on from what it has
+        learned. Each further batch is one E-step, of which the statistics join those of all batches
+        before; early batches fade, since poorer models looked at them. Batches should be random
+        samples of the rows; their order and size matter, unlike with models in closed form.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self : BernoulliMixture
+            ``lower_bound_`` is the objective on this batch before the step, ``converged_`` is False.
+        """
+        go_on = self._step if hasattr(self, "_density") else self.fit
+        return go_on(X, y, sample_weight)
+
+    @fitting
+    def _step(self, X: Any, y: Any, sample_weight: Any) -> Self:
+        X, w = self._check_training(X, sample_weight, reset=False)
+        frame, old = self._sides(), self._continued(None)
+        steps, stream = self._steps(frame), self._stream
+        with Walker() as walker:
+            found = walker.total(steps.e_step(old), Blocks(X, w, frame, self._cut(X)))
+        if stream is None:
+            stream = Stream(Counts.expected(old, self._weight_seen), *2 * (self._weight_seen,))
+        stream = stream.joined(found.statistics, found.weight)
+        run = Climb(steps.fit(stream.statistics), (found.objective,), self.n_iter_ + 1)
+        self._adopt(self._attributes(frame, precision(X), run))
+        self._stream, self._weight_seen = stream, stream.seen
+        return self
+
     # -- what the fit asks for -----------------------------------------------------------------------
 
     def _units(self, X: Any, w: Array) -> Sides:
@@ -201,23 +243,29 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator):
     def _with_given(
         self, frame: Any, model: Mixture[Bernoullis] | None
     ) -> Mixture[Bernoullis] | None:
-        given = self.weights_init, self.probabilities_init
-        if model is None and any(part is None for part in given):
+        weights, p = self._check_given()
+        if model is None and (weights is None or p is None):
             return None
+        given: dict[str, Any] = {
+            "log_weights": None if weights is None else _log(weights),
+            "parts": None if p is None else Bernoullis.of(p, 1.0 - p),
+        }
+        given = {name: value for name, value in given.items() if value is not None}
+        return replace(model, **given) if model else Mixture(**given)
+
+    def _check_given(self) -> tuple[Array | None, Array | None]:
+        """Weights and probabilities to start with, None where they are not given."""
+        weights, p = self.weights_init, self.probabilities_init
         K, d = self.n_components, self.n_features_in_
-        log_weights, parts = (None, None) if model is None else (model.log_weights, model.parts)
-        if self.weights_init is not None:
-            weights = check_shape("weights_init", self.weights_init, (K,))
-            with np.errstate(divide="ignore"):
-                log_weights = np.log(check_distribution("weights_init", weights))
-        if self.probabilities_init is not None:
-            p = check_shape("probabilities_init", self.probabilities_init, (K, d))
+        if weights is not None:
+            weights = check_distribution("weights_init", check_shape("weights_init", weights, (K,)))
+        if p is not None:
+            p = check_shape("probabilities_init", p, (K, d))
             if p.min() < 0 or p.max() > 1:
                 raise ValueError(
                     f"probabilities_init must be in [0, 1], got {p.min():g} to {p.max():g}."
                 )
-            parts = Bernoullis.of(p, 1.0 - p)
-        return Mixture(log_weights, parts)  # type: ignore[arg-type]
+        return weights, p
 
     def _continued(self, frame: Any) -> Mixture[Bernoullis]:
         if self._density.parts.log_p.shape != (self.n_components, self.n_features_in_):
@@ -246,6 +294,7 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator):
             "n_iter_": run.n_iter,
             "lower_bound_": run.objective,
             "lower_bounds_": list(run.trace[1:] or run.trace),
+            "_stream": None,
             "_frame": frame,
             "_density": run.model,
             "_dtype": dtype,
@@ -253,6 +302,12 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator):
 
     def _n_coins(self) -> int:
         return self.n_components
+
+
+def _log(weights: Array) -> Array:
+    with np.errstate(divide="ignore"):
+        log_weights: Array = np.log(weights)
+    return log_weights
 
 
 # inference -> the steps that seek it, given the prior as tosses.

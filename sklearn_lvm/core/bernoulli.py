@@ -86,32 +86,24 @@ class Bernoullis:
 
 
 class TossLens:
-    """Rows seen through K rows of coins: two matrix products, one to score and one to count.
-
-    log p(x) = sum log q + x . (log p - log q); where x has holes, less the log q there.
-    """
+    """Rows seen through K rows of coins: entries weighed by the logarithms of their probabilities."""
 
     def __init__(self, coins: Bernoullis, offset: Array) -> None:
-        certain = ~(np.isfinite(coins.log_p) & np.isfinite(coins.log_q))
-        self.tail = np.where(certain, 0.0, coins.log_q)
-        with np.errstate(invalid="ignore"):
-            self.gain = np.where(certain, 0.0, coins.log_p - coins.log_q)
-        self.base = (self.tail.sum(axis=1) + offset)[:, None]
+        self.offset = offset[:, None]
+        self.logs = tuple(
+            np.where(np.isfinite(log), log, 0.0) for log in (coins.log_p, coins.log_q)
+        )
 
     def look(self, Z: Tosses) -> Tosses:
         return Z
 
     def log_prob(self, seen: Tosses) -> Array:
-        return _score(seen, self.gain, self.base, self.tail)
+        joint = seen.weigh(*self.logs)
+        joint += self.offset.astype(joint.dtype, copy=False)
+        return joint
 
     def sums(self, seen: Tosses, R: Array) -> Counts:
-        """Zeros are what remains of the weight: a product less, and exact but for rounding."""
-        weight = R.sum(axis=1, dtype=np.float64)
-        ones = np.asarray(R @ seen.ones.T, dtype=np.float64)
-        zeros = weight[:, None] - ones
-        if seen.holes is not None:
-            zeros -= R @ seen.holes.T
-        return Counts(weight, ones, np.maximum(zeros, 0.0, out=zeros))
+        return Counts.of(seen, R)
 
 
 class CertainLens(TossLens):
@@ -122,24 +114,10 @@ class CertainLens(TossLens):
 
     def __init__(self, coins: Bernoullis, offset: Array) -> None:
         super().__init__(coins, offset)
-        never, always = (np.isneginf(log).astype(float) for log in (coins.log_p, coins.log_q))
-        self.wrong = always, never - always, always.sum(axis=1)[:, None]
+        self.wrong = tuple(np.isneginf(log).astype(float) for log in (coins.log_p, coins.log_q))
 
     def log_prob(self, seen: Tosses) -> Array:
-        always, gain, base = self.wrong
-        joint = super().log_prob(seen)
-        joint -= SURPRISE * _score(seen, gain, base, always)
-        return joint
-
-
-def _score(seen: Tosses, gain: Array, base: Array, tail: Array) -> Array:
-    """base + gain x ones - tail x holes, (K, n), in the precision of the block."""
-    dtype = seen.ones.dtype
-    joint = np.ascontiguousarray(gain.astype(dtype, copy=False) @ seen.ones)
-    joint += base.astype(dtype, copy=False)
-    if seen.holes is not None:
-        joint -= tail.astype(dtype, copy=False) @ seen.holes
-    return joint
+        return super().log_prob(seen) - SURPRISE * seen.weigh(*self.wrong)
 
 
 @dataclass(frozen=True)

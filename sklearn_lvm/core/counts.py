@@ -27,9 +27,9 @@ class Counts:
     --------
     >>> import numpy as np
     >>> from sklearn_lvm.core.counts import Counts
-    >>> from sklearn_lvm.core.tosses import Tosses
-    >>> tosses = Tosses.of(np.array([[1, 0], [1, np.nan], [0, 0]]), 0.5)
-    >>> counts = Counts.of(tosses, np.ones((1, 3)))
+    >>> from sklearn_lvm.core.tosses import tosses
+    >>> rows = tosses(np.array([[1, 0], [1, np.nan], [0, 0]]), threshold=0.5)
+    >>> counts = Counts.of(rows, np.ones((1, 3)))
     >>> (counts + counts).ones, (counts + counts).zeros
     (array([[4., 0.]]), array([[2., 4.]]))
     """
@@ -40,8 +40,15 @@ class Counts:
 
     @classmethod
     def of(cls, tosses: Tosses, w: Array) -> "Counts":
-        """Count tosses (d, n) under K sets of weights (K, n)."""
-        return cls(w.sum(axis=1), w @ tosses.ones.T, tosses.zeros_under(w))
+        """Count n rows of tosses under K sets of weights (K, n)."""
+        return cls(w.sum(axis=1, dtype=np.float64), *tosses.add_up(w))
+
+    @classmethod
+    def expected(cls, mixture: Any, weight: float) -> "Counts":
+        """What a mixture of coins expects of rows of some weight in all."""
+        by_component = weight * np.exp(mixture.log_weights)
+        p, q = np.exp(mixture.parts.log_p), np.exp(mixture.parts.log_q)
+        return cls(by_component, by_component[:, None] * p, by_component[:, None] * q)
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(self.weight + other.weight, self.ones + other.ones, self.zeros + other.zeros)

@@ -119,7 +119,7 @@ class Blocks(Sequence[tuple[Array, Array]]):
     """
 
     def __init__(
-        self, X: Array, w: Array, frame: Frame, slices: Sequence[slice], kept: Sequence[Array] = ()
+        self, X: Array, w: Array, frame: Any, slices: Sequence[slice], kept: Sequence[Any] = ()
     ) -> None:
         self.X, self.w, self.frame, self.slices, self.kept = X, w, frame, slices, kept
 

@@ -1,29 +1,147 @@
-"""Tables of coin tosses: heads, tails and entries that nobody saw, dense or sparse alike."""
+"""Tables of coin tosses: ones, zeros and entries that nobody saw, in blocks that never become dense.
 
-from collections.abc import Iterable
+Dense and sparse blocks have the same verbs. ``weigh`` gives every entry a value by its side and adds
+them up along each row, for K sets of values at once; ``add_up`` adds the rows up along each column,
+under K sets of weights. All that a model of coins does with rows is one or the other.
+"""
+
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, Protocol
 
 import numpy as np
 from scipy.sparse import csr_array, issparse
 
 from .._types import Array
-from .frame import on_disk
-from .rows import WeightedSet, subsample_by_key
 
-KEPT_BYTES = 1 << 28  # tables that grow no larger than this are kept as they are multiplied
-N_CODES = 3  # numbers that tell one row from another: 100 bits and more
+
+class Tosses(Protocol):
+    """The verbs of a block of n rows of d tosses."""
+
+    def weigh(self, one: Array, zero: Array, hole: Array | None = None) -> Array: ...
+    def add_up(self, w: Array) -> tuple[Array, Array]: ...
+    def filled(self, value: Array) -> Any: ...
+    def sides(self) -> Array: ...
+
+
+def tosses(X: Any, threshold: float) -> Tosses:
+    """Rows (n, d), dense or CSR, as tosses: above the threshold is a one, NaN was not observed."""
+    return SparseTosses.of(X, threshold) if issparse(X) else Patterns.of(X, threshold)
+
+
+ZERO, ONE, HOLE = range(3)
+COLUMNS_IN_PATTERN = {2: 8, 3: 5}  # by the number of sides: 256 patterns, or 243 if there are holes
+
+
+@cache
+def _dictionary(n_sides: int) -> Array:
+    """All patterns of neighbouring columns, (number of patterns, columns), each column a side."""
+    width = COLUMNS_IN_PATTERN[n_sides]
+    return np.arange(n_sides**width)[:, None] // n_sides ** np.arange(width) % n_sides
+
+
+@cache
+def _indicators(n_sides: int) -> Array:
+    """1.0 where a pattern shows a side in a column, (number of patterns, sides * columns)."""
+    sides = _dictionary(n_sides)[:, None, :] == np.arange(n_sides)[:, None]
+    return sides.reshape(len(sides), -1).astype(np.float64)
 
 
 @dataclass(frozen=True, eq=False)
-class Tosses:
-    """A block of rows as two indicator matrices, feature-major (d, n).
+class Patterns:
+    """Dense rows, eight columns at a time: which of the 256 patterns each eight of them show.
+
+    What a row of eight columns adds to a sum over columns is looked up in a table of all patterns,
+    and sums over rows are kept for each pattern before they are shared out to its columns: an eighth
+    of the additions, and of the memory. Rows with holes go by five columns of three sides.
 
     Attributes
     ----------
-    ones : ndarray or sparse array of shape (d, n)
+    shown : csr_array of shape (n, groups * patterns)
+        1.0 at the pattern that each group of columns shows.
+    d : int
+        How many columns there are; the last group may be filled up.
+    n_sides : int
+        2, or 3 if there are holes.
+    """
+
+    shown: Any
+    d: int
+    n_sides: int
+
+    @classmethod
+    def of(cls, X: Array, threshold: float) -> "Patterns":
+        """Rows (n, d) of numbers."""
+        ones = threshold < X
+        missing = np.isnan(X) if X.dtype.kind == "f" else np.zeros(0)
+        if missing.any():
+            codes, n_sides = _coded(ones + np.uint8(HOLE) * missing), 3
+        else:
+            codes, n_sides = np.packbits(ones, axis=1, bitorder="little"), 2
+        n, groups = codes.shape
+        patterns = len(_dictionary(n_sides))
+        index = codes + np.arange(0, groups * patterns, patterns, dtype=np.int32)
+        start = np.arange(0, index.size + 1, groups, dtype=np.int32)
+        entries = (np.ones(index.size), index.ravel(), start)
+        return cls(csr_array(entries, shape=(n, groups * patterns)), X.shape[1], n_sides)
+
+    def weigh(self, one: Array, zero: Array, hole: Array | None = None) -> Array:
+        """The sum over each row of what its entries are worth, (K, d) to (K, n)."""
+        worth = (zero, one, np.zeros_like(one) if hole is None else hole)[: self.n_sides]
+        grouped = np.concatenate([self._grouped(value) for value in worth], axis=1)
+        table = _indicators(self.n_sides) @ grouped
+        rows = self.shown @ table.reshape(-1, len(one)).astype(self.shown.dtype, copy=False)
+        return np.ascontiguousarray(rows.T)
+
+    def add_up(self, w: Array) -> tuple[Array, Array]:
+        """The weight of ones and of zeros in each column, (K, n) to twice (K, d)."""
+        shown = _indicators(self.n_sides)
+        by_pattern = (self.shown.T @ np.ascontiguousarray(w.T)).reshape(-1, len(shown), len(w))
+        by_side = shown.T @ by_pattern.astype(np.float64, copy=False)
+        zeros, ones = np.split(by_side, self.n_sides, axis=1)[:2]
+        return self._ungrouped(ones), self._ungrouped(zeros)
+
+    def sides(self) -> Array:
+        """The side of every entry, (n, d)."""
+        dictionary = _dictionary(self.n_sides)
+        codes = self.shown.indices.reshape(self.shown.shape[0], -1) % len(dictionary)
+        return dictionary[codes].reshape(len(codes), -1)[:, : self.d]
+
+    def filled(self, value: Array) -> Array:
+        """Rows (n, d) of zeros and ones, with a value for each column in place of holes."""
+        sides = self.sides()
+        return np.where(sides == HOLE, value, sides == ONE)
+
+    def _grouped(self, value: Array) -> Array:
+        """(K, d) as (groups, columns in a group, K), filled up with zeros."""
+        columns = _dictionary(self.n_sides).shape[1]
+        full = np.zeros((-(-self.d // columns) * columns, len(value)))
+        full[: self.d] = value.T
+        return full.reshape(-1, columns, len(value))
+
+    def _ungrouped(self, value: Array) -> Array:
+        """The way back."""
+        return value.reshape(-1, value.shape[2])[: self.d].T
+
+
+def _coded(sides: Array) -> Array:
+    """The pattern of each group of columns of three sides, (n, d) to (n, groups)."""
+    columns = COLUMNS_IN_PATTERN[3]
+    n, d = sides.shape
+    full = np.zeros((n, -(-d // columns) * columns), dtype=np.uint8)
+    full[:, :d] = sides
+    return full.reshape(n, -1, columns) @ (3 ** np.arange(columns)).astype(np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class SparseTosses:
+    """Sparse rows, of which only ones and holes are kept.
+
+    Attributes
+    ----------
+    ones : csr_array of shape (n, d)
         1.0 where a one was seen.
-    holes : ndarray or sparse array of shape (d, n), or None
+    holes : csr_array of shape (n, d), or None
         1.0 where nothing was seen; None if everything was.
     """
 
@@ -31,40 +149,45 @@ class Tosses:
     holes: Any = None
 
     @classmethod
-    def of(cls, X: Any, threshold: float) -> "Tosses":
-        """Rows (n, d), dense or CSR: above the threshold is a one, NaN was not observed."""
-        return _sparse(X, threshold) if issparse(X) else _dense(X, threshold)
+    def of(cls, X: Any, threshold: float) -> "SparseTosses":
+        """CSR rows (n, d) without duplicate entries; what is not stored is a zero."""
+        missing = np.isnan(X.data) if X.data.dtype.kind == "f" else np.zeros(0)
+        holes = _indicator(X, missing) if missing.any() else None
+        return cls(_indicator(X, X.data > threshold), holes)
 
-    def zeros_under(self, w: Array) -> Array:
-        """The summed weight of zeros, (K, d); of dense rows without any cancellation."""
-        if issparse(self.ones):
-            zeros = w.sum(axis=1)[:, None] - w @ self.seen_as_ones_or_holes.T
-            return np.maximum(zeros, 0.0)
-        return w @ (1.0 - self.seen_as_ones_or_holes).T
+    def weigh(self, one: Array, zero: Array, hole: Array | None = None) -> Array:
+        """The sum over each row of what its entries are worth, (K, d) to (K, n)."""
+        rows = self.ones @ _columns(one - zero, self.ones.dtype)
+        if self.holes is not None:
+            rows += self.holes @ _columns((0.0 if hole is None else hole) - zero, self.ones.dtype)
+        rows += zero.sum(axis=1)
+        return np.ascontiguousarray(rows.T)
 
-    def masks(self) -> tuple[Array, Array]:
-        """Ones and holes as dense arrays of booleans; the holes may be a single False."""
-        ones, holes = (
-            part.toarray() if issparse(part) else part for part in (self.ones, self.holes)
-        )
-        return ones > 0, np.zeros(1, dtype=bool) if holes is None else holes > 0
+    def add_up(self, w: Array) -> tuple[Array, Array]:
+        """The weight of ones and of zeros in each column, (K, n) to twice (K, d).
 
-    @property
-    def seen_as_ones_or_holes(self) -> Any:
-        """1.0 wherever there is no zero, (d, n)."""
-        return self.ones if self.holes is None else self.ones + self.holes
+        Zeros are what remains of the weight.
+        """
+        each = np.ascontiguousarray(w.T)
+        ones = (self.ones.T @ each).T.astype(np.float64, copy=False)
+        zeros = w.sum(axis=1, dtype=np.float64)[:, None] - ones
+        if self.holes is not None:
+            zeros -= (self.holes.T @ each).T
+        return ones, np.maximum(zeros, 0.0, out=zeros)
+
+    def sides(self) -> Array:
+        """The side of every entry, (n, d): a dense array."""
+        sides = ONE * self.ones.astype(np.int8).toarray()
+        return sides if self.holes is None else sides + HOLE * self.holes.astype(np.int8).toarray()
+
+    def filled(self, value: Array) -> Any:
+        """Sparse rows (n, d) of ones, with a value for each column in place of holes."""
+        return self.ones if self.holes is None else self.ones + self.holes * value
 
 
-def _dense(X: Array, threshold: float) -> Tosses:
-    ones = np.greater(X.T, threshold, out=np.empty(X.shape[::-1]))
-    missing = np.isnan(X.T) if X.dtype.kind == "f" else np.zeros(0)
-    return Tosses(ones, np.ascontiguousarray(missing, float) if missing.any() else None)
-
-
-def _sparse(X: Any, threshold: float) -> Tosses:
-    missing = np.isnan(X.data) if X.data.dtype.kind == "f" else np.zeros(0)
-    holes = _indicator(X, missing).T if missing.any() else None
-    return Tosses(_indicator(X, X.data > threshold).T, holes)
+def _columns(value: Array, dtype: Any) -> Array:
+    """(K, d) as the (d, K) that a sparse product reads row by row."""
+    return np.ascontiguousarray(value.T, dtype=dtype)
 
 
 def _indicator(X: Any, where: Array) -> Any:
@@ -72,63 +195,5 @@ def _indicator(X: Any, where: Array) -> Any:
     if where.all():
         return csr_array((np.ones(len(where)), X.indices, X.indptr), shape=X.shape)
     before = np.concatenate([[0], np.cumsum(where)])
-    return csr_array(
-        (np.ones(before[-1]), X.indices[where], before[X.indptr].astype(X.indptr.dtype)),
-        shape=X.shape,
-    )
-
-
-@dataclass(frozen=True)
-class Sides:
-    """Which side of its coin an entry is: the units in which models of coins compute.
-
-    A one is an entry above the threshold. Log-probabilities need no Jacobian, and rows come back as
-    zeros and ones.
-    """
-
-    threshold: float
-    log_jacobian: float = 0.0
-
-    def enter(self, X: Any) -> Tosses:
-        """Rows (n, d) as tosses (d, n)."""
-        return Tosses.of(X, self.threshold)
-
-    def leave(self, Z: Array) -> Array:
-        """Rows of zeros and ones are what they are."""
-        return Z
-
-    def keeps(self, X: Any) -> bool:
-        """Whether blocks are kept, or made anew from small entries at each look."""
-        return not on_disk(X) and (issparse(X) or 8 * X.size <= max(KEPT_BYTES, X.nbytes))
-
-    def distinct(
-        self, X: Any, w: Array, blocks: Iterable[tuple[Tosses, Array]], size: int
-    ) -> WeightedSet:
-        """About ``size`` distinct rows of zeros, ones and holes, with their weights."""
-        return subsample_by_key(np.concatenate([_codes(Z) for Z, _ in blocks]), w, size)
-
-    def points(self, tosses: Tosses, w: Array) -> Any:
-        """Rows (n, d) for clustering, sparse if they came so; a hole is the mean of its column."""
-        if tosses.holes is None:
-            return tosses.ones.T
-        ones, holes = (w @ part.T for part in (tosses.ones, tosses.holes))
-        seen = w.sum() - holes
-        mean = np.where(seen > 0, ones / np.where(seen > 0, seen, 1.0), 0.5)
-        return (tosses.ones + tosses.holes * mean[:, None]).T
-
-
-def _codes(tosses: Tosses) -> Array:
-    """Numbers that equal rows share and others do not, (n, N_CODES).
-
-    Each is the sum of random integers, one for each one and each hole: small enough to be exact in
-    floating point, so that dense and sparse rows, in whatever blocks, have the same codes.
-    """
-    d = tosses.ones.shape[0]
-    most = 1 << (51 - d.bit_length())
-    drawn = (
-        np.random.RandomState(d % (1 << 32)).randint(1, most, size=(2, N_CODES, d)).astype(float)
-    )
-    codes = drawn[0] @ tosses.ones
-    if tosses.holes is not None:
-        codes += drawn[1] @ tosses.holes
-    return np.ascontiguousarray(codes.T)
+    entries = (np.ones(before[-1]), X.indices[where], before[X.indptr].astype(X.indptr.dtype))
+    return csr_array(entries, shape=X.shape)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.cluster import KMeans, kmeans_plusplus
 
 from .._types import Array
@@ -43,7 +44,7 @@ def kmeans_pp(points: Array, weight: Array, n_components: int, rng: np.random.Ra
 
 def random(points: Array, weight: Array, n_components: int, rng: np.random.RandomState) -> Array:
     """Every row to every component, in random shares."""
-    resp = rng.uniform(size=(n_components, len(points)))
+    resp = rng.uniform(size=(n_components, len(weight)))
     return resp / resp.sum(axis=0)
 
 
@@ -51,8 +52,10 @@ def random_from_data(
     points: Array, weight: Array, n_components: int, rng: np.random.RandomState
 ) -> Array:
     """Each row to the nearest of K rows, drawn by their weight."""
-    drawn = rng.choice(len(points), n_components, replace=False, p=weight / weight.sum())
-    return _one_hot(_nearest(points, points[drawn]), n_components)
+    drawn = rng.choice(len(weight), n_components, replace=False, p=weight / weight.sum())
+    centres = points[drawn]
+    dense = centres.toarray() if issparse(centres) else centres
+    return _one_hot(_nearest(points, dense), n_components)
 
 
 @dataclass(frozen=True)
