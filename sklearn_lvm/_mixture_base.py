@@ -37,6 +37,7 @@ class MixtureUnits(Units, Protocol):
     """What a fit asks of units beyond: which rows are kept in them, and where starts come from."""
 
     def keeps(self, X: Any) -> bool: ...
+    def merged(self, X: Any, w: Array, slices: list[slice]) -> tuple[Any, Array]: ...
     def distinct(self, X: Any, w: Array, blocks: Any, size: int) -> WeightedSet: ...
     def points(self, Z: Any, w: Array) -> Any: ...
 
@@ -141,6 +142,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         context.call_on_fit_task_begin(estimator=self, **data)
         attributes = partial(self._attributes, frame, precision(X))
         stop = Event()
+        X, w = frame.merged(X, w, self._cut(X))
         with Walker() as walker:
             blocks = self._blocks(X, w, frame, walker)
             walk = ACCELERATIONS[self.acceleration](self.tol)
@@ -230,6 +232,9 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
 
         return self._by_block(X, prepare).T
 
+    def _shares(self, X: Any) -> Array:
+        return np.ascontiguousarray(self._responsibilities(X), dtype=precision(X))
+
     def predict_proba(self, X: Any) -> Array:
         """Compute the responsibilities p(k | x) of the components.
 
@@ -242,8 +247,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         resp : ndarray of shape (n_samples, n_components)
             Rows sum to 1.
         """
-        X = self._check_rows(X)
-        return np.ascontiguousarray(self._responsibilities(X), dtype=precision(X))
+        return self._shares(self._check_rows(X))
 
     def predict(self, X: Any) -> Array:
         """Label each row with its most probable component.
@@ -271,7 +275,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         resp : ndarray of shape (n_samples, n_components)
             ``predict_proba(X)``.
         """
-        return self.predict_proba(X)
+        return self._shares(self._check_rows(X))
 
     def icl(self, X: Any, sample_weight: Any = None) -> float:
         """Compute the integrated completed likelihood, bic(X) + 2 sum_i H(p(k | x_i)).

@@ -32,11 +32,11 @@ def _certain(counts: Counts) -> Coins:
 
 def _posterior(prior: Betas, counts: Counts) -> dict[str, Array]:
     posterior = prior + counts
-    return {"alpha_": posterior.alpha[0], "beta_": posterior.beta[0]}
+    return {"alpha_": posterior.alpha, "beta_": posterior.beta}
 
 
 def _posterior_and_evidence(prior: Betas, counts: Counts) -> dict[str, Array]:
-    return _posterior(prior, counts) | {"log_evidence_": prior.log_evidence(counts)[0]}
+    return _posterior(prior, counts) | {"log_evidence_": prior.log_evidence(counts)}
 
 
 class Inference(NamedTuple):
@@ -224,13 +224,14 @@ class BetaBernoulli(OneToOneFeatureMixin, BinaryEstimator):
         self.n_samples_seen_ = int(weight) if weight.is_integer() else weight
         self.n_parameters_ = d
         inference = INFERENCES[self.inference]
-        self._adopt(inference.known(prior, counts))
+        known = inference.known(prior, counts)
+        self._adopt({name: value[0].astype(dtype) for name, value in known.items()})
         try:
             self._density = inference.coins(prior, counts)
         except NoModeError as lack:
             self._lack = self._complaint(*lack.args)
             return
-        self.probability_ = self._density.parts.probability[0]
+        self.probability_ = self._density.parts.probability[0].astype(dtype)
 
     def _complaint(self, columns: Array) -> str:
         named = ", ".join(self._column(j).removeprefix("column ") for j in columns[:5])
@@ -256,7 +257,7 @@ class BetaBernoulli(OneToOneFeatureMixin, BinaryEstimator):
             raise AttributeError(
                 f"inference={self.inference!r} has no posterior; set inference='bayes' or 'map'."
             )
-        return beta_distribution(self.alpha_, self.beta_)
+        return beta_distribution(*(part.astype(np.float64) for part in (self.alpha_, self.beta_)))
 
     def credible_interval(self, level: float = 0.95) -> tuple[Array, Array]:
         """Compute the central interval that holds each bias with a given probability.

@@ -1,6 +1,6 @@
 """The units in which models of coins compute: on which side of a threshold an entry is."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,9 +8,10 @@ import numpy as np
 
 from .._types import Array
 from .frame import on_disk
-from .rows import WeightedSet, subsample_by_key
+from .rows import WeightedSet, canonical, subsample_by_key
 from .tosses import Tosses, tosses
 
+PROBE = 2048  # rows of which some are equal if many are
 N_CODES = 3  # numbers that tell one row from another: 100 bits and more
 EXACT_BITS = 52  # integers of fewer bits add up without rounding
 
@@ -36,6 +37,20 @@ class Sides:
     def keeps(self, X: Any) -> bool:
         """Whether blocks of tosses are kept: they are small, but those on disk are left there."""
         return not on_disk(X)
+
+    def merged(self, X: Any, w: Array, slices: Sequence[slice]) -> tuple[Any, Array]:
+        """The rows to climb on: equal rows are one, of their summed weight, where many are equal.
+
+        Few rows are always merged, and come in an order that their content decides.
+        """
+        n, d = X.shape
+        probe = _codes(self.enter(X[:: -(-n // PROBE)]), d)
+        if n > PROBE and len(np.unique(probe, axis=0)) == len(probe):
+            return X, w
+        codes = np.concatenate([_codes(self.enter(X[rows]), d) for rows in slices])
+        rows = canonical(codes, w)
+        worth = n <= PROBE or 2 * len(rows) <= n
+        return (X[rows.index], rows.weight) if worth else (X, w)
 
     def distinct(
         self, X: Any, w: Array, blocks: Iterable[tuple[Tosses, Array]], size: int

@@ -192,8 +192,6 @@ def _columns(value: Array, dtype: Any) -> Array:
 
 def _indicator(X: Any, where: Array) -> Any:
     """1.0 at some of the stored entries of a CSR table."""
-    if where.all():
-        return csr_array((np.ones(len(where)), X.indices, X.indptr), shape=X.shape)
     before = np.concatenate([[0], np.cumsum(where)])
-    entries = (np.ones(before[-1]), X.indices[where], before[X.indptr].astype(X.indptr.dtype))
-    return csr_array(entries, shape=X.shape)
+    index, start = (part.astype(np.int32) for part in (X.indices[where], before[X.indptr]))
+    return csr_array((np.ones(len(index)), index, start), shape=X.shape)

@@ -22,7 +22,7 @@ def _one_hot(labels: Array, n_components: int) -> Array:
     return np.eye(n_components)[:, labels]
 
 
-def _nearest(points: Array, centres: Array) -> Array:
+def _nearest(points: Any, centres: Array) -> Array:
     """The label of the nearest centre, for each point."""
     distance = (centres**2).sum(axis=1) - 2.0 * points @ centres.T
     return distance.argmin(axis=1)
@@ -49,13 +49,14 @@ def random(points: Array, weight: Array, n_components: int, rng: np.random.Rando
 
 
 def random_from_data(
-    points: Array, weight: Array, n_components: int, rng: np.random.RandomState
+    points: Any, weight: Array, n_components: int, rng: np.random.RandomState
 ) -> Array:
     """Each row to the nearest of K rows, drawn by their weight."""
     drawn = rng.choice(len(weight), n_components, replace=False, p=weight / weight.sum())
-    centres = points[drawn]
-    dense = centres.toarray() if issparse(centres) else centres
-    return _one_hot(_nearest(points, dense), n_components)
+    centres: Any = points[drawn]
+    if issparse(centres):
+        centres = centres.toarray()  # type: ignore[attr-defined]
+    return _one_hot(_nearest(points, centres), n_components)
 
 
 @dataclass(frozen=True)
