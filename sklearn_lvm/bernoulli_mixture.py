@@ -27,100 +27,99 @@ from .inference.schedules import Stream
 class BernoulliMixture(BinaryEstimator, MixtureEstimator):
     """Mixture of coins, p(x) = sum_k w_k prod_j p_kj^x_j (1 - p_kj)^(1 - x_j).
 
-        Each row is d tosses with one of K sets of coins, and which set it was is hidden. The objective
-        is the log-posterior: the log-likelihood of the rows, plus (alpha - 1) log p_kj + (beta - 1)
-        log(1 - p_kj) for every coin and (c - 1) log w_k for every weight, c being
-        ``weight_concentration_prior``. It never falls. An entry that is NaN was not observed, and is
-        summed out; sparse rows are never made dense.
+    Each row is d tosses with one of K sets of coins, and which set it was is hidden. The objective
+    is the log-posterior: the log-likelihood of the rows, plus (alpha - 1) log p_kj + (beta - 1)
+    log(1 - p_kj) for every coin and (c - 1) log w_k for every weight, c being
+    ``weight_concentration_prior``. It never falls. An entry that is NaN was not observed, and is
+    summed out; sparse rows are never made dense.
 
-        Parameters
-        ----------
-        n_components : int, default=1
-        alpha, beta : float or array-like of shape (n_features,), default=1.1
-            Beta priors of the probabilities, at least 1: the modes that are sought have as many ones and
-            zeros more as alpha - 1 and beta - 1 say. Above 1 no probability is ever exactly 0 or 1.
-        weight_concentration_prior : float, default=1.0
-            Dirichlet prior of the weights, at least 1; above 1 no weight is ever exactly 0.
-        inference : {'map', 'mle'}, default='map'
-            The mode of the posterior, or the maximum of the likelihood, for which priors are not used.
-        tol : float, default=1e-5
-            The fit ends when an estimate of what is still to be gained in this start's basin is less than
-            this, in nats per unit of weight, twice in a row. 0 goes on to ``max_iter``.
-        max_iter : int, default=1000
-            The most E-steps of one start, after that of the start itself.
-        n_init : int, default=1
-            Starts; the one that climbs highest is kept, the first among equals.
-        acceleration : {'auto', 'squarem'} or None, default='auto'
-            Whether EM leaps ahead along its own path where that pays (Varadhan & Roland, 2008), or walks
-            step by step. 'auto' leaps, unless ``tol=0`` asks for a given number of steps.
-        init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}, default='auto'
-            Where a start comes from; see :class:`EMGaussianMixture`. With fewer distinct rows than
-            components it is 'random'.
-        weights_init : array-like of shape (n_components,), default=None
-        probabilities_init : array-like of shape (n_components, n_features), default=None
-            Initial probabilities of ones, in [0, 1].
-        binarize : float or None, default=0.0
-            Entries above it are ones, others zeros; with sparse rows it must be at least 0. With None X
-            must hold nothing but 0, 1 and NaN.
-        random_state : int, RandomState instance or None, default=None
-            Used for starts and by ``sample``.
-        n_jobs : int, default=None
-            How many starts run side by side, in threads.
-        warm_start : bool, default=False
-            Whether ``fit`` continues from the last solution, with a single start.
-        verbose : int, default=0
-            1 prints starts and steps, 2 also lower bounds and times.
-        verbose_interval : int, default=10
-            Steps between printed lines.
+    Parameters
+    ----------
+    n_components : int, default=1
+    alpha, beta : float or array-like of shape (n_features,), default=1.5
+        Beta priors of the probabilities, at least 1: the modes that are sought have as many ones and
+        zeros more as alpha - 1 and beta - 1 say. Above 1 no probability is ever exactly 0 or 1.
+    weight_concentration_prior : float, default=1.0
+        Dirichlet prior of the weights, at least 1; above 1 no weight is ever exactly 0.
+    inference : {'map', 'mle'}, default='map'
+        The mode of the posterior, or the maximum of the likelihood, for which priors are not used.
+    tol : float, default=1e-5
+        The fit ends when an estimate of what is still to be gained in this start's basin is less than
+        this, in nats per unit of weight, twice in a row. 0 goes on to ``max_iter``.
+    max_iter : int, default=1000
+        The most E-steps of one start, after that of the start itself.
+    n_init : int, default=1
+        Starts; the one that climbs highest is kept, the first among equals.
+    acceleration : {'auto', 'squarem'} or None, default='auto'
+        Whether EM leaps ahead along its own path where that pays (Varadhan & Roland, 2008), or walks
+        step by step. 'auto' leaps, unless ``tol=0`` asks for a given number of steps.
+    init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}, default='auto'
+        Where a start comes from; see :class:`EMGaussianMixture`. With fewer distinct rows than
+        components it is 'random'.
+    weights_init : array-like of shape (n_components,), default=None
+    probabilities_init : array-like of shape (n_components, n_features), default=None
+        Initial probabilities of ones, in [0, 1].
+    binarize : float or None, default=0.0
+        Entries above it are ones, others zeros; with sparse rows it must be at least 0. With None X
+        must hold nothing but 0, 1 and NaN.
+    random_state : int, RandomState instance or None, default=None
+        Used for starts and by ``sample``.
+    n_jobs : int, default=None
+        How many starts run side by side, in threads.
+    warm_start : bool, default=False
+        Whether ``fit`` continues from the last solution, with a single start.
+    verbose : int, default=0
+        1 prints starts and steps, 2 also lower bounds and times.
+    verbose_interval : int, default=10
+        Steps between printed lines.
 
-        Attributes
-        ----------
-        weights_ : ndarray of shape (n_components,)
-        probabilities_ : ndarray of shape (n_components, n_features)
-            Of a one.
-        converged_ : bool
-        n_iter_ : int
-            E-steps of the best start, leaps that did not pay included.
-        lower_bound_ : float
-            What is maximised, per unit of weight, in nats: the log-likelihood plus the log-prior, this
-            without its constants.
-        lower_bounds_ : list of float
-            The objective of each model that the best start accepted; the last is ``lower_bound_``.
-        n_parameters_ : int
-            Free parameters.
-        n_features_in_ : int
-        feature_names_in_ : ndarray of shape (`n_features_in_`,)
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+    probabilities_ : ndarray of shape (n_components, n_features)
+        Of a one.
+    converged_ : bool
+    n_iter_ : int
+        E-steps of the best start, leaps that did not pay included.
+    lower_bound_ : float
+        What is maximised, per unit of weight, in nats: the log-likelihood plus the log-prior, this
+        without its constants.
+    lower_bounds_ : list of float
+        The objective of each model that the best start accepted; the last is ``lower_bound_``.
+    n_parameters_ : int
+        Free parameters.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
 
-        See Also
-        --------
-        BetaBernoulli : One row of coins, with all of its posterior.
-        EMGaussianMixture : The same loop over Gaussians.
+    See Also
+    --------
+    BetaBernoulli : One row of coins, with all of its posterior.
+    EMGaussianMixture : The same loop over Gaussians.
 
-        References
-        ----------
-        C. M. Bishop, Pattern Recognition and Machine Learning (2006), equations 9.44 to 9.60.
+    References
+    ----------
+    C. M. Bishop, Pattern Recognition and Machine Learning (2006), equations 9.44 to 9.60.
 
-        Examples
-        --------
-        Two coins, tossed ten times a row. Which coin a row came from is never seen, and yet both biases
-        are found:
+    Examples
+    --------
+    Two coins, tossed ten times a row. Which coin a row came from is never seen, and yet both biases
+    are found:
 
-        >>> import numpy as np
-    from scipy.sparse import issparse
-        >>> from sklearn_lvm import BernoulliMixture
-        >>> rng = np.random.RandomState(0)
-        >>> coin = rng.randint(2, size=1000)
-        >>> X = rng.uniform(size=(1000, 10)) < np.array([0.2, 0.7])[coin][:, None]
-        >>> mixture = BernoulliMixture(2, random_state=0).fit(X)
-        >>> np.sort(mixture.probabilities_.mean(axis=1).round(1))
-        array([0.2, 0.7])
+    >>> import numpy as np
+    >>> from sklearn_lvm import BernoulliMixture
+    >>> rng = np.random.RandomState(0)
+    >>> coin = rng.randint(2, size=1000)
+    >>> X = rng.uniform(size=(1000, 10)) < np.array([0.2, 0.7])[coin][:, None]
+    >>> mixture = BernoulliMixture(2, random_state=0).fit(X)
+    >>> np.sort(mixture.probabilities_.mean(axis=1).round(1))
+    array([0.2, 0.7])
 
-        The probabilities of all tables of three entries sum to one:
+    The probabilities of all tables of three entries sum to one:
 
-        >>> rows = np.array(list(np.ndindex(2, 2, 2)))
-        >>> mixture = BernoulliMixture(2, random_state=0).fit(X[:, :3])
-        >>> round(float(np.exp(mixture.score_samples(rows)).sum()), 12)
-        1.0
+    >>> rows = np.array(list(np.ndindex(2, 2, 2)))
+    >>> mixture = BernoulliMixture(2, random_state=0).fit(X[:, :3])
+    >>> round(float(np.exp(mixture.score_samples(rows)).sum()), 12)
+    1.0
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -151,8 +150,8 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator):
         self,
         n_components: int = 1,
         *,
-        alpha: Any = 1.1,
-        beta: Any = 1.1,
+        alpha: Any = 1.5,
+        beta: Any = 1.5,
         weight_concentration_prior: float = 1.0,
         inference: str = "map",
         tol: float = 1e-5,
