@@ -1,6 +1,7 @@
 """K rows of coins at once: their probabilities, the Beta belief about them, and how rows look."""
 
 from dataclasses import dataclass
+from math import log
 
 import numpy as np
 from scipy.special import gammaln
@@ -35,14 +36,10 @@ class Bernoullis:
     @classmethod
     def of(cls, ones: Array, zeros: Array) -> "Bernoullis":
         """Probabilities in the ratio of two amounts; where there is neither, even."""
-        total = ones + zeros
-        known = total > 0
-        share = [
-            np.divide(part, total, where=known, out=np.full(total.shape, 0.5))
-            for part in (ones, zeros)
-        ]
-        with np.errstate(divide="ignore"):
-            return cls(np.log(share[0]), np.log(share[1]))
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            logs = [-np.log1p(zeros / ones), -np.log1p(ones / zeros)]
+        neither = (ones == 0) & (zeros == 0)
+        return cls(*(np.where(neither, -log(2.0), part) for part in logs))
 
     @classmethod
     def of_log_odds(cls, t: Array) -> "Bernoullis":
@@ -91,7 +88,7 @@ class TossLens:
     def __init__(self, coins: Bernoullis, offset: Array) -> None:
         self.offset = offset[:, None]
         self.logs = tuple(
-            np.where(np.isfinite(log), log, 0.0) for log in (coins.log_p, coins.log_q)
+            np.where(np.isfinite(part), part, 0.0) for part in (coins.log_p, coins.log_q)
         )
 
     def look(self, Z: Tosses) -> Tosses:
@@ -114,7 +111,7 @@ class CertainLens(TossLens):
 
     def __init__(self, coins: Bernoullis, offset: Array) -> None:
         super().__init__(coins, offset)
-        self.wrong = tuple(np.isneginf(log).astype(float) for log in (coins.log_p, coins.log_q))
+        self.wrong = tuple(np.isneginf(part).astype(float) for part in (coins.log_p, coins.log_q))
 
     def log_prob(self, seen: Tosses) -> Array:
         return super().log_prob(seen) - SURPRISE * seen.weigh(*self.wrong)
