@@ -159,9 +159,24 @@ def real(name: str, path: Path, quick: bool) -> list[dict[str, Any]]:
     return rows
 
 
+def draw(path: Path, table: Path) -> None:
+    """The coins that are learned from a table, as a picture."""
+    import matplotlib.pyplot as plt
+    from scipy.cluster.hierarchy import leaves_list, linkage
+
+    mixture = BernoulliMixture(10, binarize=None, random_state=0).fit(np.load(table)["train"])
+    p = mixture.probabilities_[np.argsort(-mixture.weights_)]
+    columns = leaves_list(linkage(p.T, "average", optimal_ordering=True))
+    figure, axes = plt.subplots(figsize=(7, 1.6), layout="constrained")
+    axes.imshow(p[:, columns], cmap="Greys", vmin=0, vmax=1, aspect="auto")
+    axes.set(xlabel="column", ylabel="set of coins", xticks=[], yticks=[])
+    figure.savefig(path, dpi=120)
+
+
 def main() -> int:
     parser = options(__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("data"), help="where NPZ tables are")
+    parser.add_argument("--picture", type=Path, help="where to draw the learned coins of plants")
     given = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     tables: dict[str, list[dict[str, Any]]] = {}
@@ -185,6 +200,8 @@ def main() -> int:
         if held_out:
             print("Held-out nats per row", show(held_out), sep="\n")
             tables["data"] = held_out
+    if given.picture is not None and (given.data / "plants.npz").is_file():
+        draw(given.picture, given.data / "plants.npz")
     write(given.json, given.threads, tables)
     return 0
 
