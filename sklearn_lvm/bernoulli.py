@@ -199,6 +199,7 @@ class BetaBernoulli(OneToOneFeatureMixin, BinaryEstimator):
         self : BetaBernoulli
             Until the rows determine a density, scoring raises a ValueError.
         """
+        self._validate_params()  # which scikit-learn leaves out where a stream goes on
         first = not hasattr(self, "_counts")
         X, w = self._check_training(X, sample_weight, reset=first)
         counts = self._count(X, w)

@@ -100,9 +100,9 @@ print(f"{agree:.0%} of the rows are given to the coin that made them")
 # %%
 # Sets of coins
 # -------------
-# Digits of eight by eight pixels, black or white: each pixel is a coin. One set of coins says how often a pixel
-# is on, whatever the digit. With hidden sets, each becomes a way to write one. How many? Rows that
-# the fit has not seen decide.
+# Digits of eight by eight pixels, black or white: each pixel is a coin. One set of coins says how
+# often a pixel is on, whatever the digit. With hidden sets, each becomes a way to write one. How
+# many? Rows that the fit has not seen decide.
 
 X = (load_digits().data > 7).astype(np.uint8)
 train, test = train_test_split(X, random_state=0)

@@ -21,6 +21,7 @@ from .specs import (
     GAUSSIANS,
     MIXTURES,
     clouds,
+    every_coin,
     every_gaussian_single,
     every_mixture,
     every_single,
@@ -147,8 +148,13 @@ def test_refused_parameters_change_nothing(spec, X):
 def test_rows_of_another_width_change_nothing(spec, X):
     model = spec.new().partial_fit(X)
     check_nothing_changed(model, lambda: model.partial_fit(X[:, :2]), ValueError, "2 features")
-    model.set_params(**spec.refused)
-    check_nothing_changed(model, lambda: model.partial_fit(X), ValueError, next(iter(spec.refused)))
+
+
+@pytest.mark.parametrize("refused", [{"alpha": -1.0}, {"inference": "vb"}, {"binarize": "half"}])
+@every_coin
+def test_parameters_refused_in_a_stream_change_nothing(spec, refused, X):
+    model = spec.new().partial_fit(X).set_params(**refused)
+    check_nothing_changed(model, lambda: model.partial_fit(X), ValueError, next(iter(refused)))
 
 
 @every_gaussian_single
