@@ -182,12 +182,13 @@ class DensityEstimator(
             The weighted mean of ``score_samples(X)``, in nats per row.
         """
         X = self._check_rows(X)
-        return float(np.average(self._log_prob(X), weights=_weights(sample_weight, X)))
+        w = _weights(sample_weight, X)
+        return _total(w, self._log_prob(X)) / float(w.sum())
 
     def _criterion(self, X: Any, sample_weight: Any, price: Callable[[float], float]) -> float:
         X = self._check_rows(X)
         w = _weights(sample_weight, X)
-        return float(-2.0 * w @ self._log_prob(X) + price(w.sum()) * self.n_parameters_)
+        return -2.0 * _total(w, self._log_prob(X)) + float(price(w.sum())) * self.n_parameters_
 
     def bic(self, X: Any, sample_weight: Any = None) -> float:
         """Compute the Bayesian information criterion, ``-2 log L + n_parameters_ log n``.
@@ -297,6 +298,12 @@ def _weights(sample_weight: Any, X: Array) -> Array:
     if not w.any():
         raise ValueError("sample_weight is zero for every row: give at least one row some weight.")
     return w
+
+
+def _total(w: Array, log_prob: Array) -> float:
+    """The log-probability of all rows; one of no weight is not there, however impossible."""
+    held = w > 0
+    return float(w[held] @ log_prob[held])
 
 
 def _documentation() -> str:

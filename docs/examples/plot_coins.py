@@ -123,7 +123,8 @@ axes.minorticks_off()
 plt.show()
 
 # %%
-# The twenty heaviest of the learned sets, as pictures, and below them rows drawn from the whole density.
+# The twenty heaviest of the learned sets, as pictures, and below them rows that the whole density
+# draws.
 
 order = np.argsort(-best.weights_)[:20]
 drawn = best.sample(20, random_state=0)

@@ -41,9 +41,12 @@ class Sides:
     def merged(self, X: Any, w: Array, slices: Sequence[slice]) -> tuple[Any, Array]:
         """The rows to climb on: equal rows are one, of their summed weight, where many are equal.
 
-        Few rows are always merged, and come in an order that their content decides.
+        Few rows are always merged, and come in an order that their content decides; many rows on
+        disk never are, for what is left of them might not fit into memory.
         """
         n, d = X.shape
+        if n > PROBE and on_disk(X):
+            return X, w
         probe = _codes(self.enter(X[:: -(-n // PROBE)]), d)
         if n > PROBE and len(np.unique(probe, axis=0)) == len(probe):
             return X, w

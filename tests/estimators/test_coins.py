@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.stats import beta
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
 from sklearn_lvm import BernoulliMixture, BetaBernoulli
@@ -165,7 +165,7 @@ def test_entries_are_features_for_a_classifier():
     assert_allclose(entries, expected, rtol=1e-12)
     assert_allclose(entries.sum(axis=1), model.score_samples(X), rtol=1e-12)
     assert list(model.get_feature_names_out(list("uvwxyz"))) == list("uvwxyz")
-    pipeline = make_pipeline(BetaBernoulli(), LogisticRegression())
+    pipeline = make_pipeline(BetaBernoulli(), GaussianNB())
     assert pipeline.fit(X, np.nan_to_num(X[:, 0])).predict(X).shape == (N,)
 
 
@@ -278,6 +278,17 @@ def test_entries_stored_twice_are_one_entry(spec):
     one, other = (spec.new(binarize=0.5, **given).fit(X) for X in (twice, dense))
     assert_allclose(one.score_samples(twice), other.score_samples(dense), rtol=1e-10)
     assert len(twice.data) == len(before.data) == 3
+
+
+def test_an_impossible_row_of_no_weight_is_not_there():
+    X = np.array([[1.0], [1.0], [0.0]])
+    w = np.array([1.0, 2.0, 0.0])
+    for model in (BetaBernoulli(inference="mle"), BernoulliMixture(1, inference="mle")):
+        model.fit(X, sample_weight=w)
+        assert model.score_samples(X)[2] == -np.inf
+        assert model.score(X, sample_weight=w) == 0.0
+        assert_allclose(model.bic(X, w), np.log(3.0))
+        assert model.score(X) == -np.inf
 
 
 @every_coin
