@@ -12,9 +12,9 @@ from .mixture import Mixture, MixtureLens
 from .tosses import Tosses
 
 SURPRISE = (
-    1e290  # nats that an impossible toss costs: finite, so that models compare by their number
+    1e30  # nats that an impossible toss costs: finite, so that models compare by their number
 )
-IMPOSSIBLE = -1e280  # log-probabilities below this are those of impossible rows
+IMPOSSIBLE = -1e20  # log-probabilities below this are those of impossible rows
 CERTAIN = 700.0  # a coin of a log-odds beyond this always falls on one side
 
 

@@ -29,6 +29,11 @@ def tosses(X: Any, threshold: float) -> Tosses:
     return SparseTosses.of(X, threshold) if issparse(X) else Patterns.of(X, threshold)
 
 
+def _above(values: Array, threshold: float) -> Array:
+    with np.errstate(over="ignore"):  # a threshold may be larger than all numbers of this type
+        return values > threshold
+
+
 ZERO, ONE, HOLE = range(3)
 COLUMNS_IN_PATTERN = {2: 8, 3: 5}  # by the number of sides: 256 patterns, or 243 if there are holes
 
@@ -72,7 +77,7 @@ class Patterns:
     @classmethod
     def of(cls, X: Array, threshold: float) -> "Patterns":
         """Rows (n, d) of numbers."""
-        ones = threshold < X
+        ones = _above(X, threshold)
         missing = np.isnan(X) if X.dtype.kind == "f" else np.zeros(0)
         if missing.any():
             codes, n_sides = _coded(ones + np.uint8(HOLE) * missing), 3
@@ -153,7 +158,7 @@ class SparseTosses:
         """CSR rows (n, d) without duplicate entries; what is not stored is a zero."""
         missing = np.isnan(X.data) if X.data.dtype.kind == "f" else np.zeros(0)
         holes = _indicator(X, missing) if missing.any() else None
-        return cls(_indicator(X, X.data > threshold), holes)
+        return cls(_indicator(X, _above(X.data, threshold)), holes)
 
     def weigh(self, one: Array, zero: Array, hole: Array | None = None) -> Array:
         """The sum over each row of what its entries are worth, (K, d) to (K, n)."""

@@ -1,5 +1,7 @@
 """Blocks of tosses, dense or sparse, with holes or without: the same sums as entry by entry."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -82,6 +84,27 @@ def test_a_single_zero_among_many_ones_is_counted_exactly(n, d, seed):
 def test_any_numbers_are_on_one_side_of_the_threshold(dtype, kind):
     X = np.array([[0, 1, 1], [1, 0, 1]], dtype=dtype)
     assert_array_equal(tosses(kind(X), 0.5).sides(), X.astype(int))
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.float32])
+@every_kind
+def test_thresholds_may_be_larger_than_any_number_of_that_type(dtype, kind):
+    X = kind(np.array([[0, 1, 1]], dtype=dtype))
+    assert_array_equal(tosses(X, 1e300).sides(), [[0, 0, 0]])
+
+
+@every_hole
+def test_the_precision_of_a_block_is_that_of_its_rows_and_sums_are_double(holes):
+    X, rng = table(50, 21, 0, holes)
+    exact = tosses(X, 0.5)
+    single = replace(exact, shown=exact.shown.astype(np.float32))
+    one, zero = rng.normal(size=(2, 3, 21))
+    assert single.weigh(one, zero).dtype == np.float32
+    assert_allclose(single.weigh(one, zero), exact.weigh(one, zero), atol=1e-5)
+    w = rng.uniform(size=(3, 50)).astype(np.float32)
+    for found, plain in zip(single.add_up(w), exact.add_up(w), strict=True):
+        assert found.dtype == np.float64
+        assert_allclose(found, plain, rtol=1e-5)
 
 
 def test_what_lies_on_the_threshold_is_a_zero():
