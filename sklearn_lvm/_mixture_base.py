@@ -96,8 +96,9 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         Raises
         ------
         ValueError
-            If there are fewer distinct rows than components, or if every start ends with a component
-            whose covariance is singular; the message names the component and the remedy.
+            If there are fewer distinct rows than components, unless these are coins, or if no start
+            succeeds, since a covariance became singular, say; the message names the cause, such as
+            the component, and the remedy.
 
         Warns
         -----

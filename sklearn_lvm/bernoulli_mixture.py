@@ -296,8 +296,8 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator):
     def _continued(self, frame: Any) -> Mixture[Bernoullis]:
         if self._density.parts.log_p.shape != (self.n_components, self.n_features_in_):
             raise ValueError(
-                "warm_start=True cannot continue from a solution with another n_components or "
-                "number of features: set warm_start=False."
+                "a solution with another n_components or number of features cannot be continued: "
+                "call fit with warm_start=False."
             )
         return self._density
 

@@ -1,7 +1,5 @@
 """One coin and hidden coins: the formulas, both ends of them, holes and sparse rows."""
 
-import subprocess
-import sys
 import tracemalloc
 
 import numpy as np
@@ -485,13 +483,3 @@ def test_equal_rows_are_fitted_once(monkeypatch):
     X = hidden_coins(5000, d=6)
     BernoulliMixture(2, random_state=0).fit(X)
     assert seen == [len(np.unique(X, axis=0))]
-
-
-def test_a_bare_command_knows_binary_tables(tmp_path):
-    np.savetxt(tmp_path / "t.csv", hidden_coins(60, d=3), "%d", delimiter=",", header="a,b,c")
-    command = [sys.executable, "-m", "sklearn_lvm", str(tmp_path / "t.csv"), "--cv", "2"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert "every column is 0/1" in said
-    assert "BernoulliRBM, whose score is a pseudo-likelihood" in said
-    assert "BernoulliMixture" in said
-    assert "GaussianMLE" not in said
