@@ -70,6 +70,25 @@ def test_priors_may_differ_by_column():
         assert_allclose(model.log_evidence_[j], single.log_evidence_[0], rtol=1e-13)
 
 
+@pytest.mark.parametrize("kind", [BetaBernoulli, BernoulliMixture])
+@pytest.mark.parametrize("name", ["alpha", "beta"])
+@pytest.mark.parametrize(
+    ("prior", "shown"),
+    [
+        ([2.0, 0.0, 2.0], "0.0 in column 1"),
+        ([2.0, 2.0, -1.0], "-1.0 in column 2"),
+        ([np.nan, 2.0, 2.0], "nan in column 0"),
+        ([2.0, np.inf, 2.0], "inf in column 1"),
+        ([2.0, 2.0], r"3 columns, got 'shape \(2,\)'"),
+        ([["a", "b", "c"]], "got"),
+    ],
+    ids=["zero", "negative", "nan", "inf", "shape", "words"],
+)
+def test_a_bad_prior_of_a_column_is_shown_with_its_place(kind, name, prior, shown):
+    with pytest.raises(ValueError, match=f"{name} must be .* finite.*{shown}"):
+        kind(**{name: prior}).fit(hidden_coins(d=3))
+
+
 @pytest.mark.parametrize("strength", [1e-12, 1e-6, 1e6, 1e12])
 @pytest.mark.parametrize("X", [tossed(0, 3), tossed(3, 0), tossed(2, 5)], ids=["0", "1", "both"])
 def test_priors_of_any_strength_are_finite(strength, X):
