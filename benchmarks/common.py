@@ -60,7 +60,7 @@ def installed(package: str) -> bool:
 
 def machine() -> dict[str, Any]:
     """What the figures were measured on."""
-    packages = ["numpy", "scipy", "scikit-learn", "torch", "pomegranate", "sklearn-lvm"]
+    packages = ["numpy", "scipy", "scikit-learn", "torch", "pomegranate", "stepmix", "sklearn-lvm"]
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),

@@ -35,9 +35,10 @@ def apply(gallery_conf, fname):
 
 
 class ReadingOrder:
-    """The order of the examples: from one Gaussian to a family of one's own."""
+    """The order of the examples: from one coin to a family of one's own."""
 
     ORDER = (
+        "plot_coins.py",
         "plot_gaussian_mle.py",
         "plot_em_walk.py",
         "plot_units.py",

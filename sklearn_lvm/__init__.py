@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .base import CovarianceWarning as CovarianceWarning
     from .base import DensityEstimator as DensityEstimator
+    from .bernoulli import BetaBernoulli as BetaBernoulli
+    from .bernoulli_mixture import BernoulliMixture as BernoulliMixture
     from .compare import StandardizedDensity as StandardizedDensity
     from .compare import compare_densities as compare_densities
     from .gaussian import GaussianMLE as GaussianMLE
@@ -15,6 +17,8 @@ __version__ = "0.1.0"
 
 # Where each public name lives; the module is loaded when the name is first touched (PEP 562).
 _HOMES = {
+    "BernoulliMixture": "bernoulli_mixture",
+    "BetaBernoulli": "bernoulli",
     "CovarianceWarning": "base",
     "DensityEstimator": "base",
     "EMGaussianMixture": "mixture",
@@ -24,6 +28,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "BernoulliMixture",
+    "BetaBernoulli",
     "CovarianceWarning",
     "DensityEstimator",
     "EMGaussianMixture",

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from threading import Event
-from typing import Any, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -13,14 +13,14 @@ from sklearn.utils.parallel import Parallel, delayed
 from ._compat import CallbackSupportMixin
 from ._types import Array
 from ._watch import FitWatcher
-from .base import DensityEstimator, _weights, fitting, warn
+from .base import DensityEstimator, Units, _weights, fitting, precision, warn
 from .core.covariance import SingularCovarianceError
-from .core.frame import Blocks, Frame, on_disk
+from .core.frame import Blocks
 from .core.mixture import Mixture, MixtureSteps
-from .core.rows import subsample
-from .inference.distribute import Walker, block_size, cut
+from .core.rows import WeightedSet
+from .inference.distribute import Walker
 from .inference.em import Climb, best_of, climb
-from .inference.initialise import STARTS
+from .inference.initialise import STARTS, Policy
 
 # What a user may ask for, and how it walks at a given tolerance: a fit of a given number of steps,
 # tol=0, is there to be compared step by step, and does not leap unless told to.
@@ -33,6 +33,15 @@ ACCELERATIONS: dict[str | None, Callable[[float], str | None]] = {
 MANY = 1 << 16  # rows from which on a sketch saves enough to be worth ends that agree only to tol
 
 Model = Callable[[np.random.RandomState], Mixture[Any]]
+
+
+class MixtureUnits(Units, Protocol):
+    """What a fit asks of units beyond: which rows are kept in them, and where starts come from."""
+
+    def keeps(self, X: Any) -> bool: ...
+    def merged(self, X: Any, w: Array, slices: list[slice]) -> tuple[Any, Array]: ...
+    def distinct(self, X: Any, w: Array, blocks: Any, size: int) -> WeightedSet: ...
+    def points(self, Z: Any, w: Array) -> Any: ...
 
 
 class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
@@ -52,20 +61,22 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
     n_jobs: int | None
     warm_start: bool
     _density: Mixture[Any]
+    _many: ClassVar[float] = MANY
+    _weight_seen: float
 
-    def _units(self, X: Array, w: Array) -> Frame:
+    def _units(self, X: Array, w: Array) -> MixtureUnits:
         raise NotImplementedError
 
-    def _steps(self, frame: Frame) -> MixtureSteps:
+    def _steps(self, frame: Any) -> MixtureSteps:
         raise NotImplementedError
 
-    def _continued(self, frame: Frame) -> Mixture[Any]:
+    def _continued(self, frame: Any) -> Mixture[Any]:
         raise NotImplementedError
 
-    def _with_given(self, frame: Frame, model: Mixture[Any] | None) -> Mixture[Any] | None:
+    def _with_given(self, frame: Any, model: Mixture[Any] | None) -> Mixture[Any] | None:
         raise NotImplementedError
 
-    def _attributes(self, frame: Frame, dtype: Any, run: Climb) -> dict[str, Any]:
+    def _attributes(self, frame: Any, dtype: Any, run: Climb) -> dict[str, Any]:
         raise NotImplementedError
 
     # -- fitting -----------------------------------------------------------------------------------
@@ -88,8 +99,9 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         Raises
         ------
         ValueError
-            If there are fewer distinct rows than components, or if every start ends with a component
-            whose covariance is singular; the message names the component and the remedy.
+            If there are fewer distinct rows than components, unless these are coins, or if no start
+            succeeds, since a covariance became singular, say; the message names the cause, such as
+            the component, and the remedy.
 
         Warns
         -----
@@ -100,7 +112,8 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         frame = self._units(X, w)
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
         best = self._search(X, w, frame, {"X": X, "y": y, "metadata": metadata})
-        self._adopt(self._attributes(frame, X.dtype, best))
+        self._adopt(self._attributes(frame, precision(X), best))
+        self._weight_seen = float(w.sum())
         if self.max_iter and not (best.converged or best.stopped):
             warn(
                 f"The best of {self.n_init} starts was still climbing after "
@@ -124,24 +137,25 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         """
         return self.fit(X, y, sample_weight=sample_weight).predict(X)
 
-    def _search(self, X: Array, w: Array, frame: Frame, data: dict[str, Any]) -> Climb:
+    def _search(self, X: Array, w: Array, frame: MixtureUnits, data: dict[str, Any]) -> Climb:
         """Run all starts, side by side if asked for, and choose."""
         warm = self.warm_start and hasattr(self, "_density")
         n_starts = 1 if warm else self.n_init
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=n_starts)
         context = self._init_callback_context(max_subtasks=n_starts, sequential_subtasks=False)
         context.call_on_fit_task_begin(estimator=self, **data)
-        attributes = partial(self._attributes, frame, X.dtype)
+        attributes = partial(self._attributes, frame, precision(X))
         stop = Event()
+        X, w = frame.merged(X, w, self._cut(X))
         with Walker() as walker:
-            blocks = Blocks(X, w, frame, cut(len(X), block_size(self._width())))
+            blocks = Blocks(X, w, frame, self._cut(X))
             walk = ACCELERATIONS[self.acceleration](self.tol)
             steps = self._steps(frame)
             ascend = partial(climb, steps, walker=walker, acceleration=walk)
             start = self._warm_start(frame) if warm else self._starts(X, w, frame, blocks, ascend)
-            blocks = blocks if on_disk(X) else blocks.held()
+            blocks = blocks.held() if frame.keeps(X) else blocks
             ascend = partial(ascend, blocks=blocks, max_iter=self.max_iter, tol=self.tol)
-            if walk and self.tol > 0 and len(X) > MANY:
+            if walk and self.tol > 0 and X.shape[0] > self._many:
                 ascend = partial(ascend, sketch=steps.sketch())
 
             def run(i: int) -> Climb | Exception | None:
@@ -178,43 +192,54 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
             )
         return f"Every start failed: {failure}. {remedy}"
 
-    def _warm_start(self, frame: Frame) -> Model:
+    def _warm_start(self, frame: MixtureUnits) -> Model:
         model = self._continued(frame)
         return lambda rng: model
 
     def _starts(
-        self, X: Array, w: Array, frame: Frame, blocks: Blocks, ascend: Callable[..., Climb]
+        self, X: Array, w: Array, frame: MixtureUnits, blocks: Blocks, ascend: Callable[..., Climb]
     ) -> Model:
         """A function that finds a start on the weighted set of distinct rows."""
         given = self._with_given(frame, None)
         if given is not None:
             return lambda rng: given
         policy, steps = STARTS[self.init_params], self._steps(frame)
-        rows = subsample(X, w, blocks, max(policy.rows, 100 * self.n_components))
+        rows = frame.distinct(X, w, blocks, max(policy.rows, 100 * self.n_components))
         if len(rows) < self.n_components:
-            raise ValueError(
-                f"n_components={self.n_components}, but X has n_samples={len(rows)} distinct rows of "
-                "positive weight: lower n_components to at most that."
-            )
+            policy = self._few(len(rows))
         Z = frame.enter(X[rows.index])
-        few = cut(len(rows), block_size(self._width()))
-        short = partial(ascend, blocks=[(Z[:, part], rows.weight[part]) for part in few], tol=0.0)
+        points = frame.points(Z, rows.weight)
+        few = [
+            (frame.enter(X[rows.index[part]]), rows.weight[part])
+            for part in self._cut(X[rows.index])
+        ]
+        short = partial(ascend, blocks=few, tol=0.0)
 
         def draw(rng: np.random.RandomState) -> Mixture[Any]:
-            resp = policy.draw(Z.T, rows.weight, self.n_components, rng)
+            resp = policy.draw(points, rows.weight, self.n_components, rng)
             model = steps.fit(steps.family.statistics(Z, resp * rows.weight))
             return self._with_given(frame, model) or model
 
         return policy.contest(draw, short, len(rows), rows.drawn_from)
 
+    def _few(self, n_rows: int) -> Policy:
+        """What to do with fewer distinct rows than components."""
+        raise ValueError(
+            f"n_components={self.n_components}, but X has n_samples={n_rows} distinct rows of "
+            "positive weight: lower n_components to at most that."
+        )
+
     # -- what a mixture says of a row ----------------------------------------------------------------
 
     def _responsibilities(self, X: Array) -> Array:
-        def prepare() -> Callable[[Array], Array]:
+        def prepare() -> Callable[[Any], Array]:
             lens = self._density.lens()
             return lambda Z: lens.posterior(Z)[1]
 
         return self._by_block(X, prepare).T
+
+    def _shares(self, X: Any) -> Array:
+        return np.ascontiguousarray(self._responsibilities(X), dtype=precision(X))
 
     def predict_proba(self, X: Any) -> Array:
         """Compute the responsibilities p(k | x) of the components.
@@ -228,8 +253,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         resp : ndarray of shape (n_samples, n_components)
             Rows sum to 1.
         """
-        X = self._check_rows(X)
-        return np.ascontiguousarray(self._responsibilities(X), dtype=X.dtype)
+        return self._shares(self._check_rows(X))
 
     def predict(self, X: Any) -> Array:
         """Label each row with its most probable component.
@@ -257,7 +281,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         resp : ndarray of shape (n_samples, n_components)
             ``predict_proba(X)``.
         """
-        return self.predict_proba(X)
+        return self._shares(self._check_rows(X))
 
     def icl(self, X: Any, sample_weight: Any = None) -> float:
         """Compute the integrated completed likelihood, bic(X) + 2 sum_i H(p(k | x_i)).

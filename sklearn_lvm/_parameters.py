@@ -83,7 +83,7 @@ def check_given(covariance_type: str, shape: tuple[int, int], **parameters: Any)
     K, d = shape
     matrix = SHAPES[covariance_type](K, d)
     checks: dict[str, tuple[tuple[int, ...], Callable[[str, Array], Any]]] = {
-        "weights": ((K,), _check_distribution),
+        "weights": ((K,), check_distribution),
         "means": ((K, d), lambda name, means: means),
         "covariances": (matrix, _covariance_reader(covariance_type, d, "from_matrix")),
         "precisions": (matrix, _covariance_reader(covariance_type, d, "from_precision")),
@@ -93,12 +93,12 @@ def check_given(covariance_type: str, shape: tuple[int, int], **parameters: Any)
         if value is not None:
             kind = name.removesuffix("_init")
             expected, check = checks[kind]
-            found[kind] = check(name, _check_shape(name, value, expected))
+            found[kind] = check(name, check_shape(name, value, expected))
     matrix_given = found["covariances"] if found["precisions"] is None else found["precisions"]
     return Given(found["weights"], found["means"], matrix_given)
 
 
-def _check_shape(name: str, value: Any, shape: tuple[int, ...]) -> Array:
+def check_shape(name: str, value: Any, shape: tuple[int, ...]) -> Array:
     array: Array = check_array(
         value, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name=name
     )
@@ -107,7 +107,7 @@ def _check_shape(name: str, value: Any, shape: tuple[int, ...]) -> Array:
     return array
 
 
-def _check_distribution(name: str, weights: Array) -> Array:
+def check_distribution(name: str, weights: Array) -> Array:
     if weights.min() < 0 or abs(weights.sum() - 1.0) > 1e-6:
         raise ValueError(
             f"{name} must be non-negative with sum 1, got minimum {weights.min():g} and sum "

@@ -20,7 +20,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._compat import _fit_context, check_sample_weight, with_callbacks
 from ._types import Array
-from .core.frame import Frame
 from .inference.distribute import Walker, block_size, cut, single_threaded_blas
 
 FLOATS = [np.float64, np.float32]
@@ -66,7 +65,16 @@ def warn(message: str, category: type[Warning]) -> None:
 class RowLens(Protocol):
     """A density prepared to score blocks of rows."""
 
-    def log_prob(self, Z: Array) -> Array: ...
+    def log_prob(self, Z: Any) -> Array: ...
+
+
+class Units(Protocol):
+    """How rows of the data become blocks that a density looks at, and samples rows again."""
+
+    @property
+    def log_jacobian(self) -> float: ...
+    def enter(self, X: Any) -> Any: ...
+    def leave(self, Z: Array) -> Array: ...
 
 
 class Density(Protocol):
@@ -81,14 +89,16 @@ class DensityEstimator(
 ):
     """Base of all estimators here: a density with ``score_samples``, ``sample`` and ``transform``.
 
-    A fitted subclass has ``_frame``, the standard units in which it computes, ``_density`` in these
-    units, ``_dtype`` of the data it was fitted to, and ``n_parameters_``.
+    A subclass says in ``_checks`` what rows it takes. Fitted it has ``_frame``, the standard units in
+    which it computes, ``_density`` in these units, ``_dtype`` of the results about the data it was
+    fitted to, and ``n_parameters_``.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
+    _checks: ClassVar[dict[str, Any]] = {"dtype": FLOATS}
     _doc_link_module = "sklearn_lvm"
 
-    _frame: Frame
+    _frame: Units
     _dtype: Any
     random_state: Any
     n_parameters_: int
@@ -99,13 +109,13 @@ class DensityEstimator(
         self, X: Any, sample_weight: Any, *, reset: bool = True
     ) -> tuple[Array, Array]:
         """Validated rows and their weights, (n, d) and (n,)."""
-        X = validate_data(self, X, dtype=FLOATS, reset=reset)
+        X = validate_data(self, X, reset=reset, **self._checks)
         return X, _weights(sample_weight, X)
 
     def _check_rows(self, X: Any) -> Array:
         """Validated rows for a fitted estimator."""
         check_is_fitted(self)
-        return validate_data(self, X, dtype=FLOATS, reset=False)
+        return validate_data(self, X, reset=False, **self._checks)
 
     def _adopt(self, attributes: dict[str, Any]) -> None:
         """Take on fitted attributes."""
@@ -117,7 +127,7 @@ class DensityEstimator(
     def _fitted_density(self) -> Density:
         return self._density
 
-    def _by_block(self, X: Array, prepare: Callable[[], Callable[[Array], Array]]) -> Array:
+    def _by_block(self, X: Array, prepare: Callable[[], Callable[[Any], Array]]) -> Array:
         """Apply a function of standardised blocks (d, b) to all rows; its last axis runs over them.
 
         The function is prepared where the rows are walked, so that threads change no bit of it.
@@ -126,13 +136,17 @@ class DensityEstimator(
             function = prepare()
             parts = walker.each(
                 lambda rows: function(self._frame.enter(X[rows])),
-                cut(len(X), block_size(self._width())),
+                self._cut(X),
             )
         return np.concatenate(parts, axis=-1)
 
     def _log_prob(self, X: Array) -> Array:
         density = self._fitted_density()
         return self._by_block(X, lambda: density.lens().log_prob) - self._frame.log_jacobian
+
+    def _cut(self, X: Array) -> list[slice]:
+        """Which rows are looked at together."""
+        return cut(X.shape[0], block_size(self._width()))
 
     def _width(self) -> int:
         """How many numbers a row grows into while it is scored."""
@@ -151,7 +165,7 @@ class DensityEstimator(
             log p(x) in nats, in the units of the data.
         """
         X = self._check_rows(X)
-        return self._log_prob(X).astype(X.dtype, copy=False)
+        return self._log_prob(X).astype(precision(X), copy=False)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Compute the mean log-density of the rows.
@@ -168,12 +182,13 @@ class DensityEstimator(
             The weighted mean of ``score_samples(X)``, in nats per row.
         """
         X = self._check_rows(X)
-        return float(np.average(self._log_prob(X), weights=_weights(sample_weight, X)))
+        w = _weights(sample_weight, X)
+        return _total(w, self._log_prob(X)) / float(w.sum())
 
     def _criterion(self, X: Any, sample_weight: Any, price: Callable[[float], float]) -> float:
         X = self._check_rows(X)
         w = _weights(sample_weight, X)
-        return float(-2.0 * w @ self._log_prob(X) + price(w.sum()) * self.n_parameters_)
+        return -2.0 * _total(w, self._log_prob(X)) + float(price(w.sum())) * self.n_parameters_
 
     def bic(self, X: Any, sample_weight: Any = None) -> float:
         """Compute the Bayesian information criterion, ``-2 log L + n_parameters_ log n``.
@@ -272,12 +287,23 @@ class DensityEstimator(
         raise NotImplementedError
 
 
+def precision(X: Any) -> type[np.floating[Any]]:
+    """The floating point numbers in which results about rows are given."""
+    return np.float32 if X.dtype == np.float32 else np.float64
+
+
 def _weights(sample_weight: Any, X: Array) -> Array:
     """Non-negative weights in float64, not all of them zero."""
     w = check_sample_weight(sample_weight, X)
     if not w.any():
         raise ValueError("sample_weight is zero for every row: give at least one row some weight.")
     return w
+
+
+def _total(w: Array, log_prob: Array) -> float:
+    """The log-probability of all rows; one of no weight is not there, however impossible."""
+    held = w > 0
+    return float(w[held] @ log_prob[held])
 
 
 def _documentation() -> str:

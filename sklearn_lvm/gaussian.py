@@ -95,6 +95,7 @@ class GaussianMLE(DensityEstimator):
         "random_state": ["random_state"],
     }
 
+    _frame: Frame
     _moments: Moments
     _density: Mixture[Gaussians] | None
     _notice: str | None  # what there is to warn of when the density is used

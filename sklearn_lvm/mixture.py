@@ -137,6 +137,8 @@ class EMGaussianMixture(MixtureEstimator):
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
     }
 
+    _frame: Frame
+
     def __init__(
         self,
         n_components: int = 1,

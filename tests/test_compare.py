@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
 from scipy.stats import multivariate_normal
 from sklearn.base import BaseEstimator, clone
 from sklearn.mixture import GaussianMixture
@@ -20,8 +21,9 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 import sklearn_lvm.__main__ as command
+from sklearn_lvm import BetaBernoulli
 from sklearn_lvm.compare import compare_densities
-from sklearn_lvm.compare.candidates import MODELS, Size
+from sklearn_lvm.compare.candidates import BINARY_MODELS, MODELS, Size
 from sklearn_lvm.compare.columns import grid_step, prepare
 from sklearn_lvm.compare.leaderboard import Comparison, ModelScore
 from sklearn_lvm.compare.scaling import StandardizedDensity
@@ -498,6 +500,60 @@ def csv_file(tmp_path):
 
 
 CHEAP = ("--models", "KernelDensity, PCA", "--jobs", "1", "--cv", "3")
+
+
+def coins(n=90, d=4, seed=0):
+    """Zeros and ones of two kinds of rows."""
+    rng = np.random.default_rng(seed)
+    p = np.array([[0.9], [0.1]])[rng.integers(2, size=n)]
+    return (rng.uniform(size=(n, d)) < p).astype(int)
+
+
+@pytest.mark.parametrize("change", [lambda X: X, lambda X: X.astype(bool), lambda X: X * 1.0])
+def test_binary_tables_are_compared_by_binary_models(change):
+    comparison = compare_densities(change(coins()), cv=2)
+    assert {row.model for row in comparison.rows} == set(BINARY_MODELS)
+    assert comparison.rows[0].model == "BernoulliMixture"
+    assert not any(row.error for row in comparison.rows)
+    assert any("every column is 0/1" in note for note in comparison.notes)
+    assert any("BernoulliRBM" in n and "not a likelihood" in n for n in comparison.notes)
+    assert not any("noise" in note for note in comparison.notes)
+    assert "pseudo-likelihood" in str(comparison)
+
+
+def test_binary_scores_are_held_out_probabilities():
+    X = coins()
+    comparison = compare_densities(X, ["BetaBernoulli"], cv=2)
+    same = compare_densities(X, {"coins": BetaBernoulli(binarize=None)}, cv=2, dequantise=False)
+    assert_array_equal(comparison.rows[0].held_out, same.rows[0].held_out)
+    assert (np.exp(comparison.rows[0].held_out) < 1).all()
+
+
+def test_densities_asked_for_by_name_get_their_noise():
+    comparison = compare_densities(coins(), ["GaussianMLE", "BernoulliMixture"], cv=2)
+    assert any("noise" in note for note in comparison.notes)
+    assert not any("0/1" in note for note in comparison.notes)
+    failed = comparison.rows[-1]
+    assert failed.model == "BernoulliMixture"
+    assert "nothing but 0, 1" in failed.error
+
+
+def test_a_single_other_value_makes_a_table_of_numbers():
+    X = coins()
+    X[0, 0] = 2
+    comparison = compare_densities(X, cv=2)
+    assert {row.model for row in comparison.rows} == set(MODELS)
+
+
+def test_incomplete_and_constant_parts_of_a_binary_table_are_dropped_and_named():
+    X = np.column_stack([coins() * 1.0, np.ones(90)])
+    X[3, 1] = np.nan
+    comparison = compare_densities(X, cv=2)
+    assert comparison.n_rows == 89
+    assert comparison.n_columns == 4
+    assert any("dropped 1 row with" in note for note in comparison.notes)
+    assert any("dropped 1 constant column" in note for note in comparison.notes)
+    assert {row.model for row in comparison.rows} == set(BINARY_MODELS)
 
 
 def test_command_prints_a_leaderboard(csv_file, capsys):

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["MODELS", "Candidate", "Size", "caveat", "resolve"]
+__all__ = [
+    "BINARY_MODELS",
+    "BINARY_NOTES",
+    "MODELS",
+    "Candidate",
+    "Size",
+    "all_binary",
+    "caveat",
+    "resolve",
+]
 
 Grid = Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Sequence[Any]]]
 
@@ -34,15 +43,17 @@ class Candidate(NamedTuple):
 
 
 def resolve(
-    models: str | Sequence[str] | Mapping[str, Any] | None,
+    models: str | Sequence[str] | Mapping[str, Any] | None, *, binary: bool = False
 ) -> dict[str, Callable[[Size], Candidate]]:
     """Turn what the caller asked for into factories, by name.
 
     Parameters
     ----------
     models : str, sequence of str, mapping or None
-        Names of ``MODELS``, or a mapping from names to estimators or (estimator, grid) pairs.
-        None stands for all of ``MODELS``.
+        Names of ``MODELS`` or ``BINARY_MODELS``, or a mapping from names to estimators or
+        (estimator, grid) pairs. None stands for all of those that suit the table.
+    binary : bool, default=False
+        Whether every column of the table is 0/1: then ``BINARY_MODELS`` suit it.
 
     Returns
     -------
@@ -56,11 +67,17 @@ def resolve(
     """
     if isinstance(models, Mapping):
         return {name: _fixed(model) for name, model in models.items()}
-    names = [models] if isinstance(models, str) else MODELS if models is None else models
-    unknown = [name for name in names if name not in MODELS]
+    known, suitable = MODELS | BINARY_MODELS, BINARY_MODELS if binary else MODELS
+    names = [models] if isinstance(models, str) else suitable if models is None else models
+    unknown = [name for name in names if name not in known]
     if unknown:
-        raise ValueError(f"unknown model {', '.join(unknown)}; known are {', '.join(MODELS)}")
-    return {name: MODELS[name] for name in names}
+        raise ValueError(f"unknown model {', '.join(unknown)}; known are {', '.join(known)}")
+    return {name: known[name] for name in names}
+
+
+def all_binary(factories: Mapping[str, Callable[[Size], Candidate]]) -> bool:
+    """Whether all of these are built-in models of zeros and ones."""
+    return all(factory in BINARY_MODELS.values() for factory in factories.values())
 
 
 def caveat(estimator: Any) -> str:
@@ -123,6 +140,19 @@ def _kernel_density(size: Size) -> Candidate:
     return _standardized(KernelDensity(), [grid], per_feature=[True, False])
 
 
+def _beta_bernoulli(size: Size) -> Candidate:
+    from sklearn_lvm import BetaBernoulli
+
+    return Candidate(BetaBernoulli(binarize=None), {})
+
+
+def _bernoulli_mixture(size: Size) -> Candidate:
+    from sklearn_lvm import BernoulliMixture
+
+    most = _up_to(COMPONENTS, size.n_samples // ROWS_PER_COMPONENT)
+    return Candidate(BernoulliMixture(binarize=None), {"n_components": most})
+
+
 def _standardized(estimator: Any, grids: Sequence[Mapping[str, Any]], **own: Any) -> Candidate:
     from .scaling import StandardizedDensity
 
@@ -158,6 +188,16 @@ MODELS: dict[str, Callable[[Size], Candidate]] = {
     "FactorAnalysis": _factor_analysis,
     "KernelDensity": _kernel_density,
 }
+
+# Compared where every column is 0/1: their scores are probabilities, which densities do not share.
+BINARY_MODELS: dict[str, Callable[[Size], Candidate]] = {
+    "BetaBernoulli": _beta_bernoulli,
+    "BernoulliMixture": _bernoulli_mixture,
+}
+BINARY_NOTES = (
+    "every column is 0/1: models of zeros and ones are compared, by probabilities",
+    "left out: scikit-learn's BernoulliRBM, whose score is a pseudo-likelihood, not a likelihood",
+)
 
 CAVEATS = {
     "BayesianGaussianMixture": "the score is a lower bound of the predictive log-density",

@@ -10,7 +10,7 @@ import numpy as np
 from .._types import Array
 from .tables import Table
 
-__all__ = ["Prepared", "grid_step", "prepare"]
+__all__ = ["Prepared", "grid_step", "is_binary", "prepare"]
 
 
 NAMES_SHOWN = 4
@@ -32,7 +32,14 @@ class Prepared(NamedTuple):
     notes: tuple[str, ...]
 
 
-def prepare(table: Table, *, dequantise: bool, rng: np.random.RandomState) -> Prepared:
+def is_binary(table: Table) -> bool:
+    """Whether every entry that is not missing is 0 or 1."""
+    return bool((np.isnan(table.X) | (table.X == 0) | (table.X == 1)).all())
+
+
+def prepare(
+    table: Table, *, dequantise: bool, rng: np.random.RandomState, binary: bool = False
+) -> Prepared:
     """Drop incomplete rows and constant columns, and fill regular grids with uniform noise.
 
     Parameters
@@ -41,6 +48,8 @@ def prepare(table: Table, *, dequantise: bool, rng: np.random.RandomState) -> Pr
         A matrix of shape (n_samples, n_features) with column names.
     dequantise : bool
         Whether columns on a regular grid get noise.
+    binary : bool, default=False
+        Whether the models are those of zeros and ones, which take them as they are.
     rng : RandomState
         Where the noise is drawn from.
 
@@ -56,6 +65,8 @@ def prepare(table: Table, *, dequantise: bool, rng: np.random.RandomState) -> Pr
     """
     table, missing = _drop_incomplete_rows(table)
     table, constant = _drop_constant_columns(table)
+    if binary:
+        return Prepared(table.X, table.columns, tuple(filter(None, (missing, constant))))
     steps = np.array([grid_step(column) or 0.0 for column in table.X.T])
     X = table.X + rng.uniform(size=table.X.shape) * steps if dequantise else table.X
     notes = (missing, constant, _grid_note(table, steps, dequantise), _atom_note(table, steps))

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 from sklearn.model_selection import KFold
 from sklearn.utils import check_random_state
 
-from .candidates import Size, resolve
-from .columns import prepare
+from .candidates import BINARY_NOTES, Size, all_binary, resolve
+from .columns import is_binary, prepare
 from .leaderboard import Comparison, ModelScore
 from .tables import Table, as_table
 from .trials import Folds, Trial, mean_and_error
@@ -50,7 +50,8 @@ def compare_densities(
         pairs. Any estimator with ``fit`` and ``score_samples`` will do, provided that its scores
         are in the units of X: a ``Pipeline`` of a scaler and a density leaves the log-Jacobian of
         the scaler out; use :class:`~sklearn_lvm.StandardizedDensity` in its place. None
-        compares all built-in models.
+        compares all built-in densities, or, where every column is 0/1, all built-in models of
+        zeros and ones; the notes say so.
     cv : int, default=5
         Number of folds, at least two. The rows are shuffled.
     n_jobs : int, optional
@@ -90,20 +91,21 @@ def compare_densities(
     True
     """
     rng = check_random_state(random_state)
-    factories = resolve(models)
+    table = X if isinstance(X, Table) else as_table(X)
+    factories = resolve(models, binary=is_binary(table))
     if not factories:
         raise ValueError("no models to compare")
-    table = X if isinstance(X, Table) else as_table(X)
+    binary = is_binary(table) and all_binary(factories)
     # Drawn before the noise, so that the folds are the same with and without it.
     splits_seed, models_seed = _seeds(random_state, rng)
-    data = prepare(table, dequantise=dequantise, rng=rng)
+    data = prepare(table, dequantise=dequantise, rng=rng, binary=binary)
     folds = _folds(len(data.X), cv, splits_seed)
     size = Size(min(len(train) for train, _ in folds), data.X.shape[1])
     trial = Trial(data.X, folds, size, n_jobs, models_seed)
     scores = [trial.run(name, factories[name]) for name in progress(list(factories))]
     return Comparison(
         _ranked(scores),
-        data.notes,
+        (*data.notes, *(BINARY_NOTES if binary else ())),
         n_rows=data.X.shape[0],
         n_columns=data.X.shape[1],
         cv=cv,

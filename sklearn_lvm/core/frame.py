@@ -1,6 +1,6 @@
 """Standard units: where data are centred and how large they are, so that no digit is lost inside."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from mmap import mmap
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._types import Array
+from .rows import WeightedSet, subsample
 
 FAR = 1e100  # rows further out count as this far: their squares, and log-densities, stay finite
 DISPROPORTION = 1e30  # new rows so much larger than a scale ask for another one
@@ -88,6 +89,24 @@ class Frame:
         """Rows in the data's own units, (n, d) -> (n, d)."""
         return Z * self.scale + self.centre
 
+    def keeps(self, X: Array) -> bool:
+        """Whether a copy of the rows is kept in standard units: not if they were left on disk."""
+        return not on_disk(X)
+
+    def merged(self, X: Array, w: Array, slices: Sequence[slice]) -> tuple[Array, Array]:
+        """The rows to climb on: measurements are seldom equal, and stay as they are."""
+        return X, w
+
+    def distinct(
+        self, X: Array, w: Array, blocks: Iterable[tuple[Array, Array]], size: int
+    ) -> WeightedSet:
+        """About ``size`` distinct rows with their weights."""
+        return subsample(X, w, blocks, size)
+
+    def points(self, Z: Array, w: Array) -> Array:
+        """Rows (n, d) for clustering."""
+        return Z.T
+
 
 class Blocks(Sequence[tuple[Array, Array]]):
     """Weighted rows in standard units, cut into blocks: pairs of (d, b) and (b,).
@@ -105,7 +124,7 @@ class Blocks(Sequence[tuple[Array, Array]]):
     """
 
     def __init__(
-        self, X: Array, w: Array, frame: Frame, slices: Sequence[slice], made: Sequence[Array] = ()
+        self, X: Array, w: Array, frame: Any, slices: Sequence[slice], made: Sequence[Any] = ()
     ) -> None:
         self.X, self.w, self.frame, self.slices, self.made = X, w, frame, slices, made
 

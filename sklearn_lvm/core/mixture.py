@@ -1,7 +1,7 @@
 """A mixture of densities of any family: p(z) = sum_k weight_k p_k(z), and its E- and M-step."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -25,7 +25,7 @@ class Densities(Protocol):
 class Family(Protocol):
     """How K densities of one family are estimated from their statistics."""
 
-    def statistics(self, Z: Array, w: Array) -> Any: ...
+    def statistics(self, Z: Any, w: Array) -> Any: ...
     def estimate(self, moments: Any) -> Any: ...
     def tilt(self, densities: Any) -> Array: ...
 
@@ -76,7 +76,8 @@ class MixtureLens:
     def expect(self, Z: Array, w: Array) -> "Expected":
         """Expected statistics of the rows with their components filled in, and the evidence."""
         seen = self.parts.look(Z)
-        evidence, resp = _normalise(self.parts.log_prob(seen), w.astype(Z.dtype, copy=False))
+        joint = self.parts.log_prob(seen)
+        evidence, resp = _normalise(joint, w.astype(joint.dtype, copy=False))
         return Expected(self.parts.sums(seen, resp), float(w @ evidence), float(w.sum()))
 
 
@@ -103,18 +104,20 @@ class Expected:
     statistics: Sums
     evidence: float
     weight: float
+    log_prior: float = 0.0  # of the model, which is the same in every block
 
     def __add__(self, other: "Expected") -> "Expected":
         return Expected(
             self.statistics + other.statistics,
             self.evidence + other.evidence,
             self.weight + other.weight,
+            self.log_prior,
         )
 
     @property
     def objective(self) -> float:
         """The objective per unit of weight, in nats."""
-        return self.evidence / self.weight
+        return (self.evidence + self.log_prior) / self.weight
 
 
 @dataclass(frozen=True)
@@ -132,9 +135,9 @@ class MixtureSteps:
         offset = model.log_weights + self.family.tilt(model.parts)
         return MixtureLens(model.parts.lens(offset))
 
-    def sketch(self) -> "MixtureSteps":
+    def sketch(self) -> "SketchSteps":
         """The same steps with fewer digits, in half the time."""
-        return SketchSteps(self.family)
+        return SketchSteps(self)
 
     def m_step(self, statistics: Sums) -> Mixture[Any]:
         """The mixture that makes these expectations most likely."""
@@ -151,14 +154,44 @@ class MixtureSteps:
         return Mixture(log_weights, self.family.estimate(moments))
 
 
-class SketchSteps(MixtureSteps):
-    """Expectation-maximisation in single precision, wherever that keeps three digits of a nat."""
+@dataclass(frozen=True)
+class PosteriorSteps(MixtureSteps):
+    """The same for the mode of the posterior: a prior is rows that nobody saw.
+
+    Their statistics join those of the data in every M-step, and their log-likelihood joins the
+    objective, so that it cannot fall.
+    """
+
+    prior: Any
 
     def e_step(self, model: Mixture[Any]) -> Callable[[tuple[Array, Array]], Expected]:
-        lens = self._lens(model)
-        if lens.parts.amplification * SINGLE > SKETCHED:
-            return lambda block: lens.expect(*block)
-        return lambda block: lens.expect(block[0].astype(np.float32), block[1])
+        plain, log_prior = super().e_step(model), self.prior.log_likelihood(model)
+        return lambda block: replace(plain(block), log_prior=log_prior)
+
+    def fit(self, moments: Any) -> Mixture[Any]:
+        return super().fit(moments + self.prior)
+
+
+@dataclass(frozen=True)
+class SketchSteps:
+    """Steps in single precision, wherever that keeps three digits of a nat."""
+
+    steps: MixtureSteps
+
+    def e_step(self, model: Mixture[Any]) -> Callable[[tuple[Any, Array]], Expected]:
+        """What to do with each block, which is rounded if the model can stand it."""
+        step = self.steps.e_step(model)
+        if model.parts.lens(model.log_weights).amplification * SINGLE > SKETCHED:
+            return step
+        return lambda block: step((block[0].astype(np.float32), block[1]))
+
+    def m_step(self, statistics: Any) -> Mixture[Any]:
+        """The next model, with all digits."""
+        return self.steps.m_step(statistics)
+
+    def coordinates(self, model: Mixture[Any]) -> "MixtureCoordinates":
+        """Vectors for mixtures like this one."""
+        return self.steps.coordinates(model)
 
 
 @dataclass(frozen=True, eq=False)

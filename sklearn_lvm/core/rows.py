@@ -86,8 +86,22 @@ def subsample(X: Array, w: Array, blocks: Iterable[tuple[Array, Array]], size: i
     """
     if np.count_nonzero(w) <= size:
         return canonical(X, w)
+    return _by_priority(X, w, _fingerprints(blocks), size)
+
+
+def subsample_by_key(keys: Array, w: Array, size: int) -> WeightedSet:
+    """The same of rows that are known by keys (n, m), equal for equal rows alone."""
+    if np.count_nonzero(w) <= size:
+        return canonical(keys, w)
+    marks = np.zeros(len(keys), dtype=np.uint64)
+    for key in np.ascontiguousarray(keys.T):
+        marks = _mix(marks ^ key.view(np.uint64))
+    return _by_priority(keys, w, marks, size)
+
+
+def _by_priority(X: Array, w: Array, marks: Array, size: int) -> WeightedSet:
     kept = np.flatnonzero(w)
-    order, first, priority, mass = _priorities(_fingerprints(blocks)[kept], w[kept])
+    order, first, priority, mass = _priorities(marks[kept], w[kept])
     if len(first) <= size:
         return canonical(X, w)
     threshold = np.partition(priority, -size - 1)[-size - 1]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.cluster import KMeans, kmeans_plusplus
 
 from .._types import Array
@@ -21,7 +22,7 @@ def _one_hot(labels: Array, n_components: int) -> Array:
     return np.eye(n_components)[:, labels]
 
 
-def _nearest(points: Array, centres: Array) -> Array:
+def _nearest(points: Any, centres: Array) -> Array:
     """The label of the nearest centre, for each point."""
     distance = (centres**2).sum(axis=1) - 2.0 * points @ centres.T
     return distance.argmin(axis=1)
@@ -43,16 +44,19 @@ def kmeans_pp(points: Array, weight: Array, n_components: int, rng: np.random.Ra
 
 def random(points: Array, weight: Array, n_components: int, rng: np.random.RandomState) -> Array:
     """Every row to every component, in random shares."""
-    resp = rng.uniform(size=(n_components, len(points)))
+    resp = rng.uniform(size=(n_components, len(weight)))
     return resp / resp.sum(axis=0)
 
 
 def random_from_data(
-    points: Array, weight: Array, n_components: int, rng: np.random.RandomState
+    points: Any, weight: Array, n_components: int, rng: np.random.RandomState
 ) -> Array:
     """Each row to the nearest of K rows, drawn by their weight."""
-    drawn = rng.choice(len(points), n_components, replace=False, p=weight / weight.sum())
-    return _one_hot(_nearest(points, points[drawn]), n_components)
+    drawn = rng.choice(len(weight), n_components, replace=False, p=weight / weight.sum())
+    centres: Any = points[drawn]
+    if issparse(centres):
+        centres = centres.toarray()  # type: ignore[attr-defined]
+    return _one_hot(_nearest(points, centres), n_components)
 
 
 @dataclass(frozen=True)

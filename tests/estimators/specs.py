@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.special import logsumexp
-from scipy.stats import multivariate_normal
+from scipy.special import logsumexp, xlog1py, xlogy
+from scipy.stats import bernoulli, multivariate_normal
 from sklearn.base import BaseEstimator, clone
 
-from sklearn_lvm import EMGaussianMixture, GaussianMLE
+from sklearn_lvm import BernoulliMixture, BetaBernoulli, EMGaussianMixture, GaussianMLE
+from sklearn_lvm._mixture_base import MixtureEstimator
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 
@@ -39,12 +40,36 @@ class Spec:
 
     @property
     def mixture(self):
-        return isinstance(self.estimator, EMGaussianMixture)
+        return isinstance(self.estimator, MixtureEstimator)
+
+    @property
+    def binary(self):
+        """Whether it is a model of coins: they have no units, and holes are not observed."""
+        return isinstance(self.estimator, BetaBernoulli | BernoulliMixture)
+
+    @property
+    def refused(self):
+        """A parameter that is refused."""
+        return {"alpha": -1.0} if self.binary else {"reg_covar": -1.0}
+
+    @property
+    def accepted(self):
+        """Tables that are too poor for other models."""
+        if self.binary:
+            return ("a hole", "one row", "equal rows")
+        # A row that is a small ball of its own is data enough for one component.
+        single = self.mixture and self.estimator.n_components == 1
+        return ("one row", "equal rows") if single else ()
+
+    @property
+    def prior(self):
+        """Whether a prior counts beside the rows, so that twice their weight says something else."""
+        return getattr(self.estimator, "inference", "mle") != "mle"
 
     @property
     def one_scale(self):
         """Whether only a change of all units by one factor leaves the model what it is."""
-        return self.estimator.covariance_type == "spherical"
+        return getattr(self.estimator, "covariance_type", None) == "spherical"
 
 
 def _single(covariance_type):
@@ -59,6 +84,17 @@ def _mixture(covariance_type, K, **params):
     return Spec(f"mixture-{covariance_type}-{K}" + (f"-{named}" if named else ""), estimator, grid)
 
 
+def _coins(inference, **params):
+    grid = {"alpha": [1.0, 2.0], "inference": ["bayes", "map"]}
+    return Spec(f"coins-{inference}", BetaBernoulli(inference=inference, **params), grid)
+
+
+def _coin_mixture(K, **params):
+    named = "".join(f"-{value}" for value in params.values())
+    estimator = BernoulliMixture(K, random_state=0, **params)
+    return Spec(f"coin-mixture-{K}{named}", estimator, {"n_components": [1, 2], "alpha": [1.5, 2]})
+
+
 SPECS = [
     *map(_single, ("full", "diag", "spherical")),
     _mixture("full", 1),
@@ -70,13 +106,35 @@ SPECS = [
     _mixture("diag", 3, init_params="random_from_data", n_init=2),
     _mixture("spherical", 2),
     _mixture("spherical", 3, init_params="k-means++"),
+    _coins("bayes"),
+    _coins("map", alpha=2.0, beta=1.5),
+    _coins("mle"),
+    _coin_mixture(1),
+    _coin_mixture(2),
+    _coin_mixture(2, inference="mle", init_params="random", n_init=2),
+    _coin_mixture(3, init_params="k-means++", weight_concentration_prior=1.5),
 ]
+
+
+def _every(specs):
+    return pytest.mark.parametrize("spec", specs, ids=str)
+
+
+GAUSSIANS = [spec for spec in SPECS if not spec.binary]
+COINS = [spec for spec in SPECS if spec.binary]
 MIXTURES = [spec for spec in SPECS if spec.mixture]
+GAUSSIAN_MIXTURES = [spec for spec in MIXTURES if not spec.binary]
+COIN_MIXTURES = [spec for spec in MIXTURES if spec.binary]
 SINGLES = [spec for spec in SPECS if not spec.mixture]
 
-every_spec = pytest.mark.parametrize("spec", SPECS, ids=str)
-every_mixture = pytest.mark.parametrize("spec", MIXTURES, ids=str)
-every_single = pytest.mark.parametrize("spec", SINGLES, ids=str)
+every_spec = _every(SPECS)
+every_mixture = _every(MIXTURES)
+every_single = _every(SINGLES)
+every_gaussian = _every(GAUSSIANS)
+every_gaussian_mixture = _every(GAUSSIAN_MIXTURES)
+every_gaussian_single = _every([spec for spec in SINGLES if not spec.binary])
+every_coin = _every(COINS)
+every_coin_mixture = _every(COIN_MIXTURES)
 every_covariance_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 
 
@@ -98,6 +156,8 @@ def weights(n, seed=0):
 
 def parameters(model):
     """Weights (K,), means (K, d) and dense covariances (K, d, d) of a fitted model."""
+    if isinstance(model, BetaBernoulli | BernoulliMixture):
+        return _of_coins(model)
     if isinstance(model, GaussianMLE):
         covariance, mean = np.asarray(model.covariance_)[None], model.mean_[None]
         return np.ones(1), mean, DENSE[model.covariance_type](covariance, 1, mean.shape[1])
@@ -105,8 +165,28 @@ def parameters(model):
     return model.weights_, means, DENSE[model.covariance_type](model.covariances_, *means.shape)
 
 
+def _of_coins(model):
+    """The moments of zeros and ones."""
+    p = np.atleast_2d(getattr(model, "probabilities_", getattr(model, "probability_", None)))
+    return getattr(model, "weights_", np.ones(1)), p, (p * (1 - p))[:, :, None] * np.eye(p.shape[1])
+
+
+def sides(model, X):
+    """1.0 for a one, 0.0 for a zero, NaN for what was not observed."""
+    return np.where(np.isnan(X), np.nan, (model.binarize or 0.0) < X)
+
+
+def _coin_joint(model, X):
+    weights, p, _ = parameters(model)
+    entries = bernoulli(p[:, None]).logpmf(np.nan_to_num(sides(model, X)))
+    with np.errstate(divide="ignore"):
+        return (np.log(weights)[:, None] + np.where(np.isnan(X), 0.0, entries).sum(axis=2)).T
+
+
 def log_joint(model, X, scatter=0.0):
     """log p(k, x) by scipy, less what balls of scatter diag(scatter) cost, (n, K)."""
+    if isinstance(model, BetaBernoulli | BernoulliMixture):
+        return _coin_joint(model, X)
     columns = []
     for weight, mean, C in zip(*parameters(model), strict=True):
         tilt = -0.5 * (np.diag(np.linalg.inv(C)) * scatter).sum()
@@ -128,7 +208,18 @@ def balls(model, X, w=None):
 def objective(model, X, w=None):
     """What the fit raises, recomputed from public attributes."""
     w = np.ones(len(X)) if w is None else w
+    if isinstance(model, BernoulliMixture):
+        return (w @ log_prob(model, X) + log_prior(model)) / w.sum()
     return w @ logsumexp(log_joint(model, X, balls(model, X, w)), axis=1) / w.sum()
+
+
+def log_prior(model):
+    """The log-density of a coin mixture's parameters without its constants."""
+    if model.inference == "mle":
+        return 0.0
+    p, w = model.probabilities_, model.weights_
+    coins = xlogy(np.subtract(model.alpha, 1), p) + xlog1py(np.subtract(model.beta, 1), -p)
+    return coins.sum() + xlogy(model.weight_concentration_prior - 1, w).sum()
 
 
 def public_state(model):

@@ -7,7 +7,16 @@ from sklearn.exceptions import NotFittedError
 
 from sklearn_lvm import GaussianMLE
 
-from .specs import clouds, every_mixture, every_spec, log_joint, log_prob, parameters, weights
+from .specs import (
+    clouds,
+    every_gaussian,
+    every_mixture,
+    every_spec,
+    log_joint,
+    log_prob,
+    parameters,
+    weights,
+)
 
 N = 150
 BAD_COUNTS = [0, -1, 2.5, True, "3", None, np.float64(2.0)]
@@ -33,7 +42,7 @@ def test_scores_agree_with_scipy(spec, X):
     assert_allclose(model.score_samples(far), log_prob(model, far), rtol=1e-10)
 
 
-@every_spec
+@every_gaussian
 def test_the_density_integrates_to_one(spec):
     model = spec.new().fit(clouds(N, 2))
     axis, step = np.linspace(-60, 60, 1001, retstep=True)
@@ -63,7 +72,7 @@ def test_criteria_charge_for_parameters(spec, X):
     assert type(model.bic(X)) is type(model.aic(X)) is float
 
 
-@every_spec
+@every_gaussian
 def test_parameters_are_counted(spec):
     d = 3
     model = spec.new().fit(clouds(N, d))

@@ -11,7 +11,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn_lvm import EMGaussianMixture
 from sklearn_lvm.inference.initialise import STARTS
 
-from .specs import clouds, every_covariance_type, every_mixture, objective, public_state, same_state
+from .specs import (
+    clouds,
+    every_covariance_type,
+    every_gaussian_mixture,
+    objective,
+    public_state,
+    same_state,
+)
 from .specs import weights as row_weights
 
 N = 200
@@ -34,7 +41,7 @@ def check_same_parameters(one, other):
         assert_array_equal(value, getattr(other, name), err_msg=name)
 
 
-@every_mixture
+@every_gaussian_mixture
 @pytest.mark.parametrize("acceleration", [None, "squarem"])
 @pytest.mark.parametrize("reg_covar", [0.0, 1e-6, 1e-2])
 def test_the_last_bound_is_the_objective_of_the_model(spec, acceleration, reg_covar, X):
@@ -50,7 +57,7 @@ def test_the_last_bound_is_the_objective_of_the_model(spec, acceleration, reg_co
         assert_allclose(model.lower_bound_, model.score(X, sample_weight=w), rtol=1e-12)
 
 
-@every_mixture
+@every_gaussian_mixture
 def test_the_estimate_is_stationary(spec, X):
     """Along random directions of the means the objective is level."""
     model = quietly(spec.new(tol=0.0, max_iter=2000, reg_covar=0.01, n_init=1), X)
@@ -68,7 +75,7 @@ def test_the_estimate_is_stationary(spec, X):
     assert abs(ends[0] - ends[1]) / 2e-4 < 1e-4
 
 
-@every_mixture
+@every_gaussian_mixture
 @pytest.mark.parametrize("init_params", STARTS)
 def test_every_start_leads_to_a_density(spec, init_params, X):
     model = spec.new(init_params=init_params).fit(X)
@@ -77,7 +84,7 @@ def test_every_start_leads_to_a_density(spec, init_params, X):
     assert_allclose(model.lower_bound_, objective(model, X), rtol=1e-11)
 
 
-@every_mixture
+@every_gaussian_mixture
 @pytest.mark.parametrize("init_params", STARTS)
 def test_the_random_state_makes_a_fit_reproducible(spec, init_params, X):
     params = {"init_params": init_params, "n_init": 2}
@@ -96,7 +103,7 @@ def test_another_random_state_is_another_start(X):
     assert not np.allclose(one.means_, other.means_)
 
 
-@every_mixture
+@every_gaussian_mixture
 def test_restarts_side_by_side_are_restarts_in_turn(spec, X):
     params = {"n_init": 4, "init_params": "random_from_data"}
     in_turn = spec.new(**params).fit(X)
@@ -115,7 +122,7 @@ def test_the_highest_of_all_starts_is_kept(covariance_type, X):
     assert bounds[-1] > bounds[0]
 
 
-@every_mixture
+@every_gaussian_mixture
 def test_rows_without_weight_start_nothing(spec, X):
     w = np.ones(N)
     w[:20] = 0.0
@@ -128,7 +135,7 @@ def test_rows_without_weight_start_nothing(spec, X):
 # -- how far -----------------------------------------------------------------------------------------
 
 
-@every_mixture
+@every_gaussian_mixture
 def test_no_steps_at_all_keep_the_start(spec, X):
     model = spec.new(max_iter=0).fit(X)
     assert model.n_iter_ == 0
@@ -149,7 +156,7 @@ def test_no_steps_at_all_keep_the_start(spec, X):
 GIVEN = {"weights_init": "weights_", "means_init": "means_", "precisions_init": "precisions_"}
 
 
-@every_mixture
+@every_gaussian_mixture
 @pytest.mark.parametrize("given", [[name] for name in GIVEN] + [["weights_init", "means_init"]])
 def test_what_is_not_given_comes_from_init_params(spec, given, X):
     drawn = spec.new(max_iter=0, n_init=1).fit(X)
@@ -201,7 +208,7 @@ def test_the_tolerance_is_in_nats_per_row(covariance_type, acceleration, X):
 # -- continuation ------------------------------------------------------------------------------------
 
 
-@every_mixture
+@every_gaussian_mixture
 def test_two_fits_of_one_step_are_one_of_two(spec, X):
     params = {"tol": 0.0, "n_init": 1, "init_params": "random"}
     twice = spec.new(warm_start=True, max_iter=1, **params)
@@ -214,7 +221,7 @@ def test_two_fits_of_one_step_are_one_of_two(spec, X):
     assert twice.lower_bound_ == twice.lower_bounds_[-1]
 
 
-@every_mixture
+@every_gaussian_mixture
 def test_a_warm_start_on_new_rows_begins_where_the_last_fit_ended(spec, X):
     """Also where the new rows have other standard units."""
     model = spec.new(warm_start=True).fit(X)
@@ -231,7 +238,7 @@ def test_a_warm_start_is_a_single_start(X, capsys):
     assert "Initialization 1" not in printed
 
 
-@every_mixture
+@every_gaussian_mixture
 def test_without_warm_start_a_fit_begins_anew(spec, X):
     model = spec.new().fit(X)
     model.fit(X[::-1] * 3)

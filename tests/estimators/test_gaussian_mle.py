@@ -12,7 +12,7 @@ from scipy.linalg import cholesky, solve_triangular
 
 from sklearn_lvm import CovarianceWarning, GaussianMLE
 
-from .specs import clouds, every_single, weights
+from .specs import clouds, every_gaussian_single, weights
 
 N, D = 150, 3
 PUBLIC = {"full": lambda C: C, "diag": np.diag, "spherical": lambda C: np.trace(C) / len(C)}
@@ -43,7 +43,7 @@ def test_the_estimate_is_in_closed_form(covariance_type, weighted, X):
     assert_allclose(model.precision_, inverse, rtol=1e-11, atol=1e-12)
 
 
-@every_single
+@every_gaussian_single
 def test_log_likelihood_is_the_sum_of_the_scores(spec, X):
     w = weights(N)
     model = spec.new().fit(X, sample_weight=w)
@@ -64,7 +64,7 @@ def test_whitening_is_by_the_lower_cholesky_factor(covariance_type, X):
     assert_allclose(model.transform(X), expected, rtol=1e-10, atol=1e-12)
 
 
-@every_single
+@every_gaussian_single
 @pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
 def test_inverse_transform_undoes_transform(spec, unit, X):
     model = spec.new().fit(unit * X + 3.0)
@@ -75,7 +75,7 @@ def test_inverse_transform_undoes_transform(spec, unit, X):
     assert_allclose(model.transform(model.inverse_transform(noise)), noise, atol=1e-6)
 
 
-@every_single
+@every_gaussian_single
 def test_inverse_transform_refuses_another_width(spec, X):
     model = spec.new().fit(X)
     with pytest.raises(ValueError, match=r"Z has 2 columns, expected 3"):
@@ -153,7 +153,7 @@ def test_many_singular_features_are_counted():
         GaussianMLE().fit(X)
 
 
-@every_single
+@every_gaussian_single
 def test_the_likelihood_of_a_regularised_gaussian_is_its_own(spec, X):
     X = with_constant(X)
     with warnings.catch_warnings():
@@ -177,7 +177,7 @@ def test_dependent_features_are_refused_by_name_without_reg_covar(X):
         GaussianMLE(reg_covar=0).fit(with_copy(X))
 
 
-@every_single
+@every_gaussian_single
 @pytest.mark.parametrize("copies", [1, 5])
 @pytest.mark.parametrize("reg_covar", [0.0, 1e-6])
 def test_a_single_distinct_row_is_refused(spec, copies, reg_covar, X):
@@ -185,7 +185,7 @@ def test_a_single_distinct_row_is_refused(spec, copies, reg_covar, X):
         spec.new(reg_covar=reg_covar).fit(np.repeat(X[:1], copies, axis=0))
 
 
-@every_single
+@every_gaussian_single
 def test_rows_of_no_weight_make_no_density(spec, X):
     w = np.zeros(N)
     w[3] = 2.0
@@ -220,7 +220,7 @@ def check_same_estimate(stream, whole, X):
     assert_allclose(stream.covariance_ / size, whole.covariance_ / size, rtol=0, atol=1e-12)
 
 
-@every_single
+@every_gaussian_single
 @given(
     seed=st.integers(0, 10**6),
     cuts=st.lists(st.integers(1, 39), max_size=5, unique=True),
@@ -243,7 +243,7 @@ def test_any_split_in_any_order_equals_one_fit(spec, seed, cuts, weighted):
     assert_allclose(back, X, rtol=1e-12, atol=1e-12 * abs(X).max())
 
 
-@every_single
+@every_gaussian_single
 def test_rows_may_come_one_by_one(spec, X):
     stream = spec.new()
     for row in X:
@@ -252,7 +252,7 @@ def test_rows_may_come_one_by_one(spec, X):
     assert stream.n_samples_seen_ == N
 
 
-@every_single
+@every_gaussian_single
 @pytest.mark.parametrize("first", [1, 2, 75])
 @pytest.mark.parametrize("unit", [1e-150, 1e-30, 1e30, 1e150])
 def test_a_stream_has_no_unit_of_its_own(spec, first, unit, X):
@@ -260,7 +260,7 @@ def test_a_stream_has_no_unit_of_its_own(spec, first, unit, X):
     check_same_estimate(stream, spec.new().fit(unit * X), unit * X)
 
 
-@every_single
+@every_gaussian_single
 @pytest.mark.parametrize("offset", [1e4, 1e8])
 def test_a_stream_far_from_zero_loses_no_digits(spec, offset, X):
     near = (X + offset) - offset
@@ -269,7 +269,7 @@ def test_a_stream_far_from_zero_loses_no_digits(spec, offset, X):
     assert_allclose(stream.covariance_, whole.covariance_, rtol=1e-12, atol=1e-12)
 
 
-@every_single
+@every_gaussian_single
 @given(seed=st.integers(0, 10**6), cuts=st.lists(st.integers(1, 39), max_size=5, unique=True))
 def test_features_may_stand_still_for_a_while(spec, seed, cuts):
     rng = np.random.default_rng(seed)
@@ -298,7 +298,7 @@ def test_a_feature_may_stand_still_for_ever(covariance_type, first, X):
     assert_allclose(stream.covariance_ / size, whole.covariance_ / size, rtol=0, atol=1e-12)
 
 
-@every_single
+@every_gaussian_single
 @pytest.mark.parametrize("at_once", [1, 130])
 @pytest.mark.parametrize("unit", [1e-30, 1e-120, 1e-200, 1e-310, 1e120])
 def test_later_rows_may_be_of_another_size(spec, unit, at_once, X):
@@ -310,7 +310,7 @@ def test_later_rows_may_be_of_another_size(spec, unit, at_once, X):
     check_same_estimate(stream, spec.new().fit(rows), rows)
 
 
-@every_single
+@every_gaussian_single
 @pytest.mark.parametrize("unit", [1e-250, 1e-200, 1e200])
 def test_streams_of_any_size_score_like_one_fit(spec, unit, X):
     """Also where covariances cannot be written."""
@@ -321,7 +321,7 @@ def test_streams_of_any_size_score_like_one_fit(spec, unit, X):
     )
 
 
-@every_single
+@every_gaussian_single
 def test_a_first_batch_of_equal_rows_is_no_unit(spec, X):
     """Its features have no variance that could serve as one."""
     stream = spec.new().partial_fit(np.repeat(1e-8 * X[:1], 4, axis=0)).partial_fit(1e-8 * X)
@@ -329,7 +329,7 @@ def test_a_first_batch_of_equal_rows_is_no_unit(spec, X):
     check_same_estimate(stream, spec.new().fit(rows), rows)
 
 
-@every_single
+@every_gaussian_single
 def test_too_few_rows_are_no_error_until_they_are_scored(spec, X):
     stream = spec.new().partial_fit(X[:1]).partial_fit(X[:1])
     for method in ("score_samples", "score", "transform", "inverse_transform", "bic"):

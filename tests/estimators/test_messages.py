@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sklearn_lvm import EMGaussianMixture, GaussianMLE
+from sklearn_lvm import BernoulliMixture, BetaBernoulli, EMGaussianMixture, GaussianMLE
 
 from .specs import clouds, every_spec
 
@@ -16,8 +16,10 @@ def X():
     return clouds(N)
 
 
+PRIORS = [0.0, -1.0, np.nan, np.inf, "strong"]
+
 # parameter, value that is refused, what the message says beside both of them
-BOTH = [
+GAUSSIAN = [
     ("covariance_type", "round", "diag"),
     ("covariance_type", None, "full"),
     ("covariance_type", 3, "full"),
@@ -25,6 +27,8 @@ BOTH = [
     ("reg_covar", "small", "float"),
     ("reg_covar", None, "float"),
     ("reg_covar", np.nan, r"\[0"),
+]
+BOTH = [
     ("random_state", "now", "RandomState"),
     ("random_state", -1, "RandomState"),
 ]
@@ -47,12 +51,35 @@ MIXTURE = [
     ("verbose_interval", 0, r"\[1"),
     ("n_jobs", "many", "int"),
     ("weights_init", "even", "array"),
+    ("acceleration", "rockets", "squarem"),
+]
+GAUSSIAN_MIXTURE = [
     ("means_init", 3.0, "array"),
     ("precisions_init", 3.0, "array"),
 ]
+COIN = [
+    *((name, value, "float") for name in ("alpha", "beta") for value in PRIORS),
+    ("inference", "vb", "map"),
+    ("inference", None, "mle"),
+    ("binarize", np.nan, "float"),
+    ("binarize", np.inf, "float"),
+    ("binarize", "half", "None"),
+]
+COIN_MIXTURE = [
+    ("alpha", 0.5, r"\[1"),
+    ("beta", 0.999, r"\[1"),
+    ("weight_concentration_prior", 0.9, r"\[1"),
+    ("probabilities_init", 3.0, "array"),
+]
+KINDS = {
+    GaussianMLE: BOTH + GAUSSIAN,
+    EMGaussianMixture: BOTH + GAUSSIAN + MIXTURE + GAUSSIAN_MIXTURE,
+    BetaBernoulli: BOTH + COIN,
+    BernoulliMixture: BOTH + MIXTURE + COIN + COIN_MIXTURE,
+}
 CASES = [
     pytest.param(kind, *case, id=f"{kind.__name__}-{case[0]}-{case[1]}")
-    for kind, cases in ((GaussianMLE, BOTH), (EMGaussianMixture, BOTH + MIXTURE))
+    for kind, cases in KINDS.items()
     for case in cases
 ]
 
@@ -100,7 +127,10 @@ TABLES = {
     "cube": (lambda X: X[None], "dim 3"),
     "no rows": (lambda X: X[:0], "0 sample"),
     "no columns": (lambda X: X[:, :0], "0 feature"),
-    "words": (lambda X: X.astype(str)[:, :2] + "x", "could not convert string"),
+    "words": (
+        lambda X: X.astype(str)[:, :2] + "x",
+        "could not convert string|bytes/strings",
+    ),
     "complex": (lambda X: X + 1j, "[Cc]omplex"),
 }
 METHODS = ["fit", "score_samples", "score", "transform", "bic"]
@@ -112,6 +142,8 @@ METHODS = ["fit", "score_samples", "score", "transform", "bic"]
 def test_bad_rows_are_refused_by_every_method(spec, method, table, X):
     change, message = TABLES[table]
     model = spec.new().fit(X)
+    if spec.binary and table == "hole":
+        return  # not observed
     with pytest.raises(ValueError, match=message):
         getattr(model, method)(change(X))
 

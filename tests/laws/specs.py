@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 from scipy.special import logsumexp
-from scipy.stats import multivariate_normal
+from scipy.stats import bernoulli, multivariate_normal
 
+from sklearn_lvm.core.bernoulli import BernoulliFamily, Bernoullis
 from sklearn_lvm.core.covariance import Diagonal, Full, Spherical
 from sklearn_lvm.core.gaussian import GaussianFamily, Gaussians
 from sklearn_lvm.core.mixture import Mixture, MixtureSteps
+from sklearn_lvm.core.tosses import tosses
 
 # How the public form of a covariance becomes d x d matrices, and what of a matrix a structure keeps.
 DENSE = {
@@ -65,6 +67,13 @@ class Family:
     def mixture(self, K, d, rng):
         return Mixture(np.log(rng.dirichlet(np.full(K, 3.0))), self.gaussians(K, d, rng))
 
+    def rows(self, n, d, rng):
+        return rng.normal(size=(n, d))
+
+    def block(self, rows):
+        """Rows (n, d) as a lens takes them."""
+        return np.ascontiguousarray(rows.T)
+
     def estimation(self, extra):
         return GaussianFamily(self.structure, self.tied, np.asarray(extra, dtype=float))
 
@@ -72,9 +81,32 @@ class Family:
         return MixtureSteps(self.estimation(extra))
 
 
+class CoinFamily:
+    """Rows of coins; there are no balls, and ``extra`` says nothing of them."""
+
+    def __str__(self):
+        return "Coins"
+
+    def mixture(self, K, d, rng):
+        p = rng.uniform(0.02, 0.98, size=(K, d))
+        return Mixture(np.log(rng.dirichlet(np.full(K, 3.0))), Bernoullis.of(p, 1 - p))
+
+    def rows(self, n, d, rng):
+        """Rows of which some entries were not observed."""
+        rows = (rng.uniform(size=(n, d)) < rng.uniform(0.2, 0.8, size=d)).astype(float)
+        return np.where(rng.uniform(size=(n, d)) < 0.1, np.nan, rows)
+
+    def block(self, rows):
+        return tosses(rows, 0.5)
+
+    def steps(self, extra):
+        return MixtureSteps(BernoulliFamily())
+
+
 STRUCTURES = (Full, Diagonal, Spherical)
 FAMILIES = [Family(structure, tied) for structure in STRUCTURES for tied in (False, True)]
 every_family = pytest.mark.parametrize("family", FAMILIES, ids=str)
+every_member = pytest.mark.parametrize("family", [*FAMILIES, CoinFamily()], ids=str)
 every_separate_family = pytest.mark.parametrize(
     "family", [family for family in FAMILIES if not family.tied], ids=str
 )
@@ -94,12 +126,21 @@ def dense_gaussians(gaussians):
 
 def plain_log_prob(gaussians, rows):
     """log N(x | m_k, C_k) of rows (n, d) by scipy, (K, n)."""
+    if isinstance(gaussians, Bernoullis):
+        return _plain_log_prob_of_coins(gaussians, rows)
     pairs = zip(*dense_gaussians(gaussians), strict=True)
     return np.stack([multivariate_normal(m, C).logpdf(rows).reshape(len(rows)) for m, C in pairs])
 
 
+def _plain_log_prob_of_coins(coins, rows):
+    entries = bernoulli(coins.probability[:, None]).logpmf(np.nan_to_num(rows))
+    return np.where(np.isnan(rows), 0.0, entries).sum(axis=2)
+
+
 def plain_joint(mixture, rows, extra=0.0):
     """log p(k, x), less what a ball of scatter diag(extra) costs, (K, n)."""
+    if isinstance(mixture.parts, Bernoullis):
+        return plain_log_prob(mixture.parts, rows) + mixture.log_weights[:, None]
     _, C = dense_gaussians(mixture.parts)
     precision = np.stack([np.linalg.inv(c) for c in C])
     tilt = -0.5 * (np.diagonal(precision, axis1=1, axis2=2) * extra).sum(axis=1)

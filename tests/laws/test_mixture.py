@@ -10,37 +10,47 @@ from scipy.special import logsumexp
 from sklearn_lvm.core.gaussian import Gaussians
 from sklearn_lvm.core.mixture import Mixture
 
-from .specs import components, every_family, features, plain_joint, plain_objective, seeds
+from .specs import (
+    components,
+    every_family,
+    every_member,
+    features,
+    plain_joint,
+    plain_objective,
+    seeds,
+)
 
 N = 30
 
 
 def scene(family, seed, K=3, d=2):
     rng = np.random.default_rng(seed)
-    return family.mixture(K, d, rng), rng.normal(size=(N, d)), rng.uniform(0.1, 2.0, N), rng
+    return family.mixture(K, d, rng), family.rows(N, d, rng), rng.uniform(0.1, 2.0, N), rng
 
 
-@every_family
+@every_member
 @given(seed=seeds, K=components, d=features)
 def test_posterior_and_evidence_agree_with_scipy(family, seed, K, d):
     mixture, rows, _, _ = scene(family, seed, K, d)
     joint = plain_joint(mixture, rows)
-    evidence, resp = mixture.lens().posterior(rows.T)
+    evidence, resp = mixture.lens().posterior(family.block(rows))
     assert_allclose(evidence, logsumexp(joint, axis=0), rtol=1e-10, atol=1e-10)
     assert_allclose(resp, np.exp(joint - logsumexp(joint, axis=0)), rtol=1e-8, atol=1e-12)
     assert_allclose(resp.sum(axis=0), 1.0, rtol=1e-14)
-    assert_allclose(mixture.lens().log_prob(rows.T), evidence, rtol=1e-15)
+    assert_allclose(mixture.lens().log_prob(family.block(rows)), evidence, rtol=1e-15)
 
 
-@every_family
+@every_member
 @given(seed=seeds, K=components, d=features)
 def test_labels_are_the_most_probable_components(family, seed, K, d):
     mixture, rows, _, _ = scene(family, seed, K, d)
     lens = mixture.lens()
-    assert_array_equal(lens.labels(rows.T), lens.posterior(rows.T)[1].argmax(axis=0))
+    assert_array_equal(
+        lens.labels(family.block(rows)), lens.posterior(family.block(rows))[1].argmax(axis=0)
+    )
 
 
-@every_family
+@every_member
 @given(seed=seeds, K=components)
 def test_evidence_is_the_bound_plus_the_divergence(family, seed, K):
     """ln p(x) = L(q) + KL(q || p(k | x)) for any q."""
@@ -49,7 +59,7 @@ def test_evidence_is_the_bound_plus_the_divergence(family, seed, K):
     q /= q.sum(axis=0)
     lens = mixture.lens()
     bound = (q * (plain_joint(mixture, rows) - np.log(q))).sum(axis=0)
-    evidence, resp = lens.posterior(rows.T)
+    evidence, resp = lens.posterior(family.block(rows))
     divergence = (q * (np.log(q) - np.log(resp))).sum(axis=0)
     assert (divergence >= -1e-12).all()
     assert_allclose(evidence, bound + divergence, rtol=1e-9, atol=1e-9)
@@ -78,7 +88,7 @@ def test_samples_come_from_components_by_their_weight(family):
     assert rows.shape == (n, 2)
 
 
-@every_family
+@every_member
 @pytest.mark.parametrize("K", [1, 4])
 def test_weights_count_as_parameters_but_one(family, K):
     mixture = family.mixture(K, 2, np.random.default_rng(0))
@@ -90,13 +100,13 @@ def test_weights_count_as_parameters_but_one(family, K):
 every_extra = pytest.mark.parametrize("extra", [0.0, 0.3])
 
 
-@every_family
+@every_member
 @every_extra
 @given(seed=seeds, K=components)
 def test_the_e_step_finds_the_objective(family, extra, seed, K):
     mixture, rows, w, _ = scene(family, seed, K)
     extra = extra * np.array([1.0, 2.0])
-    expected = family.steps(extra).e_step(mixture)((rows.T, w))
+    expected = family.steps(extra).e_step(mixture)((family.block(rows), w))
     assert_allclose(expected.weight, w.sum())
     assert_allclose(expected.objective, plain_objective(mixture, rows, w, extra), rtol=1e-10)
 
@@ -108,8 +118,10 @@ def test_the_e_step_of_blocks_is_the_e_step_of_the_whole(family, extra, seed, cu
     mixture, rows, w, _ = scene(family, seed)
     steps = family.steps(np.full(2, extra))
     e_step = steps.e_step(mixture)
-    whole = e_step((rows.T, w))
-    parts = e_step((rows[:cut].T, w[:cut])) + e_step((rows[cut:].T, w[cut:]))
+    whole = e_step((family.block(rows), w))
+    parts = e_step((family.block(rows[:cut]), w[:cut])) + e_step(
+        (family.block(rows[cut:]), w[cut:])
+    )
     assert_allclose(parts.objective, whole.objective, rtol=1e-12)
     one, two = steps.m_step(whole.statistics), steps.m_step(parts.statistics)
     assert_allclose(one.log_weights, two.log_weights, atol=1e-12)
@@ -132,7 +144,7 @@ def test_the_m_step_is_the_top_of_the_bound(family, extra, seed):
     steps = family.steps(extra)
     resp = np.exp(plain_joint(mixture, rows, extra))
     resp /= resp.sum(axis=0)
-    following = steps.m_step(steps.e_step(mixture)((rows.T, w)).statistics)
+    following = steps.m_step(steps.e_step(mixture)((family.block(rows), w)).statistics)
     top = expected_objective(following, rows, w, resp, extra)
     assert top >= expected_objective(mixture, rows, w, resp, extra) - 1e-12
     for _ in range(4):
@@ -167,7 +179,7 @@ def test_the_slope_of_the_evidence_is_that_of_the_bound(family, seed):
         return (ends[0] - ends[1]) / (2 * h)
 
     C = mixture.parts.covariance
-    evidence = slope(lambda m: w @ m.lens().log_prob(rows.T) / w.sum())
+    evidence = slope(lambda m: w @ m.lens().log_prob(family.block(rows)) / w.sum())
     bound = slope(lambda m: expected_objective(m, rows, w, resp, 0.0))
     assert_allclose(evidence, bound, rtol=1e-5, atol=1e-7)
 
@@ -193,7 +205,7 @@ def test_coordinates_round_trip(family, empty, seed, K, d):
     assert_allclose(axes.vector(again), vector, rtol=1e-9, atol=1e-9)
 
 
-@every_family
+@every_member
 @given(seed=seeds, size=st.floats(0.0, 3.0))
 def test_any_vector_is_a_mixture(family, seed, size):
     mixture, rows, _, rng = scene(family, seed)
@@ -201,22 +213,22 @@ def test_any_vector_is_a_mixture(family, seed, size):
     vector = axes.vector(mixture)
     other = axes.model(vector + size * rng.normal(size=len(vector)), like=mixture)
     assert_allclose(np.exp(other.log_weights).sum(), 1.0, rtol=1e-12)
-    assert np.isfinite(other.lens().log_prob(rows.T)).all()
+    assert np.isfinite(other.lens().log_prob(family.block(rows))).all()
 
 
-@every_family
+@every_member
 def test_a_component_without_weight_is_no_part_of_the_density(family):
     mixture, rows, w, _ = scene(family, 0)
     weights = np.array([0.4, 0.0, 0.6])
     with np.errstate(divide="ignore"):
         emptied = Mixture(np.log(weights), mixture.parts)
-    evidence, resp = emptied.lens().posterior(rows.T)
+    evidence, resp = emptied.lens().posterior(family.block(rows))
     assert not resp[1].any()
     assert np.isfinite(evidence).all()
     steps = family.steps(np.zeros(2))
-    following = steps.m_step(steps.e_step(emptied)((rows.T, w)).statistics)
+    following = steps.m_step(steps.e_step(emptied)((family.block(rows), w)).statistics)
     assert following.log_weights[1] == -np.inf
-    assert np.isfinite(following.lens().log_prob(rows.T)).all()
+    assert np.isfinite(following.lens().log_prob(family.block(rows))).all()
 
 
 @every_family

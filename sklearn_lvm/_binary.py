@@ -1,0 +1,150 @@
+"""The door of the estimators for tables of zeros and ones."""
+
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy.sparse import issparse
+
+from ._compat import Interval
+from ._types import Array
+from .base import DensityEstimator
+from .core.bernoulli import IMPOSSIBLE
+from .core.frame import row_slices
+from .core.sides import Sides
+from .inference.distribute import block_size, cut
+
+BINARIZE: dict[str, list[Any]] = {"binarize": [Interval(Real, None, None, closed="neither"), None]}
+
+
+class BinaryEstimator(DensityEstimator):
+    """Base of the models of coins: dense or CSR rows of any numeric type, NaN being unobserved."""
+
+    _checks: ClassVar[dict[str, Any]] = {
+        "dtype": "numeric",
+        "accept_sparse": "csr",
+        "ensure_all_finite": "allow-nan",
+    }
+    binarize: float | None
+
+    def _check_training(
+        self, X: Any, sample_weight: Any, *, reset: bool = True
+    ) -> tuple[Array, Array]:
+        X, w = super()._check_training(X, sample_weight, reset=reset)
+        return self._check_sides(X), w
+
+    def _check_rows(self, X: Any) -> Array:
+        return self._check_sides(super()._check_rows(X))
+
+    def _check_sides(self, X: Any) -> Any:
+        """Rows on which the threshold, if there is one, decides the side of every entry."""
+        if issparse(X):
+            X = _without_duplicates(X)
+            if self.binarize is not None and self.binarize < 0:
+                raise ValueError(
+                    f"binarize={self.binarize!r} would make ones of the entries that a sparse X "
+                    "leaves out: with sparse input it must be at least 0."
+                )
+        if self.binarize is None and (found := _not_binary(X)) is not None:
+            i, j = found
+            raise ValueError(
+                f"binarize=None needs X to hold nothing but 0, 1 and NaN, got {X[i, j]} in row {i}, "
+                f"{self._column(j)}. Set binarize to a threshold."
+            )
+        return X
+
+    def _column(self, j: int) -> str:
+        names = getattr(self, "feature_names_in_", None)
+        return f"column {j}" if names is None else f"column {names[j]!r}"
+
+    def _sides(self) -> Sides:
+        return Sides(0.5 if self.binarize is None else float(self.binarize))
+
+    def _log_prob(self, X: Array) -> Array:
+        log_prob = super()._log_prob(X)
+        return np.where(log_prob < IMPOSSIBLE, -np.inf, log_prob)
+
+    def _cut(self, X: Any) -> list[slice]:
+        """Sparse rows grow into little, but sums over a block are as long as there are columns."""
+        n, d = X.shape
+        if issparse(X):
+            return cut(n, max(block_size(self._n_coins() + _stored(X) // n), d))
+        return cut(n, block_size(self._n_coins() + d // 8))
+
+    def _n_coins(self) -> int:
+        """How many coins each column has."""
+        return 1
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+def _stored(X: Any) -> int:
+    """How many entries a sparse table stores."""
+    return len(X.data)
+
+
+def _without_duplicates(X: Any) -> Any:
+    """A CSR table with one entry in a place: a threshold decides about the sum of several."""
+    if X.has_canonical_format:
+        return X
+    X = X.copy()
+    X.sum_duplicates()
+    return X
+
+
+def _not_binary(X: Any) -> tuple[int, int] | None:
+    """Where the first entry is that is neither 0 nor 1 nor NaN, if there is one."""
+    return (_first_stored if issparse(X) else _first_dense)(X)
+
+
+def _first_stored(X: Any) -> tuple[int, int] | None:
+    bad = np.flatnonzero(_neither(X.data))
+    if not len(bad):
+        return None
+    places = X.tocoo()
+    return int(places.row[bad[0]]), int(places.col[bad[0]])
+
+
+def _first_dense(X: Array) -> tuple[int, int] | None:
+    for rows in row_slices(*X.shape):
+        bad = np.argwhere(_neither(X[rows]))
+        if len(bad):
+            return rows.start + int(bad[0, 0]), int(bad[0, 1])
+    return None
+
+
+def _neither(values: Array) -> Array:
+    # NaN differs from itself, and is allowed.
+    return (values != 0) & (values != 1) & (values == values)
+
+
+def check_prior(name: str, value: Any, d: int, *, least: float = 0.0) -> Array:
+    """A prior for each column, (1, d).
+
+    Raises
+    ------
+    ValueError
+        If it is neither a number nor one for each column, or not above (or, for a positive ``least``,
+        at least) that.
+    """
+    try:
+        prior = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        prior = np.full(1, np.nan)
+    fits = prior.shape in ((), (d,))
+    allowed = (prior > 0) & np.isfinite(prior) & (prior >= least)
+    if not (fits and allowed.all()):
+        bound = f"at least {least:g}" if least else "positive"
+        shown = value if fits and prior.ndim == 0 else f"shape {prior.shape}"
+        if fits and prior.ndim:
+            j = int(np.flatnonzero(~allowed)[0])
+            shown = f"{prior[j]} in column {j}"
+        raise ValueError(
+            f"{name} must be {bound} and finite, a number or one for each of the {d} columns, "
+            f"got {shown!r}."
+        )
+    return np.broadcast_to(prior, (1, d))

@@ -1,0 +1,249 @@
+"""Coins: densities, beliefs and steps, beside scipy and sums over every table there is."""
+
+from itertools import accumulate
+from math import fsum, log, log1p
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import betaln, logsumexp
+from scipy.stats import bernoulli
+
+from sklearn_lvm.core.bernoulli import (
+    CERTAIN,
+    IMPOSSIBLE,
+    BelievedCoins,
+    BernoulliFamily,
+    Bernoullis,
+    Betas,
+    Coins,
+)
+from sklearn_lvm.core.counts import Counts
+from sklearn_lvm.core.mixture import Mixture, MixtureSteps, PosteriorSteps
+from sklearn_lvm.core.tosses import tosses
+from sklearn_lvm.inference.acceleration import WALKS
+from sklearn_lvm.inference.distribute import Walker, cut
+from sklearn_lvm.inference.em import ROUNDING, climb
+from sklearn_lvm.inference.schedules import DECAY, Stream
+
+from .specs import components, features, seeds
+
+N = 60
+every_walk = pytest.mark.parametrize("acceleration", WALKS)
+
+
+def scene(seed, K=3, d=5, holes=True):
+    rng = np.random.default_rng(seed)
+    p = rng.beta(0.7, 0.7, size=(K, d)).clip(1e-6, 1 - 1e-6)
+    mixture = Mixture(np.log(rng.dirichlet(np.full(K, 3.0))), Bernoullis.of(p, 1 - p))
+    X = (rng.uniform(size=(N, d)) < p[rng.integers(K, size=N)]).astype(float)
+    X[rng.uniform(size=X.shape) < 0.15 * holes] = np.nan
+    return mixture, X, rng.uniform(0.1, 2.0, N), rng
+
+
+def plain_joint(mixture, X):
+    """log p(k, x), entry by entry with scipy, (K, n)."""
+    p = mixture.parts.probability
+    entries = bernoulli(p[:, None]).logpmf(np.nan_to_num(X))
+    return np.where(np.isnan(X), 0.0, entries).sum(axis=2) + mixture.log_weights[:, None]
+
+
+def prior_of(K, d, rng):
+    alpha, beta = 1 + rng.uniform(0.1, 3, size=(2, K, d))
+    return Betas(alpha, beta).pseudo_counts(rng.uniform(0.1, 2, size=K))
+
+
+def plain_log_prior(prior, mixture):
+    p = mixture.parts.probability
+    coins = (prior.ones * np.log(p) + prior.zeros * np.log1p(-p)).sum()
+    return coins + prior.weight @ mixture.log_weights
+
+
+@given(seed=seeds, K=components, d=features)
+def test_densities_agree_with_scipy(seed, K, d):
+    mixture, X, _, _ = scene(seed, K, d)
+    evidence, resp = mixture.lens().posterior(tosses(X, 0.5))
+    joint = plain_joint(mixture, X)
+    assert_allclose(evidence, logsumexp(joint, axis=0), rtol=1e-9, atol=1e-9)
+    assert_allclose(resp, np.exp(joint - logsumexp(joint, axis=0)), rtol=1e-7, atol=1e-10)
+    assert mixture.n_parameters() == K * d + K - 1
+
+
+@given(seed=seeds, K=components, d=st.integers(1, 8))
+def test_the_probabilities_of_all_rows_sum_to_one(seed, K, d):
+    mixture = scene(seed, K, d)[0]
+    rows = np.array(list(np.ndindex(*[2] * d)))
+    assert_allclose(np.exp(mixture.lens().log_prob(tosses(rows, 0.5))).sum(), 1.0, rtol=1e-12)
+
+
+@pytest.mark.parametrize("p", [1e-300, 1e-20, 0.3, 1.0])
+def test_both_ends_of_probability_keep_their_digits(p):
+    coins = Bernoullis.of(np.array([[p]]), np.array([[1.0]]))
+    assert_allclose(coins.log_p[0, 0], log(p) - log1p(p), rtol=1e-15)
+    assert_allclose(coins.log_q[0, 0], -log1p(p), rtol=1e-15, atol=0)
+
+
+def test_impossible_tosses_are_counted_and_cost_others_no_digit():
+    p = np.array([[0.0, 0.3, 1.0], [0.0, 0.0, 1.0]])
+    mixture = Mixture(np.log([0.5, 0.5]), Bernoullis.of(p, 1 - p))
+    X = np.array([[0, 1, 1], [0, 0, 1], [1, 1, 0], [1, 1, 1]])
+    for rows in (X, np.array(X, float)):
+        evidence, resp = mixture.lens().posterior(tosses(rows, 0.5))
+        assert_allclose(evidence[:2], np.log([0.15, 0.85]), rtol=1e-15)
+        assert (evidence[2:] < IMPOSSIBLE).all()
+        assert_array_equal(resp[:, 0], [1.0, 0.0])
+        assert_array_equal(resp[:, 2:], [[1.0, 1.0], [0.0, 0.0]])  # fewer surprises
+
+
+@given(seed=seeds)
+def test_the_estimate_is_stationary(seed):
+    mixture, X, w, rng = scene(seed)
+    block = tosses(X, 0.5)
+    family = BernoulliFamily()
+    counts = family.statistics(block, mixture.lens().posterior(block)[1] * w)
+
+    def height(coins):
+        return counts.log_likelihood(Mixture(mixture.log_weights, coins))
+
+    best = family.estimate(counts)
+    for _ in range(3):
+        moved = best.log_p - best.log_q + 0.05 * rng.normal(size=best.log_p.shape)
+        assert height(Bernoullis.of_log_odds(moved.clip(-30, 30))) <= height(best) + 1e-9
+
+
+@given(seed=seeds, K=components, d=features)
+def test_coordinates_round_trip(seed, K, d):
+    mixture, _, _, _ = scene(seed, K, d)
+    axes = MixtureSteps(BernoulliFamily()).coordinates(mixture)
+    again = axes.model(axes.vector(mixture), like=mixture)
+    assert_allclose(again.parts.log_p, mixture.parts.log_p, rtol=1e-12, atol=1e-15)
+    assert_allclose(again.parts.log_q, mixture.parts.log_q, rtol=1e-12, atol=1e-15)
+    assert_allclose(again.log_weights, mixture.log_weights, rtol=1e-12, atol=1e-12)
+
+
+def test_a_certain_coin_has_finite_coordinates_and_stays_certain():
+    p = np.array([[0.0, 1.0, 0.5]])
+    mixture = Mixture(np.zeros(1), Bernoullis.of(p, 1 - p))
+    axes = MixtureSteps(BernoulliFamily()).coordinates(mixture)
+    vector = axes.vector(mixture)
+    assert_array_equal(vector[1:], [-CERTAIN, CERTAIN, 0.0])
+    again = axes.model(vector + np.array([0.0, 0.0, 0.0, 0.5]), like=mixture)
+    assert_array_equal(again.parts.probability[0, :2], [0.0, 1.0])
+    assert_array_equal(again.parts.log_q[0, :2], [0.0, -np.inf])
+
+
+# -- the steps ---------------------------------------------------------------------------------------
+
+
+@given(seed=seeds, K=components, d=features)
+def test_the_e_step_finds_the_objective(seed, K, d):
+    mixture, X, w, rng = scene(seed, K, d)
+    prior, block = prior_of(K, d, rng), tosses(X, 0.5)
+    plain = w @ logsumexp(plain_joint(mixture, X), axis=0)
+    for steps, extra in [
+        (MixtureSteps(BernoulliFamily()), 0.0),
+        (PosteriorSteps(BernoulliFamily(), prior), plain_log_prior(prior, mixture)),
+    ]:
+        e_step = steps.e_step(mixture)
+        expected = (plain + extra) / w.sum()
+        assert_allclose(e_step((block, w)).objective, expected, rtol=1e-8)
+        parts = [(tosses(X[p], 0.5), w[p]) for p in (slice(20), slice(20, None))]
+        joined = e_step(parts[0]) + e_step(parts[1])
+        assert_allclose(joined.objective, expected, rtol=1e-8)
+
+
+@every_walk
+@pytest.mark.parametrize("with_prior", [False, True])
+@given(seed=seeds)
+def test_the_objective_never_falls(acceleration, with_prior, seed):
+    _, X, w, rng = scene(seed)
+    plain = MixtureSteps(BernoulliFamily())
+    steps = PosteriorSteps(BernoulliFamily(), prior_of(3, 5, rng)) if with_prior else plain
+    blocks = [(tosses(X[rows], 0.5), w[rows]) for rows in cut(N, 7)]
+    resp = rng.dirichlet(np.ones(3), N).T
+    start = steps.fit(steps.family.statistics(tosses(X, 0.5), resp * w))
+    with Walker() as walker:
+        end = climb(steps, start, blocks, walker, max_iter=15, tol=0.0, acceleration=acceleration)
+    assert (np.diff(end.trace) >= -ROUNDING).all()
+    assert end.objective > end.trace[0]
+    height = w @ logsumexp(plain_joint(end.model, X), axis=0)
+    height += plain_log_prior(steps.prior, end.model) if with_prior else 0.0
+    assert_allclose(end.objective, height / w.sum(), rtol=1e-8)
+
+
+def test_a_prior_is_rows_that_nobody_saw():
+    """Pseudo-counts of whole numbers are those rows themselves."""
+    X = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    seen = np.concatenate([X, [[1.0, 0.0], [0.0, 1.0]]])
+    steps = PosteriorSteps(BernoulliFamily(), Counts(np.full(1, 2.0), *np.ones((2, 1, 2))))
+    modes = [
+        s.fit(Counts.of(tosses(rows, 0.5), np.ones((1, len(rows)))))
+        for s, rows in ((steps, X), (MixtureSteps(BernoulliFamily()), seen))
+    ]
+    assert_allclose(modes[0].parts.log_p, modes[1].parts.log_p, rtol=1e-15)
+
+
+# -- beliefs -----------------------------------------------------------------------------------------
+
+
+def counted(ones, zeros):
+    return Counts(np.ones(1), np.array([[float(ones)]]), np.array([[float(zeros)]]))
+
+
+@given(seed=seeds, heads=st.integers(0, 30), tails=st.integers(0, 30))
+def test_the_evidence_is_the_product_of_predictions(seed, heads, tails):
+    rng = np.random.default_rng(seed)
+    a, b = 10.0 ** rng.uniform(-6, 8, size=2)
+    order = rng.permutation([1] * heads + [0] * tails)
+    before = [0, *accumulate(order)]
+    steps = [
+        log(a + before[i] if toss else b + i - before[i]) - log(a + b + i)
+        for i, toss in enumerate(order)
+    ]
+    found = Betas(np.array([[a]]), np.array([[b]])).log_evidence(counted(heads, tails))[0, 0]
+    assert_allclose(found, fsum(steps), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("a", [1e-12, 0.5, 1.0, 9.99, 10.01, 300.0])
+@pytest.mark.parametrize(("heads", "tails"), [(0, 0), (1, 999_999), (3, 5), (10**6, 10**6)])
+def test_the_evidence_is_a_ratio_of_beta_functions(a, heads, tails):
+    found = Betas(np.full((1, 1), a), np.ones((1, 1))).log_evidence(counted(heads, tails))[0, 0]
+    assert_allclose(found, betaln(a + heads, 1.0 + tails) - betaln(a, 1.0), rtol=1e-9, atol=1e-9)
+
+
+def test_the_evidence_under_a_prior_of_a_million_million_tosses_is_that_of_a_fair_coin():
+    prior = Betas(np.full((1, 1), 1e12), np.full((1, 1), 1e12))
+    assert_allclose(prior.log_evidence(counted(600, 400)), 1000 * np.log(0.5), rtol=1e-6)
+
+
+def test_biases_are_drawn_from_the_belief_and_tosses_from_the_predictive():
+    belief = Betas(np.array([[2.0, 1e-12, 1e12]]), np.array([[5.0, 1e-12, 1e12]]))
+    X, biases = BelievedCoins.of(belief).sample(4000, np.random.RandomState(0))
+    assert np.isfinite(biases).all()
+    assert_allclose(X.mean(axis=0), [2 / 7, 0.5, 0.5], atol=0.03)
+    assert_allclose(biases.var(axis=0), [10 / 49 / 8, 0.25, 0.0], atol=0.01)
+    _, known = Coins(belief.predictive()).sample(5, np.random.RandomState(0))
+    assert_allclose(known, np.repeat(belief.predictive().probability, 5, axis=0))
+
+
+# -- streams -----------------------------------------------------------------------------------------
+
+
+def test_equal_batches_enter_with_falling_steps():
+    stream = Stream(counted(1, 0), 1.0, 1.0)
+    share = 1.0
+    for t in range(2, 10):
+        stream = stream.joined(counted(0, 1), 1.0)
+        share *= 1 - t**-DECAY
+        ones, zeros = stream.statistics.ones[0, 0], stream.statistics.zeros[0, 0]
+        assert_allclose(ones / (ones + zeros), share, rtol=1e-12)
+        assert_allclose(ones + zeros, stream.remembered, rtol=1e-12)
+    assert stream.seen == 9.0
+
+
+def test_a_small_batch_moves_a_stream_little():
+    stream = Stream(counted(1000, 0), 1000.0, 1000.0)
+    moved = stream.joined(counted(0, 1), 1.0).statistics
+    assert moved.zeros[0, 0] / (moved.ones + moved.zeros)[0, 0] < 0.01
