@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .compare import compare_densities as compare_densities
     from .gaussian import GaussianMLE as GaussianMLE
     from .mixture import EMGaussianMixture as EMGaussianMixture
+    from .ppca import PPCA as PPCA
 
 __version__ = "0.1.0"
 
@@ -19,6 +20,7 @@ _HOMES = {
     "DensityEstimator": "base",
     "EMGaussianMixture": "mixture",
     "GaussianMLE": "gaussian",
+    "PPCA": "ppca",
     "StandardizedDensity": "compare",
     "compare_densities": "compare",
 }
@@ -28,6 +30,7 @@ __all__ = [
     "DensityEstimator",
     "EMGaussianMixture",
     "GaussianMLE",
+    "PPCA",
     "StandardizedDensity",
     "compare_densities",
 ]

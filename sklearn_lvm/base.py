@@ -87,6 +87,7 @@ class DensityEstimator(
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
     _doc_link_module = "sklearn_lvm"
+    _layout: ClassVar[dict[str, Any]] = {}  # what rows may look like, beside plain arrays
 
     _frame: Frame
     _dtype: Any
@@ -99,13 +100,13 @@ class DensityEstimator(
         self, X: Any, sample_weight: Any, *, reset: bool = True
     ) -> tuple[Array, Array]:
         """Validated rows and their weights, (n, d) and (n,)."""
-        X = validate_data(self, X, dtype=FLOATS, reset=reset)
+        X = validate_data(self, X, dtype=FLOATS, reset=reset, **self._layout)
         return X, _weights(sample_weight, X)
 
     def _check_rows(self, X: Any) -> Array:
         """Validated rows for a fitted estimator."""
         check_is_fitted(self)
-        return validate_data(self, X, dtype=FLOATS, reset=False)
+        return validate_data(self, X, dtype=FLOATS, reset=False, **self._layout)
 
     def _adopt(self, attributes: dict[str, Any]) -> None:
         """Take on fitted attributes."""

@@ -1,0 +1,206 @@
+"""The ways to a spectrum: what probabilistic PCA is fitted with, each under its name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ._types import Array
+from .core.centred import CentredRows, slab_slices
+from .core.factor import FactorSteps, Loadings
+from .core.spectrum import EPS, Spectrum, of_covariance, of_pieces, upright
+from .inference.distribute import Walker
+from .inference.em import climb
+from .inference.subspace import leading
+
+MODERATE = 4096  # features up to which a covariance matrix is formed
+DIGITS = 1e6  # the condition number up to which a covariance holds the digits of a likelihood
+SPARE = 4  # vectors more than are asked for, in the block of a subspace
+SAMPLED = 8  # rows for each vector of a start
+WHOLE = 6.0  # what a whole decomposition of a k x k matrix costs, in k^3
+PRICE = 1.3  # of an operation in products with few vectors, in those with many
+ENOUGH = 4  # rounds that a subspace must be allowed to be worth a try
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Rows, how many axes are asked for, and how far to go for them.
+
+    Attributes
+    ----------
+    rows : CentredRows
+    walker : Walker
+    q : int or None
+        None asks for all of them.
+    tol : float
+        In nats per row.
+    max_iter : int
+    rng : RandomState
+    """
+
+    rows: CentredRows
+    walker: Walker
+    q: int | None
+    tol: float
+    max_iter: int
+    rng: np.random.RandomState
+
+    @property
+    def mean(self) -> Array:
+        """The mean in standard units, all but zero."""
+        return self.rows.mean
+
+    def total(self, function: Callable[[Any], Any]) -> Any:
+        """The sum of a function over all slabs."""
+        return self.walker.total(function, self.rows)
+
+    def number(self, solver: str) -> int:
+        """How many axes to look for, where all of them will not do."""
+        if self.q is None:
+            raise ValueError(
+                f"solver={solver!r} needs an integer n_components: other values are chosen from "
+                "the whole spectrum, which solver='covariance' and solver='svd' find."
+            )
+        return min(self.q, self.rows.shape[1] - 1)
+
+    def random(self, k: int) -> Array:
+        """Random directions of unit length, about, (k, d)."""
+        d = self.rows.shape[1]
+        return self.rng.standard_normal((k, d)) / np.sqrt(d)
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """A spectrum, and how it was found.
+
+    ``log_likelihood`` is None where the estimate is that of the closed form.
+    """
+
+    spectrum: Spectrum
+    n_iter: int = 1
+    converged: bool = True
+    log_likelihood: float | None = None
+
+
+Solver = Callable[[Problem], Solution]
+
+
+def covariance(problem: Problem) -> Solution:
+    """The covariance matrix, and as many of its eigenvectors as are asked for."""
+    rows = problem.rows
+    n, d = rows.shape
+
+    def gram(piece: slice) -> Array:
+        slab = rows.slab(piece, implicit=False)
+        V = slab.dense()
+        V *= np.sqrt(slab.weight)[:, None]
+        return V.T @ V
+
+    matrix = problem.walker.total(gram, slab_slices(n, d, at_least=d))
+    q = d if problem.q is None else min(problem.q, d)
+    return Solution(of_covariance(problem.mean, matrix, q))
+
+
+def singular(problem: Problem) -> Solution:
+    """The singular values of the centred rows, from a triangular factor of their long side."""
+    rows = problem.rows
+
+    def gather(coefficients: Array) -> Array:
+        def part(piece: slice) -> Array:
+            slab = rows.slab(piece)
+            return slab.gather(coefficients[:, piece] * np.sqrt(slab.weight))
+
+        found: Array = problem.walker.total(part, rows.slices)
+        return found
+
+    return Solution(of_pieces(problem.mean, rows.long_side(), len(rows.share), gather))
+
+
+def subspace(problem: Problem) -> Solution:
+    """Products with the rows, and no d x d matrix, until less than ``tol`` nats are left."""
+    q, d = problem.number("subspace"), problem.rows.shape[1]
+    if d <= 4 * (q + SPARE):
+        return covariance(problem)
+    total = float(problem.total(lambda slab: slab.weight @ slab.squares()))
+
+    def slope(values: Array) -> Array:
+        noise = max(total - values.sum(), EPS * total) / (d - q)
+        return 0.5 * np.maximum(1.0 / noise - 1.0 / np.maximum(values, noise), 0.0)
+
+    def multiply(axes: Array) -> Array:
+        found: Array = problem.total(lambda slab: slab.gather(slab.project(axes) * slab.weight))
+        return found
+
+    pairs = leading(
+        multiply, _start(problem, q), q, slope, tol=problem.tol, max_iter=problem.max_iter
+    )
+    spectrum = Spectrum(problem.mean, pairs.values, upright(pairs.vectors), total)
+    return Solution(spectrum, pairs.n_iter, pairs.converged)
+
+
+def _start(problem: Problem, q: int) -> Array:
+    """Directions of a few rows, and a little of every other direction, lest one be missed."""
+    k = q + SPARE
+    chosen = problem.rows.representatives(min(SAMPLED * k, len(problem.rows.share)))
+    V = problem.rows.slab(chosen, implicit=False).dense()
+    _, coefficients = np.linalg.eigh(V @ V.T)
+    directions = coefficients[:, -k:].T @ V
+    length = np.linalg.norm(directions, axis=1, keepdims=True)
+    start = problem.random(k)
+    start[: len(directions)] *= 0.01
+    start[: len(directions)] += directions / np.where(length > 0, length, 1.0)
+    return start
+
+
+def expectation_maximisation(problem: Problem) -> Solution:
+    """The shared loop, accelerated, from random loadings."""
+    q, d = problem.number("em"), problem.rows.shape[1]
+    total = float(problem.total(lambda slab: slab.weight @ slab.squares()))
+    if q == 0 or total == 0.0:
+        return covariance(problem)
+    start = Loadings(problem.random(q).T * np.sqrt(total / q), total / d)
+    try:
+        run = climb(
+            FactorSteps(),
+            start,
+            problem.rows,
+            problem.walker,
+            max_iter=problem.max_iter,
+            tol=problem.tol,
+            acceleration="squarem",
+        )
+    except (FloatingPointError, np.linalg.LinAlgError):
+        return singular(problem)  # no noise is left to climb on: singular values tell why
+    return Solution(run.model.spectrum(problem.mean), max(run.n_iter, 1), run.converged, run.objective)
+
+
+def automatic(problem: Problem) -> Solution:
+    """The cheapest way for this shape that holds the digits of this spectrum."""
+    n, d = problem.rows.shape
+    solution = _first_choice(problem, n, d)
+    if solution.spectrum.known or solution.spectrum.resolved(problem.q or d, DIGITS):
+        return solution
+    return singular(problem)
+
+
+def _first_choice(problem: Problem, n: int, d: int) -> Solution:
+    direct = covariance if d <= min(n, MODERATE) else singular
+    if problem.q is None:
+        return direct(problem)
+    small = min(n, d)
+    pair = 4.0 * n * d * (problem.q + SPARE)
+    rounds = int((n * d * small + WHOLE * small**3) / (PRICE * pair))
+    if rounds < ENOUGH:
+        return direct(problem)
+    solution = subspace(replace(problem, max_iter=min(rounds, problem.max_iter)))
+    return solution if solution.converged else direct(problem)
+
+
+SOLVERS: dict[str, Solver] = {
+    "auto": automatic,
+    "covariance": covariance,
+    "svd": singular,
+    "subspace": subspace,
+    "em": expectation_maximisation,
+}
