@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 
 from ._types import Array
-from .core.centred import CentredRows, slab_slices
+from .core.centred import CentredRows
 from .core.factor import FactorSteps, Loadings
 from .core.spectrum import EPS, Spectrum, of_covariance, of_pieces, upright
 from .inference.distribute import Walker
 from .inference.em import climb
-from .inference.subspace import leading
+from .inference.subspace import Operator, leading
 
 MODERATE = 4096  # features up to which a covariance matrix is formed
 DIGITS = 1e6  # the condition number up to which a covariance holds the digits of a likelihood
-SPARE = 4  # vectors more than are asked for, in the block of a subspace
-SAMPLED = 8  # rows for each vector of a start
+SPARE = 4  # vectors more than are asked for, at least, in the block of a subspace
+SAMPLED = 4  # rows for each vector of a start
 WHOLE = 6.0  # what a whole decomposition of a k x k matrix costs, in k^3
 PRICE = 1.3  # of an operation in products with few vectors, in those with many
 ENOUGH = 4  # rounds that a subspace must be allowed to be worth a try
@@ -88,18 +88,8 @@ Solver = Callable[[Problem], Solution]
 
 def covariance(problem: Problem) -> Solution:
     """The covariance matrix, and as many of its eigenvectors as are asked for."""
-    rows = problem.rows
-    n, d = rows.shape
-
-    def gram(piece: slice) -> Array:
-        slab = rows.slab(piece, implicit=False)
-        V = slab.dense()
-        V *= np.sqrt(slab.weight)[:, None]
-        return V.T @ V
-
-    matrix = problem.walker.total(gram, slab_slices(n, d, at_least=d))
-    q = d if problem.q is None else min(problem.q, d)
-    return Solution(of_covariance(problem.mean, matrix, q))
+    matrix = problem.rows.covariance(problem.walker.total)
+    return Solution(of_covariance(problem.mean, matrix, problem.q or len(matrix)))
 
 
 def singular(problem: Problem) -> Solution:
@@ -114,13 +104,14 @@ def singular(problem: Problem) -> Solution:
         found: Array = problem.walker.total(part, rows.slices)
         return found
 
-    return Solution(of_pieces(problem.mean, rows.long_side(), len(rows.share), gather))
+    n = len(rows.share)
+    return Solution(of_pieces(problem.mean, rows.long_side(), n, gather, rows.grain))
 
 
 def subspace(problem: Problem) -> Solution:
     """Products with the rows, and no d x d matrix, until less than ``tol`` nats are left."""
     q, d = problem.number("subspace"), problem.rows.shape[1]
-    if d <= 4 * (q + SPARE):
+    if d <= 4 * _block(q):
         return covariance(problem)
     total = float(problem.total(lambda slab: slab.weight @ slab.squares()))
 
@@ -132,18 +123,27 @@ def subspace(problem: Problem) -> Solution:
         found: Array = problem.total(lambda slab: slab.gather(slab.project(axes) * slab.weight))
         return found
 
-    pairs = leading(
-        multiply, _start(problem, q), q, slope, tol=problem.tol, max_iter=problem.max_iter
-    )
+    def form(axes: Array) -> Array:
+        found: Array = problem.total(lambda slab: slab.form(axes))
+        return found
+
+    operator = Operator(multiply, form)
+    start, tol, max_iter = _start(problem, q), problem.tol, problem.max_iter
+    pairs = leading(operator, start, q, slope, tol=tol, max_iter=max_iter)
     spectrum = Spectrum(problem.mean, pairs.values, upright(pairs.vectors), total)
     return Solution(spectrum, pairs.n_iter, pairs.converged)
 
 
+def _block(q: int) -> int:
+    """How many vectors to multiply at once: products like multiples of four."""
+    return -(-(q + SPARE) // 4) * 4
+
+
 def _start(problem: Problem, q: int) -> Array:
     """Directions of a few rows, and a little of every other direction, lest one be missed."""
-    k = q + SPARE
+    k = _block(q)
     chosen = problem.rows.representatives(min(SAMPLED * k, len(problem.rows.share)))
-    V = problem.rows.slab(chosen, implicit=False).dense()
+    V = problem.rows.slab(chosen, near=0.0).dense()
     _, coefficients = np.linalg.eigh(V @ V.T)
     directions = coefficients[:, -k:].T @ V
     length = np.linalg.norm(directions, axis=1, keepdims=True)
@@ -172,7 +172,9 @@ def expectation_maximisation(problem: Problem) -> Solution:
         )
     except (FloatingPointError, np.linalg.LinAlgError):
         return singular(problem)  # no noise is left to climb on: singular values tell why
-    return Solution(run.model.spectrum(problem.mean), max(run.n_iter, 1), run.converged, run.objective)
+    return Solution(
+        run.model.spectrum(problem.mean), max(run.n_iter, 1), run.converged, run.objective
+    )
 
 
 def automatic(problem: Problem) -> Solution:
@@ -189,7 +191,7 @@ def _first_choice(problem: Problem, n: int, d: int) -> Solution:
     if problem.q is None:
         return direct(problem)
     small = min(n, d)
-    pair = 4.0 * n * d * (problem.q + SPARE)
+    pair = 4.0 * n * d * _block(problem.q)
     rounds = int((n * d * small + WHOLE * small**3) / (PRICE * pair))
     if rounds < ENOUGH:
         return direct(problem)

@@ -224,8 +224,8 @@ class PPCA(DensityEstimator):
         if not w.all():
             self._refuse(X)
             X, w = X[w > 0], w[w > 0]
-        rows = CentredRows.of(X, w / w.sum(), walker.total)
-        if not (np.isfinite(rows.centre).all() and np.isfinite(rows.probe).all()):
+        rows = CentredRows.of(X, w / w.sum(), walker.each)
+        if not np.isfinite(rows.centre).all():
             self._refuse(X)
         return rows
 
@@ -233,7 +233,12 @@ class PPCA(DensityEstimator):
         """A spectrum that tells apart what has to be told apart."""
         d = rows.shape[1]
         problem = Problem(
-            rows, walker, self._asked(d), self.tol, self.max_iter, check_random_state(self.random_state)
+            rows,
+            walker,
+            self._asked(d),
+            self.tol,
+            self.max_iter,
+            check_random_state(self.random_state),
         )
         solution = SOLVERS[self.solver](problem)
         found = solution.spectrum
@@ -317,7 +322,7 @@ class PPCA(DensityEstimator):
         of, at_least = self._keeper(rows.shape[1])
 
         def look(piece: slice) -> Any:
-            slab = rows.slab(piece, implicit=False)
+            slab = rows.slab(piece, near=0.0)
             return of(slab.dense(), weight * slab.weight)
 
         found = walker.total(look, slab_slices(*rows.shape, at_least=at_least))
@@ -363,9 +368,9 @@ class PPCA(DensityEstimator):
         self.components_ = factor.axes.astype(dtype)
         self.n_components_ = len(factor.axes)
         with np.errstate(all="ignore"):  # squares of extreme units are no numbers
-            self.explained_variance_ = (factor.variance * scale**2).astype(dtype)
+            self.explained_variance_ = (factor.variance * np.square(scale)).astype(dtype)
             self.singular_values_ = (np.sqrt(factor.variance * weight) * scale).astype(dtype)
-            self.noise_variance_ = factor.noise * scale**2
+            self.noise_variance_ = float(factor.noise * np.square(scale))
             self.loadings_ = (factor.loadings * scale).astype(dtype)
         self.explained_variance_ratio_ = (factor.variance / spectrum.total).astype(dtype)
         self.posterior_covariance_ = np.diag(factor.posterior_variance).astype(dtype)
@@ -386,7 +391,7 @@ class PPCA(DensityEstimator):
         covariance : ndarray of shape (n_features, n_features)
         """
         check_is_fitted(self)
-        matrix = self._fitted_density().covariance() * self._frame.scale[0] ** 2
+        matrix = self._fitted_density().covariance() * np.square(self._frame.scale[0])
         return np.asarray(matrix, dtype=self._dtype)
 
     def get_precision(self) -> Array:
@@ -397,7 +402,7 @@ class PPCA(DensityEstimator):
         precision : ndarray of shape (n_features, n_features)
         """
         check_is_fitted(self)
-        matrix = self._fitted_density().precision() / self._frame.scale[0] ** 2
+        matrix = self._fitted_density().precision() / np.square(self._frame.scale[0])
         return np.asarray(matrix, dtype=self._dtype)
 
     # -- rows ------------------------------------------------------------------------------------------

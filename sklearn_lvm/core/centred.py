@@ -16,9 +16,23 @@ from .._types import Array
 from .frame import Frame
 
 ENTRIES = 1 << 19  # of a slab of rows: 4 MB
-NEAR = 1e2  # how often the squared centre may exceed the variance before rows are centred one by one
+NEAR = (
+    1e2  # how often the squared centre may exceed the variance before rows are centred one by one
+)
+CLOSE = 1.0  # the same before they are squared
+GRAM = 1 << 17  # entries of a block of rows that is squared
 UNIT = 2.0**200  # scales within this of 1 are taken as 1: squares are safe
+GLANCE = 128  # rows that tell how large they are
 PROBE_SEED = 0
+
+
+try:
+    row_dot = np.vecdot  # of NumPy 2
+except AttributeError:
+
+    def row_dot(a: Array, b: Array) -> Array:  # type: ignore[no-redef]
+        """Inner products of rows, (b, d) and (b, d) -> (b,)."""
+        return np.asarray(np.einsum("bd,bd->b", a, b))
 
 
 def slab_slices(n: int, d: int, at_least: int = 64, entries: int = ENTRIES) -> list[slice]:
@@ -53,12 +67,30 @@ class Slab:
         found: Array = (self.body.T @ R.T).T if issparse(self.body) else R @ self.body
         return found if self.centre is None else found - R.sum(axis=1)[:, None] * self.centre
 
+    def form(self, axes: Array) -> Array:
+        """sum_i w_i (axes v_i) (axes v_i)', (k, k)."""
+        y = self.project(axes)
+        return (y * self.weight) @ y.T
+
+    def gram(self) -> Array:
+        """sum_i w_i b_i b_i' of the rows as they are kept, (d, d)."""
+        w, body = self.weight, self.body
+        if issparse(body):
+            found: Array = (body.multiply(w[:, None]).T @ body).toarray()
+        elif (w == w[0]).all():
+            found = body.T @ body
+            found *= w[0]
+        else:
+            root = body * np.sqrt(w)[:, None]
+            found = root.T @ root
+        return found
+
     def squares(self) -> Array:
         """|v|^2 of each row, (b,)."""
         if issparse(self.body):
             own = np.asarray(self.body.multiply(self.body).sum(axis=1)).ravel()
         else:
-            own = np.einsum("bd,bd->b", self.body, self.body)
+            own = row_dot(self.body, self.body)
         if self.centre is None:
             return own
         cross = self.body @ self.centre
@@ -82,11 +114,9 @@ class CentredRows(Sequence[Slab]):
     mean : ndarray of shape (d,)
         The mean of (x - centre) / scale, all but zero, which is subtracted too.
     scale : float
-    implicit : bool
-        Whether the centre is left in the rows and taken out of products instead.
-    probe : ndarray of shape (n,)
-        The rows along one direction, the same for all data of that width: an order of the rows that
-        their content decides.
+    remote : float
+        How large the squared centre is beside the total variance, about. Where it is moderate the
+        centre is left in the rows and taken out of products instead; infinite where it is not.
     """
 
     def __init__(
@@ -96,43 +126,40 @@ class CentredRows(Sequence[Slab]):
         centre: Array,
         mean: Array,
         scale: float,
-        implicit: bool,
-        probe: Array,
+        remote: float,
     ) -> None:
         self.X, self.share, self.centre, self.mean, self.scale = X, share, centre, mean, scale
-        self.implicit, self.probe = implicit, probe
+        self.remote = remote
         self.slices = slab_slices(*X.shape)
 
     @classmethod
-    def of(cls, X: Any, share: Array, total: Callable[..., Any]) -> "CentredRows":
-        """Find centre and scale. ``total(function, items)`` adds a function of slices up.
+    def of(cls, X: Any, share: Array, each: Callable[..., list[Any]]) -> "CentredRows":
+        """Find centre and scale. ``each(function, slices)`` applies a function to slices of rows.
 
         The scale is 1, or a power of two where squares could leave the range of floating point.
         The centre is NaN or infinite if an entry of X is.
         """
         n, d = X.shape
-        direction = np.random.RandomState(PROBE_SEED).uniform(-1.0, 1.0, d) / d
-        probe = np.empty(n)
-
-        def look(rows: slice) -> Array:
-            block = _body(X, rows)
-            probe[rows] = block @ direction
-            sums: Array = block.T @ share[rows] if issparse(block) else share[rows] @ block
-            return sums
-
+        slices = slab_slices(n, d)
         with np.errstate(all="ignore"):
-            centre = total(look, slab_slices(n, d))
-            # The variance along a random direction, its entries of variance 1 / (3 d^2), tells the
-            # order of magnitude of the total variance.
-            size = _deviation(probe, share) * np.sqrt(3.0) * d
-            far = np.linalg.norm(centre / size)
-        scale = _power_of_two(size / np.sqrt(d))
-        implicit = bool(scale == 1.0 and far**2 < NEAR)
-        mean = np.zeros(d)
-        if not implicit:  # the centre is rounded in its own size, what is left in that of the rows
-            gap = partial(_left, X, share, centre, scale)
-            mean = total(gap, slab_slices(n, d))
-        return cls(X, share, centre, mean, scale, implicit, probe)
+            sums = np.stack(each(partial(_sum, X, share), slices))
+            centre = sums.sum(axis=0)
+            mass = np.add.reduceat(share, [rows.start for rows in slices])
+            glance = X[:: -(-n // GLANCE)]
+            gaps = (
+                np.vstack([sums / mass[:, None], _standard(_body(glance, ...), 0.0, 1.0)]) - centre
+            )
+            size = np.abs(gaps).max()  # a row out of all proportion shows in the mean of its slab
+            gaps /= size or 1.0
+            total = (gaps[len(sums) :] ** 2).sum() / glance.shape[0]
+            remote = float(np.sum((centre / (size or 1.0)) ** 2) / total)
+        scale = _power_of_two(size)
+        mean, implicit = np.zeros(d), scale == 1.0 and remote < NEAR
+        if not implicit and np.isfinite(
+            size
+        ):  # the centre is rounded in its own size, what is left in that of the rows
+            mean = np.sum(each(partial(_left, X, share, centre, scale), slices), axis=0)
+        return cls(X, share, centre, mean, scale, remote if implicit else np.inf)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -145,28 +172,44 @@ class CentredRows(Sequence[Slab]):
         d = len(self.centre)
         return Frame(self.centre, np.full(d, self.scale), np.ones(d), np.ones(d, dtype=bool))
 
+    @property
+    def grain(self) -> Array:
+        """How finely features are given, in standard units, (d,)."""
+        rounding: Array = np.abs(self.centre) * (4 * np.finfo(np.float64).eps / self.scale)
+        return rounding
+
     def __len__(self) -> int:
         return len(self.slices)
 
     def __getitem__(self, i: Any) -> Any:
         return self.slab(self.slices[i])
 
-    def slab(self, rows: slice | Array, *, implicit: bool | None = None) -> Slab:
-        """Some rows; ``implicit=False`` asks for them centred one by one."""
+    def slab(self, rows: slice | Array, near: float = NEAR) -> Slab:
+        """Some rows, centred one by one unless the centre is near; ``near=0`` insists on it."""
         body, weight = _body(self.X, rows), self.share[rows]
-        if self.implicit if implicit is None else implicit:
+        if self.remote < near:
             return Slab(body, self.centre, weight)
         V = _standard(body, self.centre, self.scale)
         if self.mean.any():
             V -= self.mean
         return Slab(V, None, weight)
 
-    def representatives(self, size: int) -> Array:
-        """Positions of ``size`` rows, evenly spread by weight along the probe.
+    def covariance(self, total: Callable[..., Array]) -> Array:
+        """sum_i share_i v_i v_i', (d, d); ``total(function, slices)`` adds a function up."""
+        pieces = slab_slices(*self.shape, at_least=self.shape[1], entries=GRAM)
+        matrix = total(lambda piece: self.slab(piece, CLOSE).gram(), pieces)
+        if self.remote < CLOSE:
+            matrix -= np.outer(self.centre, self.centre)
+        return matrix
 
-        Neither the order of rows nor copies in place of weights change which rows these are.
+    def representatives(self, size: int) -> Array:
+        """Positions of ``size`` rows, evenly spread by weight along one direction.
+
+        Neither the order of rows nor copies in place of weights change which rows these are: the
+        direction is the same for all data of this width.
         """
-        order = np.argsort(self.probe, kind="stable")
+        direction = np.random.RandomState(PROBE_SEED).uniform(-1.0, 1.0, self.shape[1])
+        order = np.argsort(self.X @ (direction / self.shape[1]), kind="stable")
         mass = np.cumsum(self.share[order])
         points = (np.arange(size) + 0.5) / size * mass[-1]
         return order[np.minimum(np.searchsorted(mass, points), len(order) - 1)]
@@ -177,7 +220,7 @@ class CentredRows(Sequence[Slab]):
         root = np.sqrt(self.share)
         if n >= d:
             for rows in slab_slices(n, d, at_least=2 * d):
-                yield self.slab(rows, implicit=False).dense() * root[rows, None]
+                yield self.slab(rows, near=0.0).dense() * root[rows, None]
             return
         X = self.X.tocsc() if issparse(self.X) else self.X
         for columns in slab_slices(d, n, at_least=2 * n):
@@ -190,7 +233,7 @@ def _body(X: Any, rows: Any) -> Any:
     return X[rows].astype(np.float64, copy=False)
 
 
-def _standard(body: Any, centre: Array, scale: float) -> Array:
+def _standard(body: Any, centre: Array | float, scale: float) -> Array:
     """(x - centre) / scale of rows, as a new array."""
     V: Array = (body.toarray() if issparse(body) else body) - centre
     if scale != 1.0:
@@ -198,17 +241,17 @@ def _standard(body: Any, centre: Array, scale: float) -> Array:
     return V
 
 
+@np.errstate(all="ignore")
+def _sum(X: Any, share: Array, rows: slice) -> Array:
+    """The weighted sum of rows."""
+    body = _body(X, rows)
+    return np.asarray(body.T @ share[rows] if issparse(body) else share[rows] @ body)
+
+
 def _left(X: Any, share: Array, centre: Array, scale: float, rows: slice) -> Array:
     """What rows add to the mean of (x - centre) / scale."""
     mean: Array = share[rows] @ _standard(_body(X, rows), centre, scale)
     return mean
-
-
-def _deviation(values: Array, share: Array) -> Any:
-    """The weighted standard deviation of numbers of any size."""
-    gaps = values - share @ values
-    reach = np.abs(gaps).max()
-    return reach * np.sqrt(share @ (gaps / reach) ** 2) if reach > 0.0 else reach
 
 
 def _power_of_two(size: float) -> float:

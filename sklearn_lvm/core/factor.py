@@ -16,7 +16,7 @@ from scipy.linalg import solve, svd
 from scipy.sparse import issparse
 
 from .._types import Array
-from .centred import Slab
+from .centred import Slab, row_dot
 from .frame import FAR
 from .spectrum import Spectrum, upright
 
@@ -160,16 +160,26 @@ class FactorLens:
 
     @cached_property
     def _stacked(self) -> Array:
-        """A, with the mean below it."""
-        return np.vstack([self._whitening[0], self.mean])
+        """A, the mean, and zeros up to a multiple of four rows, which products like."""
+        rows = np.zeros((-(-(len(self.factor.axes) + 1) // 4) * 4, len(self.mean)))
+        rows[: len(self.factor.axes)] = self._whitening[0]
+        rows[len(self.factor.axes)] = self.mean
+        return rows
 
+    @cached_property
+    def _whitened_mean(self) -> Array:
+        """A m, (q, 1)."""
+        return (self._whitening[0] @ self.mean)[:, None]
+
+    @np.errstate(all="ignore")
     def log_prob_direct(self, X: Any) -> Array:
         """log p(z) of rows in the units of the data, less the log-Jacobian, (b, d) -> (b,)."""
         along, precision = self._whitening
         slab = Slab(X.astype(np.float64, copy=False), None, np.empty(0))
         y = slab.project(self._stacked)
-        square = slab.squares() - 2.0 * y[-1] + self.mean @ self.mean
-        y = y[:-1] - (along @ self.mean)[:, None]
+        q = len(along)
+        square = slab.squares() - 2.0 * y[q] + self.mean @ self.mean
+        y = y[:q] - self._whitened_mean
         return self.factor.constant - 0.5 * (square * precision - np.einsum("qb,qb->b", y, y))
 
     def log_prob_careful(self, X: Any) -> Array:
@@ -178,7 +188,7 @@ class FactorLens:
         y = f.axes @ V.T
         V -= y.T @ f.axes
         along = (y * y / f.variance[:, None]).sum(axis=0)
-        across = np.einsum("bd,bd->b", V, V) / f.noise if f.across else 0.0
+        across = row_dot(V, V) / f.noise if f.across else 0.0
         return self.factor.constant - 0.5 * (along + across)
 
     @cached_property
@@ -186,6 +196,7 @@ class FactorLens:
         f = self.factor
         return f.axes * (f.gain / f.variance)[:, None]
 
+    @np.errstate(all="ignore")
     def latent_direct(self, X: Any) -> Array:
         """E[u | z] = M^-1 W' (z - m), (b, d) -> (q, b)."""
         body = X.astype(np.float64, copy=False)

@@ -54,11 +54,12 @@ class Spectrum:
     def noise(self, q: int) -> float:
         """The mean of all d eigenvalues but the q largest; the smallest of them if q = d."""
         d = len(self.mean)
-        return float(self.variance[-1]) if q == d else self.rest(q) / (d - q)
+        below = min(q, d - 1)
+        return self.rest(below) / (d - below)
 
     def resolved(self, q: int, condition: float) -> bool:
         """Whether the noise stands above what rounding leaves at this condition number."""
-        largest = self.variance[0] if len(self.variance) else self.total
+        largest = float(self.variance[0]) if len(self.variance) else self.total
         return self.noise(q) * condition > largest
 
 
@@ -81,22 +82,48 @@ def of_covariance(mean: Array, covariance: Array, k: int) -> Spectrum:
 
 
 def of_pieces(
-    mean: Array, pieces: Iterable[Array], n: int, gather: Callable[[Array], Array]
+    mean: Array,
+    pieces: Iterable[Array],
+    n: int,
+    gather: Callable[[Array], Array],
+    grain: Array,
 ) -> Spectrum:
     """The whole spectrum from the singular values of n rows, given in pieces of their long side.
 
-    The pieces, (m, min(n, d)) each, are reduced to one triangular factor, piece after piece. An
-    eigenvalue counts as zero if its singular value is below max(n, d) eps times the largest.
-    ``gather`` adds the rows up with coefficients, (k, n) -> (k, d).
+    The pieces, (m, min(n, d)) each, are reduced to one triangular factor, piece after piece. A
+    singular value counts as zero below max(n, d) eps times the largest, and others as no less than eps
+    times that.
+    ``gather`` adds the rows up with coefficients, (k, n) -> (k, d); ``grain`` (d,) is how finely the
+    features are given.
     """
-    d = len(mean)
-    _, size, side = svd(triangular(pieces), full_matrices=False, check_finite=False)
-    held = size > max(n, d) * EPS * size[0]
-    rank = int(np.count_nonzero(held))
-    variance = np.where(held, size, 0.0) ** 2
-    axes = side if n >= d else orthonormal(gather(side[:rank] / size[:rank, None]))
-    variance = variance[: len(axes)]
+    d, factor = len(mean), triangular(pieces)
+    _, size, side = svd(factor, full_matrices=False, check_finite=False)
+    rank = _rank(factor, size, grain, n) if n >= d else _count(size, max(n, d))
+    size = np.maximum(size, EPS * size[0])[:rank]
+    axes = side if n >= d else orthonormal(gather(side[:rank] / size[:, None]))
+    variance = np.zeros(len(axes))
+    variance[:rank] = size**2
     return Spectrum(mean, variance, upright(axes), float(variance.sum()), rank)
+
+
+def _rank(factor: Array, size: Array, grain: Array, length: int) -> int:
+    """The rank of a matrix with these singular values.
+
+    Small columns beside large ones do not make a matrix singular, though its singular values may seem
+    to say so: where these leave a doubt, columns of unit length decide. A column shorter than the grain
+    of its feature is constant.
+    """
+    rank = _count(size, length)
+    if rank in (0, len(size)):
+        return rank
+    column = np.linalg.norm(factor, axis=0)
+    unit = factor / np.where(column > grain, column, np.inf)
+    return _count(svd(unit, compute_uv=False, check_finite=False), length)
+
+
+def _count(size: Array, length: int) -> int:
+    """How many singular values are not zero."""
+    return int(np.count_nonzero(size > length * EPS * size[0]))
 
 
 def orthonormal(axes: Array) -> Array:

@@ -19,6 +19,22 @@ SAFETY = 10.0
 PATIENCE = 2  # rounds before the pace is judged
 
 
+@dataclass(frozen=True)
+class Operator:
+    """A symmetric operator C without a matrix.
+
+    Attributes
+    ----------
+    multiply : callable
+        From vectors V (b, d) to V C, (b, d).
+    form : callable
+        From vectors V (b, d) to V C V', (b, b), which may cost half as much.
+    """
+
+    multiply: Callable[[Array], Array]
+    form: Callable[[Array], Array]
+
+
 @dataclass(frozen=True, eq=False)
 class Eigenpairs:
     """Ritz values (q,) in falling order, vectors (q, d), rounds, and how the walk ended."""
@@ -56,7 +72,7 @@ class _Ritz:
 
 
 def leading(
-    multiply: Callable[[Array], Array],
+    operator: Operator,
     start: Array,
     q: int,
     slope: Callable[[Array], Array],
@@ -68,8 +84,7 @@ def leading(
 
     Parameters
     ----------
-    multiply : callable
-        From vectors (b, d) to their products with the operator, (b, d).
+    operator : Operator
     start : ndarray of shape (b, d)
         Where to begin, with b > q.
     q : int
@@ -84,13 +99,16 @@ def leading(
     basis = products = np.empty((0, start.shape[1]))
     lefts: list[float] = []
     for n_iter in range(1, max_iter + 1):
-        basis, products = np.vstack([basis, block]), np.vstack([products, multiply(block)])
+        basis, products = np.vstack([basis, block]), np.vstack([products, operator.multiply(block)])
         ritz = _Ritz.of(basis, products, len(start))
         lefts.append(ritz.left(q, slope))
         if lefts[-1] < tol:
             return Eigenpairs(ritz.values[:q], ritz.vectors[:q], n_iter, True)
-        if n_iter < max_iter and lefts[-1] * SAFETY * (ritz.values[q] / ritz.values[q - 1]) ** 2 < tol:
-            return _polished(multiply, ritz, q, n_iter + 1)
+        if (
+            n_iter < max_iter
+            and lefts[-1] * SAFETY * (ritz.values[q] / ritz.values[q - 1]) ** 2 < tol
+        ):
+            return _polished(operator, ritz.products[:q], n_iter + 1)
         if n_iter + _needed(lefts, tol) > max_iter:
             break
         block = _outside(products[-len(block) :], basis)
@@ -100,11 +118,11 @@ def leading(
     return Eigenpairs(ritz.values[:q], ritz.vectors[:q], n_iter, False)
 
 
-def _polished(multiply: Callable[[Array], Array], ritz: _Ritz, q: int, n_iter: int) -> Eigenpairs:
+def _polished(operator: Operator, products: Array, n_iter: int) -> Eigenpairs:
     """One step of power iteration, which shrinks the error by the ratio of eigenvalues, squared."""
-    block = orthonormal(ritz.products[:q])
-    last = _Ritz.of(block, multiply(block), q)
-    return Eigenpairs(last.values, last.vectors, n_iter, True)
+    block = orthonormal(products)
+    values, s = eigh(operator.form(block), check_finite=False)
+    return Eigenpairs(values[::-1], s.T[::-1] @ block, n_iter, True)
 
 
 def _needed(lefts: list[float], tol: float) -> float:
