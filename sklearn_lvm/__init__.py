@@ -25,7 +25,7 @@ _HOMES = {
     "compare_densities": "compare",
 }
 
-__all__ = [
+__all__ = [  # noqa: RUF022 - in the order of sorted()
     "CovarianceWarning",
     "DensityEstimator",
     "EMGaussianMixture",

@@ -49,25 +49,26 @@ CHOICES: dict[str | None, Callable[[Spectrum, float], int]] = {
 class PPCA(DensityEstimator):
     """Probabilistic principal component analysis.
 
-    x = W z + mu + noise with z ~ N(0, I_q) and noise ~ N(0, s2 I_d), hence x ~ N(mu, W W' + s2 I). The
-    maximum of the likelihood is known in closed form: mu is the weighted mean; with l_1 >= l_2 >= ... the
-    eigenvalues of the covariance of the rows (divided by N, the sum of the weights) and u_j its
-    eigenvectors, s2 is the mean of l_{q+1}, ..., l_d and W has the columns sqrt(l_j - s2) u_j (Tipping &
-    Bishop, 1999, equations 7 and 8).
+    x = W z + mu + noise with z ~ N(0, I_q) and noise ~ N(0, s2 I_d), hence x ~ N(mu, W W' + s2 I).
+    The maximum of the likelihood is known in closed form: mu is the weighted mean; with
+    l_1 >= l_2 >= ... the eigenvalues of the covariance of the rows (divided by N, the sum of the
+    weights) and u_j its eigenvectors, s2 is the mean of l_{q+1}, ..., l_d and W has the columns
+    sqrt(l_j - s2) u_j (Tipping & Bishop, 1999, equations 7 and 8).
 
     Parameters
     ----------
     n_components : int, float, 'mle', 'bic' or None, default=None
-        q, or how it is chosen: a float in (0, 1) is the share of the variance that the components must
-        explain, 'mle' maximises Minka's evidence and 'bic' the Bayesian information criterion. None keeps
-        as many as have a likelihood, max(1, min(d, r) - 1), where r is the rank of the centred rows; if
-        r = d that is the full Gaussian.
+        q, or how it is chosen: a float in (0, 1) is the share of the variance that the components
+        must explain, 'mle' maximises Minka's evidence and 'bic' is the Bayesian information
+        criterion's choice. None keeps as many as have a likelihood, max(1, min(d, r) - 1), where r
+        is the rank of the centred rows; if r = d that is the full Gaussian.
     solver : {'auto', 'covariance', 'svd', 'subspace', 'em'}, default='auto'
-        'covariance' forms the d x d matrix; it holds likelihoods to 1e-9 as long as l_1 / s2 is below
-        1e6. 'svd' takes the singular values of the centred rows from a triangular factor of their
-        shorter side, and does so up to 1e12. 'subspace' needs products with the rows alone and is for
-        wide data and few components. 'em' is expectation-maximisation. 'auto' chooses by shape, and goes
-        over to 'svd' where the digits ask for it.
+        'covariance' forms the d x d matrix; it holds likelihoods to 1e-9 as long as l_1 / s2 is
+        below 1e6. 'svd' takes the singular values of the centred rows from a triangular factor of
+        their shorter side, and does so up to 1e12. 'subspace' needs products with the rows alone and
+        is for wide data and few components. 'em' is expectation-maximisation. 'auto' chooses by
+        shape, and goes over to 'svd' where the digits ask for it, as any other does where its own
+        digits leave no noise at all.
     tol : float, default=1e-9
         'subspace' and 'em' end when less than this seems to be left to gain, in nats per row.
     max_iter : int, default=1000
@@ -134,8 +135,7 @@ class PPCA(DensityEstimator):
     >>> print(f"{model.noise_variance_ ** 0.5:.3f}")
     0.100
 
-    The density integrates to one; a principal component analysis that keeps every axis but one is the full
-    Gaussian:
+    It is a density; with an axis for all directions but one it is the full Gaussian:
 
     >>> from sklearn_lvm import GaussianMLE
     >>> bool(np.isclose(PPCA().fit(X).score(X), GaussianMLE().fit(X).score(X)))
@@ -197,8 +197,8 @@ class PPCA(DensityEstimator):
         Raises
         ------
         ValueError
-            If so many components leave no noise, where the likelihood has no bound; the message names the
-            largest number that works.
+            If so many components leave no noise, where the likelihood has no bound; the message
+            names the largest number that works.
         """
         X, w = self._check_training(X, sample_weight)
         with Walker() as walker:
@@ -242,27 +242,27 @@ class PPCA(DensityEstimator):
         )
         solution = SOLVERS[self.solver](problem)
         found = solution.spectrum
-        if found.known and found.rank == d or found.resolved(problem.q or d, 1.0 / (d * EPS)):
+        sure = found.known and (found.rank == d or self.solver == "svd")
+        if sure or found.resolved(problem.q or d, 1.0 / (d * EPS)):
             return solution
-        return solution if self.solver == "svd" else singular(problem)
+        return singular(problem)
 
     def _asked(self, d: int) -> int | None:
         """The number of components, if it is given as such."""
         if not isinstance(self.n_components, Integral):
             return None
-        if self.n_components > d:
-            raise ValueError(
-                f"n_components={self.n_components} is more than X has features: it can be at most {d}."
-            )
-        return int(self.n_components)
+        q = int(self.n_components)
+        if q > d:
+            raise ValueError(f"n_components={q}, but X has {d} features: it can be at most that.")
+        return q
 
     def _choose(self, spectrum: Spectrum, weight: float) -> int:
         if isinstance(self.n_components, Integral):
             return int(self.n_components)
         if isinstance(self.n_components, Real):
             explained = np.cumsum(spectrum.variance) / spectrum.total
-            enough = np.searchsorted(explained, float(self.n_components), side="right") + 1
-            return int(min(enough, len(explained)))
+            enough = int(np.searchsorted(explained, float(self.n_components), side="right")) + 1
+            return min(enough, len(explained))
         return CHOICES[self.n_components](spectrum, weight)
 
     def _estimate(self, spectrum: Spectrum, weight: float) -> Factor:
@@ -421,7 +421,8 @@ class PPCA(DensityEstimator):
         return found
 
     def _each(self, X: Any, function: Callable[[Any], Array]) -> Array:
-        pieces = slab_slices(*X.shape, entries=GLANCE)
+        n, d = X.shape
+        pieces = slab_slices(n, d, entries=GLANCE)
         with Walker() as walker:
             return np.concatenate(walker.each(lambda rows: function(X[rows]), pieces), axis=-1)
 

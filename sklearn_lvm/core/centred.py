@@ -1,7 +1,7 @@
-"""Weighted rows about their mean, in one common unit: dense or sparse, and never all of them at once.
+"""Weighted rows about their mean, in one common unit: dense or sparse, never all of them at once.
 
-Principal axes are those of V = (X - 1 c') / s. Products with V need no V: V a' = (X a' - c a') / s. That
-is how sparse rows stay sparse, and how dense ones save a copy where the centre is not far from zero.
+Principal axes are those of V = (X - 1 c') / s. Products with V need no V: V a' = (X a' - c a') / s.
+That is how sparse rows stay sparse, and how dense ones save a copy where the centre is near zero.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,15 +24,17 @@ GRAM = 1 << 17  # entries of a block of rows that is squared
 UNIT = 2.0**200  # scales within this of 1 are taken as 1: squares are safe
 GLANCE = 128  # rows that tell how large they are
 PROBE_SEED = 0
+NEW = hasattr(np, "vecdot")
 
 
-try:
-    row_dot = np.vecdot  # of NumPy 2
-except AttributeError:
+def is_sparse(body: Any) -> bool:
+    """Whether rows are a sparse matrix."""
+    return bool(issparse(body))
 
-    def row_dot(a: Array, b: Array) -> Array:  # type: ignore[no-redef]
-        """Inner products of rows, (b, d) and (b, d) -> (b,)."""
-        return np.asarray(np.einsum("bd,bd->b", a, b))
+
+def row_dot(a: Array, b: Array) -> Array:
+    """Inner products of rows, (b, d) and (b, d) -> (b,); NumPy 2 has a faster way."""
+    return np.asarray(np.vecdot(a, b) if NEW else np.einsum("bd,bd->b", a, b))
 
 
 def slab_slices(n: int, d: int, at_least: int = 64, entries: int = ENTRIES) -> list[slice]:
@@ -59,12 +61,12 @@ class Slab:
 
     def project(self, axes: Array) -> Array:
         """Multiply by axes (k, d): axes V', (k, b)."""
-        found: Array = (self.body @ axes.T).T if issparse(self.body) else axes @ self.body.T
+        found: Array = (self.body @ axes.T).T if is_sparse(self.body) else axes @ self.body.T
         return found if self.centre is None else found - (axes @ self.centre)[:, None]
 
     def gather(self, R: Array) -> Array:
         """Add up rows with coefficients R (k, b): R V, (k, d)."""
-        found: Array = (self.body.T @ R.T).T if issparse(self.body) else R @ self.body
+        found: Array = (self.body.T @ R.T).T if is_sparse(self.body) else R @ self.body
         return found if self.centre is None else found - R.sum(axis=1)[:, None] * self.centre
 
     def form(self, axes: Array) -> Array:
@@ -75,7 +77,7 @@ class Slab:
     def gram(self) -> Array:
         """sum_i w_i b_i b_i' of the rows as they are kept, (d, d)."""
         w, body = self.weight, self.body
-        if issparse(body):
+        if is_sparse(body):
             found: Array = (body.multiply(w[:, None]).T @ body).toarray()
         elif (w == w[0]).all():
             found = body.T @ body
@@ -87,7 +89,7 @@ class Slab:
 
     def squares(self) -> Array:
         """|v|^2 of each row, (b,)."""
-        if issparse(self.body):
+        if is_sparse(self.body):
             own = np.asarray(self.body.multiply(self.body).sum(axis=1)).ravel()
         else:
             own = row_dot(self.body, self.body)
@@ -98,7 +100,7 @@ class Slab:
 
     def dense(self) -> Array:
         """The rows V themselves, (b, d); a new array if a centre has to be subtracted."""
-        body = self.body.toarray() if issparse(self.body) else self.body
+        body = self.body.toarray() if is_sparse(self.body) else self.body
         return body if self.centre is None else body - self.centre
 
 
@@ -222,7 +224,7 @@ class CentredRows(Sequence[Slab]):
             for rows in slab_slices(n, d, at_least=2 * d):
                 yield self.slab(rows, near=0.0).dense() * root[rows, None]
             return
-        X = self.X.tocsc() if issparse(self.X) else self.X
+        X = self.X.tocsc() if is_sparse(self.X) else self.X
         for columns in slab_slices(d, n, at_least=2 * n):
             body = _body(X, (slice(None), columns))
             V = _standard(body, self.centre[columns], self.scale) - self.mean[columns]
@@ -235,7 +237,7 @@ def _body(X: Any, rows: Any) -> Any:
 
 def _standard(body: Any, centre: Array | float, scale: float) -> Array:
     """(x - centre) / scale of rows, as a new array."""
-    V: Array = (body.toarray() if issparse(body) else body) - centre
+    V: Array = (body.toarray() if is_sparse(body) else body) - centre
     if scale != 1.0:
         V /= scale
     return V
@@ -245,7 +247,7 @@ def _standard(body: Any, centre: Array | float, scale: float) -> Array:
 def _sum(X: Any, share: Array, rows: slice) -> Array:
     """The weighted sum of rows."""
     body = _body(X, rows)
-    return np.asarray(body.T @ share[rows] if issparse(body) else share[rows] @ body)
+    return np.asarray(body.T @ share[rows] if is_sparse(body) else share[rows] @ body)
 
 
 def _left(X: Any, share: Array, centre: Array, scale: float, rows: slice) -> Array:

@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 from scipy.linalg import solve, svd
-from scipy.sparse import issparse
 
 from .._types import Array
-from .centred import Slab, row_dot
+from .centred import Slab, is_sparse, row_dot
 from .frame import FAR
 from .spectrum import Spectrum, upright
 
@@ -145,7 +144,7 @@ class FactorLens:
 
     def careful_rows(self, X: Any) -> Array:
         """Rows about the mean in standard units, as far as rows can be."""
-        body = X.toarray() if issparse(X) else X
+        body = X.toarray() if is_sparse(X) else X
         with np.errstate(over="ignore"):
             V = np.subtract(body, self.centre, dtype=np.float64)
             V /= self.scale
@@ -284,7 +283,7 @@ class FactorSteps:
             exponent = (square - np.einsum("qb,qb->b", y, u)) / model.noise
             evidence = -0.5 * (w @ exponent + weight * (d * log(tau) + log_det))
             second = (u * w) @ u.T + weight * model.noise * inverse
-            return Latent(slab.gather(u * w), second, w @ square, weight, float(evidence))
+            return Latent(slab.gather(u * w), second, float(w @ square), weight, float(evidence))
 
         return expect
 

@@ -1,8 +1,8 @@
 """The spectrum of a covariance: its largest eigenvalues, their axes, and what the others add up to.
 
-Each way of finding it has its price and its digits. A covariance matrix costs n d^2 and holds eigenvalues
-to eps lambda_1, the singular values of the centred rows cost more and hold them to eps^2 lambda_1, and
-products with rows cost little if few axes are asked for and these stand out.
+Each way of finding it has its price and its digits. A covariance matrix costs n d^2 and holds
+eigenvalues to eps lambda_1; the singular values of the centred rows cost more and hold them to
+eps^2 lambda_1; products with rows cost little if few axes are asked for and these stand out.
 """
 
 from collections.abc import Callable, Iterable
@@ -68,7 +68,7 @@ def upright(axes: Array) -> Array:
     if not axes.size:
         return axes
     largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1)
-    return axes * np.where(largest < 0, -1.0, 1.0)
+    return np.ascontiguousarray(axes * np.where(largest < 0, -1.0, 1.0))
 
 
 def of_covariance(mean: Array, covariance: Array, k: int) -> Spectrum:

@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 from sklearn.base import BaseEstimator, clone
 
-from sklearn_lvm import EMGaussianMixture, GaussianMLE
+from sklearn_lvm import PPCA, EMGaussianMixture, GaussianMLE
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 
@@ -42,9 +42,18 @@ class Spec:
         return isinstance(self.estimator, EMGaussianMixture)
 
     @property
+    def factor(self):
+        return isinstance(self.estimator, PPCA)
+
+    @property
     def one_scale(self):
         """Whether only a change of all units by one factor leaves the model what it is."""
-        return self.estimator.covariance_type == "spherical"
+        return self.factor or self.estimator.covariance_type == "spherical"
+
+    @property
+    def bad_parameter(self):
+        """A parameter that cannot be negative, and its name."""
+        return {"max_iter": -1} if self.factor else {"reg_covar": -1.0}
 
 
 def _single(covariance_type):
@@ -59,8 +68,22 @@ def _mixture(covariance_type, K, **params):
     return Spec(f"mixture-{covariance_type}-{K}" + (f"-{named}" if named else ""), estimator, grid)
 
 
+def _factor(q, **params):
+    named = "-".join(str(value) for value in params.values())
+    estimator = PPCA(q, random_state=0, **params)
+    grid = {"n_components": [1, 2, "bic"], "solver": ["covariance", "svd"]}
+    return Spec(f"factor-{q}" + (f"-{named}" if named else ""), estimator, grid)
+
+
 SPECS = [
     *map(_single, ("full", "diag", "spherical")),
+    _factor(None),
+    _factor(1),
+    _factor(2, solver="svd"),
+    _factor(1, solver="subspace"),
+    _factor(1, solver="em", tol=1e-6),
+    _factor("mle", solver="covariance"),
+    _factor(0.7),
     _mixture("full", 1),
     _mixture("full", 3),
     _mixture("full", 2, init_params="random", n_init=2),
@@ -72,10 +95,14 @@ SPECS = [
     _mixture("spherical", 3, init_params="k-means++"),
 ]
 MIXTURES = [spec for spec in SPECS if spec.mixture]
-SINGLES = [spec for spec in SPECS if not spec.mixture]
+FACTORS = [spec for spec in SPECS if spec.factor]
+SINGLES = [spec for spec in SPECS if not (spec.mixture or spec.factor)]
+STREAMS = [spec for spec in SPECS if not spec.mixture]
 
 every_spec = pytest.mark.parametrize("spec", SPECS, ids=str)
 every_mixture = pytest.mark.parametrize("spec", MIXTURES, ids=str)
+every_factor = pytest.mark.parametrize("spec", FACTORS, ids=str)
+every_stream = pytest.mark.parametrize("spec", STREAMS, ids=str)
 every_single = pytest.mark.parametrize("spec", SINGLES, ids=str)
 every_covariance_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 
@@ -98,6 +125,10 @@ def weights(n, seed=0):
 
 def parameters(model):
     """Weights (K,), means (K, d) and dense covariances (K, d, d) of a fitted model."""
+    if isinstance(model, PPCA):
+        W, d = model.loadings_, model.n_features_in_
+        C = W @ W.T + model.noise_variance_ * np.eye(d)
+        return np.ones(1), model.mean_[None], C[None]
     if isinstance(model, GaussianMLE):
         covariance, mean = np.asarray(model.covariance_)[None], model.mean_[None]
         return np.ones(1), mean, DENSE[model.covariance_type](covariance, 1, mean.shape[1])

@@ -6,26 +6,42 @@ import numpy as np
 import pytest
 
 from sklearn_lvm import GaussianMLE
+from sklearn_lvm.core.centred import CentredRows
+from sklearn_lvm.core.factor import Factor
 from sklearn_lvm.core.frame import Frame
 from sklearn_lvm.core.gaussian import GaussianFamily
 from sklearn_lvm.core.moments import Moments
 from sklearn_lvm.inference import em
 
-from .specs import MIXTURES, SPECS, clouds, every_mixture, every_single, every_spec, same_state
+from .specs import (
+    FACTORS,
+    MIXTURES,
+    SPECS,
+    clouds,
+    every_factor,
+    every_mixture,
+    every_single,
+    every_spec,
+    same_state,
+)
 
 N = 150
 FAILURES = [KeyboardInterrupt, MemoryError, RuntimeError]
 every_failure = pytest.mark.parametrize("failure", FAILURES, ids=lambda f: f.__name__)
 
+GAUSSIANS = [spec for spec in SPECS if not spec.factor]
+
 # Deep places: whose function fails, after how many calls that go well, and which fits pass it.
 PLACES = {
-    "measuring": (Frame, "of", 0, SPECS),
-    "entering": (Frame, "enter", 0, SPECS),
-    "summing": (Moments, "of", 0, SPECS),
-    "estimating": (GaussianFamily, "estimate", 0, SPECS),
+    "measuring": (Frame, "of", 0, GAUSSIANS),
+    "entering": (Frame, "enter", 0, GAUSSIANS),
+    "summing": (Moments, "of", 0, GAUSSIANS),
+    "estimating": (GaussianFamily, "estimate", 0, GAUSSIANS),
     "naming": (Frame, "leave", 0, SPECS),
     "climbing": (GaussianFamily, "tilt", 1, MIXTURES),
     "advancing": (em, "_advance", 0, MIXTURES),
+    "centring": (CentredRows, "of", 0, FACTORS),
+    "choosing": (Factor, "of", 0, FACTORS),
 }
 CASES = [
     pytest.param(spec, *where, id=f"{spec}-{place}")
@@ -76,6 +92,16 @@ def test_a_broken_fit_changes_nothing(spec, owner, name, calls, failure, X, brea
 
 
 @every_failure
+@pytest.mark.parametrize("place", ["summing", "choosing", "naming"])
+@every_factor
+def test_a_broken_partial_fit_of_components_changes_nothing(spec, place, failure, X, break_at):
+    fitted, unfitted = spec.new().partial_fit(X), spec.new()
+    break_at(*PLACES[place][:3], failure)
+    for model in (fitted, unfitted):
+        check_nothing_changed(model, lambda: model.partial_fit(X), failure, "on purpose")  # noqa: B023
+
+
+@every_failure
 @pytest.mark.parametrize("place", ["measuring", "entering", "summing", "estimating", "naming"])
 @every_single
 def test_a_broken_partial_fit_changes_nothing(spec, place, failure, X, break_at):
@@ -113,8 +139,9 @@ def test_refused_data_change_nothing(spec, table, X):
 @every_spec
 def test_refused_parameters_change_nothing(spec, X):
     for model in (spec.new().fit(X), spec.new()):
-        model.set_params(reg_covar=-1.0)
-        check_nothing_changed(model, lambda: model.fit(X), ValueError, "reg_covar")  # noqa: B023
+        model.set_params(**spec.bad_parameter)
+        (name,) = spec.bad_parameter
+        check_nothing_changed(model, lambda: model.fit(X), ValueError, name)  # noqa: B023
 
 
 @every_single
@@ -136,7 +163,9 @@ def test_a_refused_warm_start_changes_nothing(spec, X):
 def test_a_fit_after_a_broken_one_is_a_fresh_fit(spec, X, monkeypatch):
     model = spec.new().fit(X[:, :2])
     with monkeypatch.context() as patch:
-        patch.setattr(GaussianFamily, "estimate", _interrupt)
+        patch.setattr(
+            *((Factor, "of") if spec.factor else (GaussianFamily, "estimate")), _interrupt
+        )
         with pytest.raises(KeyboardInterrupt):
             model.fit(X)
     assert same_state(model.fit(X), spec.new().fit(X))
