@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ._types import Array
-from .core.centred import CentredRows
+from .core.centred import CentredRows, slab_slices
 from .core.factor import FactorSteps, Loadings
 from .core.spectrum import EPS, Spectrum, of_covariance, of_pieces, upright
 from .inference.distribute import Walker
@@ -95,16 +95,18 @@ def covariance(problem: Problem) -> Solution:
 def singular(problem: Problem) -> Solution:
     """The singular values of the centred rows, from a triangular factor of their long side."""
     rows = problem.rows
+    n, d = rows.shape
 
     def gather(coefficients: Array) -> Array:
+        coefficients = coefficients[: problem.q]
+
         def part(piece: slice) -> Array:
             slab = rows.slab(piece)
             return slab.gather(coefficients[:, piece] * np.sqrt(slab.weight))
 
-        found: Array = problem.walker.total(part, rows.slices)
+        found: Array = problem.walker.total(part, slab_slices(n, d, at_least=len(coefficients)))
         return found
 
-    n = len(rows.share)
     return Solution(of_pieces(problem.mean, rows.long_side(), n, gather, rows.grain))
 
 
@@ -172,9 +174,10 @@ def expectation_maximisation(problem: Problem) -> Solution:
         )
     except (FloatingPointError, np.linalg.LinAlgError):
         return singular(problem)  # no noise is left to climb on: singular values tell why
-    return Solution(
-        run.model.spectrum(problem.mean), max(run.n_iter, 1), run.converged, run.objective
-    )
+    spectrum = run.model.spectrum(problem.mean)
+    if not spectrum.resolved(q, DIGITS):
+        return singular(problem)
+    return Solution(spectrum, max(run.n_iter, 1), run.converged, run.objective)
 
 
 def automatic(problem: Problem) -> Solution:
@@ -191,7 +194,7 @@ def _first_choice(problem: Problem, n: int, d: int) -> Solution:
     if problem.q is None:
         return direct(problem)
     small = min(n, d)
-    pair = 4.0 * n * d * _block(problem.q)
+    pair = 4.0 * problem.rows.stored * _block(problem.q)
     rounds = int((n * d * small + WHOLE * small**3) / (PRICE * pair))
     if rounds < ENOUGH:
         return direct(problem)

@@ -23,7 +23,6 @@ from .core.stream import Scatter, Sketch
 from .inference.distribute import Walker
 
 STREAMED = 1024  # features up to which a stream keeps the whole covariance
-GLANCE = 1 << 17  # entries of a block that is scored
 
 OF_A_DENSITY = (
     "components_",
@@ -421,10 +420,9 @@ class PPCA(DensityEstimator):
         return found
 
     def _each(self, X: Any, function: Callable[[Any], Array]) -> Array:
-        n, d = X.shape
-        pieces = slab_slices(n, d, entries=GLANCE)
         with Walker() as walker:
-            return np.concatenate(walker.each(lambda rows: function(X[rows]), pieces), axis=-1)
+            parts = walker.each(lambda rows: function(X[rows]), slab_slices(*X.shape))
+        return np.concatenate(parts, axis=-1)
 
     def _refuse(self, X: Any) -> None:
         """Raise a ValueError if an entry is not finite."""

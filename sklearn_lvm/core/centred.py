@@ -175,6 +175,11 @@ class CentredRows(Sequence[Slab]):
         return Frame(self.centre, np.full(d, self.scale), np.ones(d), np.ones(d, dtype=bool))
 
     @property
+    def stored(self) -> int:
+        """How many entries are kept."""
+        return int(self.X.nnz if is_sparse(self.X) else self.X.size)
+
+    @property
     def grain(self) -> Array:
         """How finely features are given, in standard units, (d,)."""
         rounding: Array = np.abs(self.centre) * (4 * np.finfo(np.float64).eps / self.scale)

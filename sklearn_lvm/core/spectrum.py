@@ -101,8 +101,7 @@ def of_pieces(
     rank = _rank(factor, size, grain, n) if n >= d else _count(size, max(n, d))
     size = np.maximum(size, EPS * size[0])[:rank]
     axes = side if n >= d else orthonormal(gather(side[:rank] / size[:, None]))
-    variance = np.zeros(len(axes))
-    variance[:rank] = size**2
+    variance = np.append(size**2, np.zeros(len(axes) - rank)) if n >= d else size**2
     return Spectrum(mean, variance, upright(axes), float(variance.sum()), rank)
 
 

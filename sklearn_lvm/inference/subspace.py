@@ -16,7 +16,7 @@ from .._types import Array
 
 BLOCKS = 12  # of the basis before it is condensed
 SAFETY = 10.0
-PATIENCE = 2  # rounds before the pace is judged
+PATIENCE, SPAN = 2, 6  # over how many rounds the pace is judged, at least and at most
 
 
 @dataclass(frozen=True)
@@ -126,10 +126,11 @@ def _polished(operator: Operator, products: Array, n_iter: int) -> Eigenpairs:
 
 
 def _needed(lefts: list[float], tol: float) -> float:
-    """How many more rounds there will be at the pace of the last."""
-    if len(lefts) <= PATIENCE:
+    """How many more rounds there will be at the pace of the last few."""
+    span = min(len(lefts) - 1, SPAN)
+    if span < PATIENCE:
         return 0.0
-    pace = log(lefts[-2] / lefts[-1]) if 0 < lefts[-1] < lefts[-2] else 0.0
+    pace = log(lefts[-1 - span] / lefts[-1]) / span if 0 < lefts[-1] < lefts[-1 - span] else 0.0
     return log(lefts[-1] / tol) / pace if pace > 0 else inf
 
 

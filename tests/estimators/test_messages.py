@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sklearn_lvm import EMGaussianMixture, GaussianMLE
+from sklearn_lvm import PPCA, EMGaussianMixture, GaussianMLE
 
 from .specs import clouds, every_spec
 
@@ -50,9 +50,21 @@ MIXTURE = [
     ("means_init", 3.0, "array"),
     ("precisions_init", 3.0, "array"),
 ]
+FACTOR = [
+    ("n_components", 0, r"\[1"),
+    ("n_components", 0.0, r"\(0"),
+    ("n_components", 1.0, r"\(0"),
+    ("n_components", 4, "3 features"),
+    ("n_components", "all", "mle"),
+    ("solver", "arpack", "subspace"),
+    ("solver", None, "covariance"),
+    ("tol", -1.0, r"\[0"),
+    ("max_iter", 0, r"\[1"),
+    ("random_state", "now", "RandomState"),
+]
 CASES = [
     pytest.param(kind, *case, id=f"{kind.__name__}-{case[0]}-{case[1]}")
-    for kind, cases in ((GaussianMLE, BOTH), (EMGaussianMixture, BOTH + MIXTURE))
+    for kind, cases in ((GaussianMLE, BOTH), (EMGaussianMixture, BOTH + MIXTURE), (PPCA, FACTOR))
     for case in cases
 ]
 
