@@ -20,6 +20,7 @@ SPARE = 4  # vectors more than are asked for, at least, in the block of a subspa
 SAMPLED = 4  # rows for each vector of a start
 WHOLE = 6.0  # what a whole decomposition of a k x k matrix costs, in k^3
 PRICE = 1.3  # of an operation in products with few vectors, in those with many
+FAR_OFF = 1e2  # nats that a start is away from where it leads, about
 ENOUGH = 4  # rounds that a subspace must be allowed to be worth a try
 
 
@@ -110,7 +111,7 @@ def singular(problem: Problem) -> Solution:
     return Solution(of_pieces(problem.mean, rows.long_side(), n, gather, rows.grain))
 
 
-def subspace(problem: Problem) -> Solution:
+def subspace(problem: Problem, sample: "Sample | None" = None) -> Solution:
     """Products with the rows, and no d x d matrix, until less than ``tol`` nats are left."""
     q, d = problem.number("subspace"), problem.rows.shape[1]
     if d <= 4 * _block(q):
@@ -129,9 +130,9 @@ def subspace(problem: Problem) -> Solution:
         found: Array = problem.total(lambda slab: slab.form(axes))
         return found
 
-    operator = Operator(multiply, form)
-    start, tol, max_iter = _start(problem, q), problem.tol, problem.max_iter
-    pairs = leading(operator, start, q, slope, tol=tol, max_iter=max_iter)
+    start = (sample or Sample.of(problem.rows, q)).start(problem)
+    tol, max_iter = problem.tol, problem.max_iter
+    pairs = leading(Operator(multiply, form), start, q, slope, tol=tol, max_iter=max_iter)
     spectrum = Spectrum(problem.mean, pairs.values, upright(pairs.vectors), total)
     return Solution(spectrum, pairs.n_iter, pairs.converged)
 
@@ -141,18 +142,41 @@ def _block(q: int) -> int:
     return -(-(q + SPARE) // 4) * 4
 
 
-def _start(problem: Problem, q: int) -> Array:
-    """Directions of a few rows, and a little of every other direction, lest one be missed."""
-    k = _block(q)
-    chosen = problem.rows.representatives(min(SAMPLED * k, len(problem.rows.share)))
-    V = problem.rows.slab(chosen, near=0.0).dense()
-    _, coefficients = np.linalg.eigh(V @ V.T)
-    directions = coefficients[:, -k:].T @ V
-    length = np.linalg.norm(directions, axis=1, keepdims=True)
-    start = problem.random(k)
-    start[: len(directions)] *= 0.01
-    start[: len(directions)] += directions / np.where(length > 0, length, 1.0)
-    return start
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """What a few rows tell of the spectrum of all: eigenvalues (m,) in falling order, axes (k, d)."""
+
+    q: int
+    variance: Array
+    axes: Array
+
+    @classmethod
+    def of(cls, rows: CentredRows, q: int) -> "Sample":
+        k = _block(q)
+        V = rows.slab(rows.representatives(min(SAMPLED * k, rows.shape[0])), near=0.0).dense()
+        variance, coefficients = np.linalg.eigh(V @ V.T)
+        axes = coefficients[:, -k:].T @ V
+        length = np.linalg.norm(axes, axis=1, keepdims=True)
+        return cls(q, variance[::-1], axes / np.where(length > 0, length, 1.0))
+
+    def start(self, problem: Problem) -> Array:
+        """These axes, and a little of every other direction, lest one be missed; (k, d)."""
+        start = problem.random(_block(self.q))
+        start[: len(self.axes)] *= 0.01
+        start[: len(self.axes)] += self.axes
+        return start
+
+    def rounds(self, tol: float) -> float:
+        """About how many products it takes to come so close.
+
+        Each takes the loss down by a factor of (sqrt(g) + sqrt(g - 1))^4, as Chebyshev polynomials
+        have it, where g is the ratio of the q-th eigenvalue to the first beyond the block.
+        """
+        if len(self.variance) <= _block(self.q) or self.variance[_block(self.q)] <= 0.0:
+            return 1.0
+        g = self.variance[self.q - 1] / self.variance[_block(self.q)]
+        pace = 4.0 * np.log(np.sqrt(g) + np.sqrt(g - 1.0))
+        return 1.0 + float(np.log(FAR_OFF / tol) / pace) if tol > 0 and pace > 0 else np.inf
 
 
 def expectation_maximisation(problem: Problem) -> Solution:
@@ -198,7 +222,10 @@ def _first_choice(problem: Problem, n: int, d: int) -> Solution:
     rounds = int((n * d * small + WHOLE * small**3) / (PRICE * pair))
     if rounds < ENOUGH:
         return direct(problem)
-    solution = subspace(replace(problem, max_iter=min(rounds, problem.max_iter)))
+    sample = Sample.of(problem.rows, problem.q)
+    if sample.rounds(problem.tol) > rounds:
+        return direct(problem)
+    solution = subspace(replace(problem, max_iter=min(rounds, problem.max_iter)), sample)
     return solution if solution.converged else direct(problem)
 
 

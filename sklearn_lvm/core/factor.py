@@ -288,13 +288,19 @@ class FactorSteps:
         return expect
 
     def m_step(self, latent: Latent) -> Loadings:
-        """The loadings and the noise that make these expectations most likely."""
+        """The loadings and the noise that make these expectations most likely.
+
+        The prior covariance of the latent variable is estimated along with them and then absorbed
+        into W. This is the parameter-expanded EM of Liu, Rubin & Wu (1998): it climbs the same
+        likelihood, and the lengths of loadings that stand far above the noise, which plain EM changes
+        by a factor of 1 + O(s^2 / l_j) a step, are right at once.
+        """
         W = solve(latent.second, latent.cross, assume_a="pos").T
         left = latent.square - float(np.einsum("qd,dq->", latent.cross, W))
         noise = left / (latent.weight * len(W))
         if not noise > 0.0:
             raise FloatingPointError("the noise variance vanished")
-        return Loadings(W, noise)
+        return Loadings(W @ np.linalg.cholesky(latent.second / latent.weight), noise)
 
     def coordinates(self, model: Loadings) -> "LoadingsCoordinates":
         """Vectors for models about as large as this one."""
