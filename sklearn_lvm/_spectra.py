@@ -75,13 +75,15 @@ class Problem:
 class Solution:
     """A spectrum, and how it was found.
 
-    ``log_likelihood`` is None where the estimate is that of the closed form.
+    ``log_likelihood`` is None where the estimate is that of the closed form; ``exact`` says that no
+    other way holds more digits.
     """
 
     spectrum: Spectrum
     n_iter: int = 1
     converged: bool = True
     log_likelihood: float | None = None
+    exact: bool = False
 
 
 Solver = Callable[[Problem], Solution]
@@ -95,7 +97,7 @@ def covariance(problem: Problem) -> Solution:
 
 def singular(problem: Problem) -> Solution:
     """The singular values of the centred rows, from a triangular factor of their long side."""
-    rows = problem.rows
+    rows = problem.rows.refined(problem.walker.each)
     n, d = rows.shape
 
     def gather(coefficients: Array) -> Array:
@@ -108,7 +110,7 @@ def singular(problem: Problem) -> Solution:
         found: Array = problem.walker.total(part, slab_slices(n, d, at_least=len(coefficients)))
         return found
 
-    return Solution(of_pieces(problem.mean, rows.long_side(), n, gather, rows.grain))
+    return Solution(of_pieces(rows.mean, rows.long_side(), n, gather, rows.grain), exact=True)
 
 
 def subspace(problem: Problem, sample: "Sample | None" = None) -> Solution:
@@ -208,7 +210,7 @@ def automatic(problem: Problem) -> Solution:
     """The cheapest way for this shape that holds the digits of this spectrum."""
     n, d = problem.rows.shape
     solution = _first_choice(problem, n, d)
-    if solution.spectrum.known or solution.spectrum.resolved(problem.q or d, DIGITS):
+    if solution.exact or solution.spectrum.resolved(problem.q or d, DIGITS):
         return solution
     return singular(problem)
 

@@ -241,8 +241,7 @@ class PPCA(DensityEstimator):
         )
         solution = SOLVERS[self.solver](problem)
         found = solution.spectrum
-        sure = found.known and (found.rank == d or self.solver == "svd")
-        if sure or found.resolved(problem.q or d, 1.0 / (d * EPS)):
+        if solution.exact or found.resolved(problem.q or d, 1.0 / (d * EPS)):
             return solution
         return singular(problem)
 

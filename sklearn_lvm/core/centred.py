@@ -156,12 +156,18 @@ class CentredRows(Sequence[Slab]):
             total = (gaps[len(sums) :] ** 2).sum() / glance.shape[0]
             remote = float(np.sum((centre / (size or 1.0)) ** 2) / total)
         scale = _power_of_two(size)
-        mean, implicit = np.zeros(d), scale == 1.0 and remote < NEAR
-        if not implicit and np.isfinite(
-            size
-        ):  # the centre is rounded in its own size, what is left in that of the rows
-            mean = np.sum(each(partial(_left, X, share, centre, scale), slices), axis=0)
-        return cls(X, share, centre, mean, scale, remote if implicit else np.inf)
+        near = scale == 1.0 and remote < NEAR
+        rows = cls(X, share, centre, np.zeros(d), scale, remote if near else np.inf)
+        return rows if near or not np.isfinite(size) else rows.refined(each)
+
+    def refined(self, each: Callable[..., list[Any]]) -> "CentredRows":
+        """The same rows, about their mean to the last digit, and centred one by one.
+
+        The centre is rounded in its own size, what is left of the mean in that of the rows.
+        """
+        left = partial(_left, self.X, self.share, self.centre, self.scale)
+        mean = np.sum(each(left, self.slices), axis=0)
+        return CentredRows(self.X, self.share, self.centre, mean, self.scale, np.inf)
 
     @property
     def shape(self) -> tuple[int, int]:

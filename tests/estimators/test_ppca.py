@@ -254,6 +254,7 @@ def a_few_rows(X):
 # A table, its rank, and whether that is less than its width.
 DEFICIENT = {
     "constants": (with_constants, 5),
+    "ones": (lambda X: np.column_stack([X, np.ones(len(X))]), 5),
     "copies": (with_copies, 5),
     "few rows": (a_few_rows, 3),
     "wide": (lambda X: np.random.default_rng(1).normal(size=(12, 90)), 11),
