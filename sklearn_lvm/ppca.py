@@ -131,8 +131,8 @@ class PPCA(DensityEstimator):
     >>> model = PPCA(n_components="mle").fit(X)
     >>> model.n_components_, model.n_parameters_
     (1, 21)
-    >>> print(f"{model.noise_variance_ ** 0.5:.3f}")
-    0.100
+    >>> print(f"{model.noise_variance_ ** 0.5:.2f}")
+    0.10
 
     It is a density; with an axis for all directions but one it is the full Gaussian:
 
