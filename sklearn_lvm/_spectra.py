@@ -18,6 +18,7 @@ MODERATE = 4096  # features up to which a covariance matrix is formed
 DIGITS = 1e6  # the condition number up to which a covariance holds the digits of a likelihood
 SPARE = 4  # vectors more than are asked for, at least, in the block of a subspace
 SAMPLED = 4  # rows for each vector of a start
+ROUNDING = 1e-13  # nats per row that no product can tell
 WHOLE = 6.0  # what a whole decomposition of a k x k matrix costs, in k^3
 PRICE = 1.3  # of an operation in products with few vectors, in those with many
 FAR_OFF = 1e2  # nats that a start is away from where it leads, about
@@ -113,11 +114,17 @@ def singular(problem: Problem) -> Solution:
     return Solution(of_pieces(rows.mean, rows.long_side(), n, gather, rows.grain), exact=True)
 
 
+def direct(problem: Problem) -> Solution:
+    """One of the two above: no matrix is larger than the rows are."""
+    n, d = problem.rows.shape
+    return (covariance if d <= min(n, MODERATE) else singular)(problem)
+
+
 def subspace(problem: Problem, sample: "Sample | None" = None) -> Solution:
     """Products with the rows, and no d x d matrix, until less than ``tol`` nats are left."""
     q, d = problem.number("subspace"), problem.rows.shape[1]
     if d <= 4 * _block(q):
-        return covariance(problem)
+        return direct(problem)
     total = float(problem.total(lambda slab: slab.weight @ slab.squares()))
 
     def slope(values: Array) -> Array:
@@ -133,7 +140,7 @@ def subspace(problem: Problem, sample: "Sample | None" = None) -> Solution:
         return found
 
     start = (sample or Sample.of(problem.rows, q)).start(problem)
-    tol, max_iter = problem.tol, problem.max_iter
+    tol, max_iter = max(problem.tol, ROUNDING), problem.max_iter
     pairs = leading(Operator(multiply, form), start, q, slope, tol=tol, max_iter=max_iter)
     spectrum = Spectrum(problem.mean, pairs.values, upright(pairs.vectors), total)
     return Solution(spectrum, pairs.n_iter, pairs.converged)
@@ -186,7 +193,7 @@ def expectation_maximisation(problem: Problem) -> Solution:
     q, d = problem.number("em"), problem.rows.shape[1]
     total = float(problem.total(lambda slab: slab.weight @ slab.squares()))
     if q == 0 or total == 0.0:
-        return covariance(problem)
+        return direct(problem)
     start = Loadings(problem.random(q).T * np.sqrt(total / q), total / d)
     try:
         run = climb(
@@ -216,7 +223,6 @@ def automatic(problem: Problem) -> Solution:
 
 
 def _first_choice(problem: Problem, n: int, d: int) -> Solution:
-    direct = covariance if d <= min(n, MODERATE) else singular
     if problem.q is None:
         return direct(problem)
     small = min(n, d)

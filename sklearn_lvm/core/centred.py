@@ -16,10 +16,9 @@ from .._types import Array
 from .frame import Frame
 
 ENTRIES = 1 << 19  # of a slab of rows: 4 MB
-NEAR = (
-    1e2  # how often the squared centre may exceed the variance before rows are centred one by one
-)
-CLOSE = 1.0  # the same before they are squared
+# How often the squared centre may exceed the variance before rows are centred one by one, where they
+# are multiplied, and where they are squared.
+NEAR, CLOSE = 1e2, 1.0
 GRAM = 1 << 17  # entries of a block of rows that is squared
 UNIT = 2.0**200  # scales within this of 1 are taken as 1: squares are safe
 GLANCE = 128  # rows that tell how large they are
@@ -147,14 +146,11 @@ class CentredRows(Sequence[Slab]):
             sums = np.stack(each(partial(_sum, X, share), slices))
             centre = sums.sum(axis=0)
             mass = np.add.reduceat(share, [rows.start for rows in slices])
-            glance = X[:: -(-n // GLANCE)]
-            gaps = (
-                np.vstack([sums / mass[:, None], _standard(_body(glance, ...), 0.0, 1.0)]) - centre
-            )
-            size = np.abs(gaps).max()  # a row out of all proportion shows in the mean of its slab
-            gaps /= size or 1.0
-            total = (gaps[len(sums) :] ** 2).sum() / glance.shape[0]
-            remote = float(np.sum((centre / (size or 1.0)) ** 2) / total)
+            glance = _standard(_body(X[:: -(-n // GLANCE)], ...), centre, 1.0)
+            # A row out of all proportion shows in the mean of its slab.
+            size = max(np.abs(glance).max(), np.abs(sums / mass[:, None] - centre).max())
+            total = (((glance / size) ** 2).sum()) / len(glance)
+            remote = float(((centre / size) ** 2).sum() / total)
         scale = _power_of_two(size)
         near = scale == 1.0 and remote < NEAR
         rows = cls(X, share, centre, np.zeros(d), scale, remote if near else np.inf)

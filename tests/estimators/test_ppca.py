@@ -10,6 +10,7 @@ from scipy import sparse
 from scipy.stats import multivariate_normal
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
 
 from sklearn_lvm import PPCA, GaussianMLE
 
@@ -105,6 +106,59 @@ def test_a_direction_of_a_single_row_is_not_missed():
     model, exact = draw("subspace", 2).fit(X), draw("covariance", 2).fit(X)
     assert abs(model.components_[0, 299]) > 0.999
     assert_allclose(model.score(X), exact.score(X), rtol=0, atol=1e-8)
+
+
+def falling(n=150, d=120):
+    """Rows for which products are worth while, which small tables are not."""
+    return with_spectrum(10.0 * 0.8 ** np.arange(d) + 0.1, n) + 1.0
+
+
+def same_scores(one, other, X, Y, shift=0.0):
+    assert one.n_iter_ > 1
+    assert_allclose(one.score_samples(X) + shift, other.score_samples(Y), rtol=0, atol=1e-8)
+    assert_allclose(one.transform(X), other.transform(Y), rtol=0, atol=1e-8)
+
+
+def test_products_know_neither_order_nor_copies():
+    X, rng = falling(), np.random.default_rng(0)
+    times, order = rng.integers(0, 4, 150), rng.permutation(150)
+    model = draw("subspace", 3).fit(X, sample_weight=times)
+    copies = draw("subspace", 3).fit(np.repeat(X, times, axis=0))
+    shuffled = draw("subspace", 3).fit(X[order], sample_weight=times[order])
+    same_scores(copies, model, X, X)
+    same_scores(shuffled, model, X, X)
+
+
+@pytest.mark.parametrize("factor", [1e-250, 1e-6, 1e6, 1e250])
+def test_products_know_no_unit(factor):
+    X = falling()
+    model, plain = draw("subspace", 3).fit(factor * X), draw("subspace", 3).fit(X)
+    same_scores(model, plain, factor * X, X, 120 * np.log(factor))
+
+
+@pytest.mark.parametrize("offset", [-40.0, 1e6])
+def test_products_know_no_origin(offset):
+    moved = falling() + offset
+    near = moved - offset
+    same_scores(draw("subspace", 3).fit(moved), draw("subspace", 3).fit(near), moved, near)
+
+
+@every_solver
+def test_threads_change_no_bit_of_wide_fits(solver):
+    X, found = near_a_plane(4000, 300), []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            model = draw(solver, 3).fit(X)
+            found.append((model.components_, model.score_samples(X), model.transform(X)))
+    for one, two in zip(*found, strict=True):
+        assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("tol", [0.0, 1e-300])
+def test_no_tolerance_is_too_small(tol):
+    X = falling()
+    model = PPCA(3, solver="subspace", tol=tol, random_state=0).fit(X)
+    assert_allclose(model.score(X), draw("svd", 3).fit(X).score(X), rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize("shape", [(300, 12, 3), (100, 40, 10), (30, 60, 5), (400, 3, 1)])
@@ -309,8 +363,9 @@ def test_with_all_components_it_is_the_full_gaussian(solver, d):
 
 def test_rows_that_are_all_equal_are_refused():
     for model in (PPCA(), PPCA(1), PPCA("mle"), PPCA(1, solver="em")):
-        with pytest.raises(ValueError, match="at least two distinct rows"):
-            model.fit(np.full((5, 3), 7.3))
+        for d in (1, 3, 40):
+            with pytest.raises(ValueError, match="at least two distinct rows"):
+                model.fit(np.full((5, d), 7.3))
 
 
 @every_solver
