@@ -108,7 +108,7 @@ def leading(
             n_iter < max_iter
             and lefts[-1] * SAFETY * (ritz.values[q] / ritz.values[q - 1]) ** 2 < tol
         ):
-            return _polished(operator, ritz.products[:q], n_iter + 1)
+            return _polished(operator, ritz.products, q, n_iter + 1)
         if n_iter + _needed(lefts, tol) > max_iter:
             break
         block = _outside(products[-len(block) :], basis)
@@ -118,11 +118,11 @@ def leading(
     return Eigenpairs(ritz.values[:q], ritz.vectors[:q], n_iter, False)
 
 
-def _polished(operator: Operator, products: Array, n_iter: int) -> Eigenpairs:
+def _polished(operator: Operator, products: Array, q: int, n_iter: int) -> Eigenpairs:
     """One step of power iteration, which shrinks the error by the ratio of eigenvalues, squared."""
     block = orthonormal(products)
     values, s = eigh(operator.form(block), check_finite=False)
-    return Eigenpairs(values[::-1], s.T[::-1] @ block, n_iter, True)
+    return Eigenpairs(values[::-1][:q], s.T[::-1][:q] @ block, n_iter, True)
 
 
 def _needed(lefts: list[float], tol: float) -> float:
