@@ -202,7 +202,7 @@ class PPCA(DensityEstimator):
         X, w = self._check_training(X, sample_weight)
         with Walker() as walker:
             rows = self._rows(X, w, walker)
-            solution = self._solve(rows, walker, float(w.sum()))
+            solution = self._solve(rows, walker)
         self.__dict__.pop("_statistics", None)  # of a stream
         factor = self._estimate(solution.spectrum, float(w.sum()))
         self._settle(factor, solution.spectrum, rows.frame, X.dtype, float(w.sum()))
@@ -228,7 +228,7 @@ class PPCA(DensityEstimator):
             self._refuse(X)
         return rows
 
-    def _solve(self, rows: CentredRows, walker: Walker, weight: float) -> Solution:
+    def _solve(self, rows: CentredRows, walker: Walker) -> Solution:
         """A spectrum that tells apart what has to be told apart."""
         d = rows.shape[1]
         problem = Problem(
@@ -339,6 +339,10 @@ class PPCA(DensityEstimator):
                 f"{STREAMED} features the whole spectrum is not kept."
             )
         size = 2 * q + 10
+        if hasattr(self, "_statistics") and self._statistics.size < size:
+            raise ValueError(
+                f"n_components={q} is more than this stream was begun with; call fit to start anew."
+            )
         return partial(Sketch.of, size=size), size
 
     def _follow(self, frame: Frame, dtype: Any) -> None:
@@ -347,13 +351,15 @@ class PPCA(DensityEstimator):
         spectrum = self._statistics.spectrum(self._asked(len(frame.centre)))
         self.n_iter_ = 1
         try:
-            self._settle(self._estimate(spectrum, weight), spectrum, frame, dtype, weight)
+            factor = self._estimate(spectrum, weight)
         except ValueError as lack:
             self._density, self._lack, self._frame, self._dtype = None, str(lack), frame, dtype
             self.mean_ = frame.leave(spectrum.mean).astype(dtype)
             self.n_samples_seen_ = _count(weight)
             for name in OF_A_DENSITY:
                 self.__dict__.pop(name, None)  # of an earlier state
+            return
+        self._settle(factor, spectrum, frame, dtype, weight)
 
     # -- what is fitted ------------------------------------------------------------------------------
 

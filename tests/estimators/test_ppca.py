@@ -509,6 +509,11 @@ def test_a_wide_stream_keeps_its_leading_directions():
 def test_a_wide_stream_needs_a_number():
     with pytest.raises(ValueError, match="1100 features needs an integer n_components"):
         PPCA("mle").partial_fit(np.ones((3, 1100)))
+    X = np.random.default_rng(0).normal(size=(9, 1100))
+    model = PPCA(2).partial_fit(X).set_params(n_components=3)
+    with pytest.raises(ValueError, match="n_components=3 is more than this stream was begun with"):
+        model.partial_fit(X)
+    assert model.n_components_ == model.set_params(n_components=2).partial_fit(X).n_components_
 
 
 # -- sparse and wide rows ----------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 from scipy.stats import multivariate_normal
 
+from sklearn_lvm.core import centred
 from sklearn_lvm.core.centred import CentredRows, Slab
 from sklearn_lvm.core.dimension import bic, evidence
 from sklearn_lvm.core.factor import Factor, FactorLens, FactorSteps, Loadings
@@ -307,3 +308,10 @@ def test_a_sketch_keeps_what_is_large():
         assert_allclose(found.spectrum(3).variance[:3], exact.variance[:3], rtol=0.01)
         assert_allclose(found.spectrum(3).total, exact.total, rtol=1e-12)
         assert found.spectrum(3).rank is None
+
+
+def test_older_numpy_adds_up_the_same_squares(monkeypatch):
+    A = np.random.default_rng(0).normal(size=(7, 300))
+    new = centred.row_dot(A, A)
+    monkeypatch.setattr(centred, "NEW", False)
+    assert_allclose(centred.row_dot(A, A), new, rtol=1e-13)
