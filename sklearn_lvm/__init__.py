@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .compare import compare_densities as compare_densities
     from .gaussian import GaussianMLE as GaussianMLE
     from .mixture import EMGaussianMixture as EMGaussianMixture
+    from .ppca import PPCA as PPCA
 
 __version__ = "0.1.0"
 
@@ -23,17 +24,19 @@ _HOMES = {
     "DensityEstimator": "base",
     "EMGaussianMixture": "mixture",
     "GaussianMLE": "gaussian",
+    "PPCA": "ppca",
     "StandardizedDensity": "compare",
     "compare_densities": "compare",
 }
 
-__all__ = [
+__all__ = [  # noqa: RUF022 - in the order of sorted()
     "BernoulliMixture",
     "BetaBernoulli",
     "CovarianceWarning",
     "DensityEstimator",
     "EMGaussianMixture",
     "GaussianMLE",
+    "PPCA",
     "StandardizedDensity",
     "compare_densities",
 ]

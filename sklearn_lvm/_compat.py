@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 from sklearn.base import _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
 from ._types import Array
@@ -17,6 +17,7 @@ from ._types import Array
 __all__ = [
     "CallbackSupportMixin",
     "Interval",
+    "RealNotInt",
     "StrOptions",
     "_fit_context",
     "check_sample_weight",

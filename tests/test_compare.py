@@ -391,11 +391,23 @@ def test_components_are_limited_by_what_a_fold_can_estimate():
         assert most(name, (3, 2)) == [1, 1]
     assert most("PCA", (50, 4)) == [3]
     assert most("FactorAnalysis", (3, 40)) == [2]
+    assert most("PPCA", (50, 4)) == [3]
+    assert most("PPCA", (12, 40)) == [10]
 
 
 def test_isotropic_models_choose_between_common_and_separate_scales():
-    rows = compare_densities(two_clouds(), ["PCA", "KernelDensity"]).rows
+    rows = compare_densities(two_clouds(), ["PPCA", "PCA", "KernelDensity"]).rows
     assert all("per_feature" in row.best_params for row in rows)
+
+
+def test_principal_components_are_never_less_likely_as_a_density():
+    """One model fitted to the rows it is scored on, where N and N - 1 make the difference."""
+    X = np.random.default_rng(0).normal(size=(9, 5)) @ np.diag([5.0, 3.0, 1.0, 1.0, 1.0])
+    found = {row.model: row for row in compare_densities(X, ["PPCA", "PCA"], cv=2).rows}
+    assert np.isfinite(found["PPCA"].log_likelihood)
+    fitted = [found[name].estimator.set_params(density__n_components=3) for name in ("PPCA", "PCA")]
+    ours, theirs = (model.fit(X).score(X) for model in fitted)
+    assert ours > theirs
 
 
 def test_data_frames_bring_their_names():

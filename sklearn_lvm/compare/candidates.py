@@ -126,6 +126,14 @@ def _pca(size: Size) -> Candidate:
     return _standardized(PCA(), [grid], per_feature=[True, False])
 
 
+def _ppca(size: Size) -> Candidate:
+    from sklearn_lvm import PPCA
+
+    # n rows vary in n - 1 dimensions, one of which has to be left to the noise.
+    most = _up_to(FACTORS, min(size.n_samples - 2, size.n_features - 1))
+    return _standardized(PPCA(), [{"n_components": most}], per_feature=[True, False])
+
+
 def _factor_analysis(size: Size) -> Candidate:
     from sklearn.decomposition import FactorAnalysis
 
@@ -184,6 +192,7 @@ MODELS: dict[str, Callable[[Size], Candidate]] = {
     "EMGaussianMixture": _em_gaussian_mixture,
     "GaussianMixture": _gaussian_mixture,
     "BayesianGaussianMixture": _bayesian_gaussian_mixture,
+    "PPCA": _ppca,
     "PCA": _pca,
     "FactorAnalysis": _factor_analysis,
     "KernelDensity": _kernel_density,

@@ -10,7 +10,7 @@ from scipy.special import logsumexp, xlog1py, xlogy
 from scipy.stats import bernoulli, multivariate_normal
 from sklearn.base import BaseEstimator, clone
 
-from sklearn_lvm import BernoulliMixture, BetaBernoulli, EMGaussianMixture, GaussianMLE
+from sklearn_lvm import PPCA, BernoulliMixture, BetaBernoulli, EMGaussianMixture, GaussianMLE
 from sklearn_lvm._mixture_base import MixtureEstimator
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
@@ -50,6 +50,8 @@ class Spec:
     @property
     def refused(self):
         """A parameter that is refused."""
+        if self.factor:
+            return {"max_iter": -1}
         return {"alpha": -1.0} if self.binary else {"reg_covar": -1.0}
 
     @property
@@ -67,9 +69,13 @@ class Spec:
         return getattr(self.estimator, "inference", "mle") != "mle"
 
     @property
+    def factor(self):
+        return isinstance(self.estimator, PPCA)
+
+    @property
     def one_scale(self):
         """Whether only a change of all units by one factor leaves the model what it is."""
-        return getattr(self.estimator, "covariance_type", None) == "spherical"
+        return self.factor or getattr(self.estimator, "covariance_type", None) == "spherical"
 
 
 def _single(covariance_type):
@@ -95,8 +101,22 @@ def _coin_mixture(K, **params):
     return Spec(f"coin-mixture-{K}{named}", estimator, {"n_components": [1, 2], "alpha": [1.5, 2]})
 
 
+def _factor(q, **params):
+    named = "-".join(str(value) for value in params.values())
+    estimator = PPCA(q, random_state=0, **params)
+    grid = {"n_components": [1, 2, "bic"], "solver": ["covariance", "svd"]}
+    return Spec(f"factor-{q}" + (f"-{named}" if named else ""), estimator, grid)
+
+
 SPECS = [
     *map(_single, ("full", "diag", "spherical")),
+    _factor(None),
+    _factor(1),
+    _factor(2, solver="svd"),
+    _factor(1, solver="subspace"),
+    _factor(1, solver="em", tol=1e-6),
+    _factor("mle", solver="covariance"),
+    _factor(0.7),
     _mixture("full", 1),
     _mixture("full", 3),
     _mixture("full", 2, init_params="random", n_init=2),
@@ -120,9 +140,11 @@ def _every(specs):
     return pytest.mark.parametrize("spec", specs, ids=str)
 
 
-GAUSSIANS = [spec for spec in SPECS if not spec.binary]
 COINS = [spec for spec in SPECS if spec.binary]
 MIXTURES = [spec for spec in SPECS if spec.mixture]
+FACTORS = [spec for spec in SPECS if spec.factor]
+MEASURED = [spec for spec in SPECS if not spec.binary]
+GAUSSIANS = [spec for spec in MEASURED if not spec.factor]
 GAUSSIAN_MIXTURES = [spec for spec in MIXTURES if not spec.binary]
 COIN_MIXTURES = [spec for spec in MIXTURES if spec.binary]
 SINGLES = [spec for spec in SPECS if not spec.mixture]
@@ -130,9 +152,11 @@ SINGLES = [spec for spec in SPECS if not spec.mixture]
 every_spec = _every(SPECS)
 every_mixture = _every(MIXTURES)
 every_single = _every(SINGLES)
+every_factor = _every(FACTORS)
+every_measured = _every(MEASURED)
 every_gaussian = _every(GAUSSIANS)
 every_gaussian_mixture = _every(GAUSSIAN_MIXTURES)
-every_gaussian_single = _every([spec for spec in SINGLES if not spec.binary])
+every_gaussian_single = _every([spec for spec in GAUSSIANS if not spec.mixture])
 every_coin = _every(COINS)
 every_coin_mixture = _every(COIN_MIXTURES)
 every_covariance_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
@@ -158,6 +182,10 @@ def parameters(model):
     """Weights (K,), means (K, d) and dense covariances (K, d, d) of a fitted model."""
     if isinstance(model, BetaBernoulli | BernoulliMixture):
         return _of_coins(model)
+    if isinstance(model, PPCA):
+        W, d = model.loadings_, model.n_features_in_
+        C = W @ W.T + model.noise_variance_ * np.eye(d)
+        return np.ones(1), model.mean_[None], C[None]
     if isinstance(model, GaussianMLE):
         covariance, mean = np.asarray(model.covariance_)[None], model.mean_[None]
         return np.ones(1), mean, DENSE[model.covariance_type](covariance, 1, mean.shape[1])

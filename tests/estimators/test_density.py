@@ -9,7 +9,7 @@ from sklearn_lvm import GaussianMLE
 
 from .specs import (
     clouds,
-    every_gaussian,
+    every_measured,
     every_mixture,
     every_spec,
     log_joint,
@@ -42,7 +42,7 @@ def test_scores_agree_with_scipy(spec, X):
     assert_allclose(model.score_samples(far), log_prob(model, far), rtol=1e-10)
 
 
-@every_gaussian
+@every_measured
 def test_the_density_integrates_to_one(spec):
     model = spec.new().fit(clouds(N, 2))
     axis, step = np.linspace(-60, 60, 1001, retstep=True)
@@ -72,10 +72,14 @@ def test_criteria_charge_for_parameters(spec, X):
     assert type(model.bic(X)) is type(model.aic(X)) is float
 
 
-@every_gaussian
+@every_measured
 def test_parameters_are_counted(spec):
     d = 3
     model = spec.new().fit(clouds(N, d))
+    if spec.factor:
+        q = model.n_components_
+        assert model.n_parameters_ == d + 1 + d * q - q * (q - 1) // 2
+        return
     K = len(parameters(model)[0])
     matrix = {"full": d * (d + 1) // 2, "diag": d, "spherical": 1}
     per_type = {name: K * size for name, size in matrix.items()} | {"tied": matrix["full"]}

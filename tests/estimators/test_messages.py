@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sklearn_lvm import BernoulliMixture, BetaBernoulli, EMGaussianMixture, GaussianMLE
+from sklearn_lvm import PPCA, BernoulliMixture, BetaBernoulli, EMGaussianMixture, GaussianMLE
 
 from .specs import clouds, every_spec
 
@@ -57,6 +57,18 @@ GAUSSIAN_MIXTURE = [
     ("means_init", 3.0, "array"),
     ("precisions_init", 3.0, "array"),
 ]
+FACTOR = [
+    ("n_components", 0, r"\[1"),
+    ("n_components", 0.0, r"\(0"),
+    ("n_components", 1.0, r"\(0"),
+    ("n_components", 4, "3 features"),
+    ("n_components", "all", "mle"),
+    ("solver", "arpack", "subspace"),
+    ("solver", None, "covariance"),
+    ("tol", -1.0, r"\[0"),
+    ("max_iter", 0, r"\[1"),
+    ("random_state", "now", "RandomState"),
+]
 COIN = [
     *((name, value, "float") for name in ("alpha", "beta") for value in PRIORS),
     ("inference", "vb", "map"),
@@ -74,6 +86,7 @@ COIN_MIXTURE = [
 KINDS = {
     GaussianMLE: BOTH + GAUSSIAN,
     EMGaussianMixture: BOTH + GAUSSIAN + MIXTURE + GAUSSIAN_MIXTURE,
+    PPCA: FACTOR,
     BetaBernoulli: BOTH + COIN,
     BernoulliMixture: BOTH + MIXTURE + COIN + COIN_MIXTURE,
 }

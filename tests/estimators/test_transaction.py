@@ -7,7 +7,9 @@ import pytest
 
 from sklearn_lvm import GaussianMLE
 from sklearn_lvm.core.bernoulli import BernoulliFamily, Bernoullis
+from sklearn_lvm.core.centred import CentredRows
 from sklearn_lvm.core.counts import Counts
+from sklearn_lvm.core.factor import Factor
 from sklearn_lvm.core.frame import Frame
 from sklearn_lvm.core.gaussian import GaussianFamily
 from sklearn_lvm.core.moments import Moments
@@ -17,11 +19,14 @@ from sklearn_lvm.inference import em
 from .specs import (
     COIN_MIXTURES,
     COINS,
+    FACTORS,
     GAUSSIAN_MIXTURES,
     GAUSSIANS,
+    MEASURED,
     MIXTURES,
     clouds,
     every_coin,
+    every_factor,
     every_gaussian_single,
     every_mixture,
     every_single,
@@ -33,15 +38,18 @@ N = 150
 FAILURES = [KeyboardInterrupt, MemoryError, RuntimeError]
 every_failure = pytest.mark.parametrize("failure", FAILURES, ids=lambda f: f.__name__)
 
+
 # Deep places: whose function fails, after how many calls that go well, and which fits pass it.
 PLACES = {
     "measuring": (Frame, "of", 0, GAUSSIANS),
     "entering": (Frame, "enter", 0, GAUSSIANS),
     "summing": (Moments, "of", 0, GAUSSIANS),
     "estimating": (GaussianFamily, "estimate", 0, GAUSSIANS),
-    "naming": (Frame, "leave", 0, GAUSSIANS),
+    "naming": (Frame, "leave", 0, MEASURED),
     "climbing": (GaussianFamily, "tilt", 1, GAUSSIAN_MIXTURES),
     "advancing": (em, "_advance", 0, MIXTURES),
+    "centring": (CentredRows, "of", 0, FACTORS),
+    "choosing": (Factor, "of", 0, FACTORS),
     "tossing": (Sides, "enter", 0, COINS),
     "counting": (Counts, "of", 0, COINS),
     "weighing": (Bernoullis, "of", 0, COINS),
@@ -59,7 +67,7 @@ every_streamed_place = pytest.mark.parametrize(
         case
         for case in CASES
         if hasattr(case.values[0].estimator, "partial_fit")
-        and case.values[1] not in (em, BernoulliFamily)
+        and case.values[1] not in (em, BernoulliFamily, CentredRows)
     ],
 )
 
@@ -102,6 +110,16 @@ def test_a_broken_fit_changes_nothing(spec, owner, name, calls, failure, X, brea
     for model in (fitted, unfitted):
         check_nothing_changed(model, lambda: model.fit(X[::2, :2]), failure, "on purpose")  # noqa: B023
     assert vars(unfitted).keys() == unfitted.get_params().keys()
+
+
+@every_failure
+@pytest.mark.parametrize("place", ["summing", "choosing", "naming"])
+@every_factor
+def test_a_broken_partial_fit_of_components_changes_nothing(spec, place, failure, X, break_at):
+    fitted, unfitted = spec.new().partial_fit(X), spec.new()
+    break_at(*PLACES[place][:3], failure)
+    for model in (fitted, unfitted):
+        check_nothing_changed(model, lambda: model.partial_fit(X), failure, "on purpose")  # noqa: B023
 
 
 @every_failure
@@ -175,7 +193,8 @@ def test_a_refused_warm_start_changes_nothing(spec, X):
 def test_a_fit_after_a_broken_one_is_a_fresh_fit(spec, X, monkeypatch):
     model = spec.new().fit(X[:, :2])
     with monkeypatch.context() as patch:
-        owner, name = (Bernoullis, "of") if spec.binary else (GaussianFamily, "estimate")
+        coins = (Bernoullis, "of") if spec.binary else (GaussianFamily, "estimate")
+        owner, name = (Factor, "of") if spec.factor else coins
         patch.setattr(owner, name, _interrupt)
         with pytest.raises(KeyboardInterrupt):
             model.fit(X)
