@@ -41,6 +41,7 @@ class MixtureUnits(Units, Protocol):
     def keeps(self, X: Any) -> bool: ...
     def merged(self, X: Any, w: Array, slices: list[slice]) -> tuple[Any, Array]: ...
     def distinct(self, X: Any, w: Array, blocks: Any, size: int) -> WeightedSet: ...
+    def split(self, Z: Any, w: Array, slices: list[slice]) -> list[tuple[Any, Array]]: ...
     def points(self, Z: Any, w: Array) -> Any: ...
 
 
@@ -207,13 +208,10 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         rows = frame.distinct(X, w, blocks, max(policy.rows, 100 * self.n_components))
         if len(rows) < self.n_components:
             policy = self._few(len(rows))
-        Z = frame.enter(X[rows.index])
+        sample = X[rows.index]
+        Z = frame.enter(sample)
         points = frame.points(Z, rows.weight)
-        few = [
-            (frame.enter(X[rows.index[part]]), rows.weight[part])
-            for part in self._cut(X[rows.index])
-        ]
-        short = partial(ascend, blocks=few, tol=0.0)
+        short = partial(ascend, blocks=frame.split(Z, rows.weight, self._cut(sample)), tol=0.0)
 
         def draw(rng: np.random.RandomState) -> Mixture[Any]:
             resp = policy.draw(points, rows.weight, self.n_components, rng)

@@ -133,12 +133,16 @@ class DensityEstimator(
         The function is prepared where the rows are walked, so that threads change no bit of it.
         """
         with Walker() as walker:
-            function = prepare()
-            parts = walker.each(
-                lambda rows: function(self._frame.enter(X[rows])),
-                self._cut(X),
-            )
-        return np.concatenate(parts, axis=-1)
+            function, slices = prepare(), self._cut(X)
+            first = function(self._frame.enter(X[slices[0]]))
+            found = np.empty((*first.shape[:-1], X.shape[0]), first.dtype)
+            found[..., slices[0]] = first
+
+            def fill(rows: slice) -> None:
+                found[..., rows] = function(self._frame.enter(X[rows]))
+
+            walker.each(fill, slices[1:])
+        return found
 
     def _log_prob(self, X: Array) -> Array:
         density = self._fitted_density()

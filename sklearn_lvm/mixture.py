@@ -49,7 +49,8 @@ class EMGaussianMixture(MixtureEstimator):
     acceleration : {'auto', 'squarem'} or None, default='auto'
         Whether EM leaps ahead along its own path where that pays (Varadhan & Roland, 2008), or walks
         step by step. 'auto' leaps, unless ``tol=0`` asks for a given number of steps. The first two
-        steps are plain in any case, and the objective never falls.
+        steps are plain in any case, and the objective never falls. Over more than 65536 rows a climb
+        that leaps is sketched in single precision first, and ends in double.
     init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}, default='auto'
         Where a start comes from: clusters of k-means, rows by the nearest of its seeds, random
         responsibilities, or rows by the nearest of n_components random rows; 'auto' lets several

@@ -103,6 +103,10 @@ class Frame:
         """About ``size`` distinct rows with their weights."""
         return subsample(X, w, blocks, size)
 
+    def split(self, Z: Array, w: Array, slices: Sequence[slice]) -> list[tuple[Array, Array]]:
+        """Weighted blocks of rows that were entered together: views."""
+        return [(Z[:, part], w[part]) for part in slices]
+
     def points(self, Z: Array, w: Array) -> Array:
         """Rows (n, d) for clustering."""
         return Z.T

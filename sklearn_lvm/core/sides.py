@@ -62,6 +62,10 @@ class Sides:
         d = X.shape[1]
         return subsample_by_key(np.concatenate([_codes(Z, d) for Z, _ in blocks]), w, size)
 
+    def split(self, Z: Tosses, w: Array, slices: Sequence[slice]) -> list[tuple[Tosses, Array]]:
+        """One block: tosses are small."""
+        return [(Z, w)]
+
     def points(self, Z: Tosses, w: Array) -> Any:
         """Rows (n, d) for clustering, sparse if they came so; a hole is the mean of its column."""
         ones, zeros = Z.add_up(w[None])

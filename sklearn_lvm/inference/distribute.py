@@ -19,17 +19,17 @@ from threadpoolctl import ThreadpoolController
 
 T = TypeVar("T")
 
-BLOCK_BYTES = 3 << 19  # what a block grows into: some of a core's cache, and much work a call
+BLOCK_BYTES = 5 << 18  # what a block grows into: some of a core's cache, and much work a call
 MORE_BYTES = 1 << 24  # what it may grow into for the sake of PRODUCT rows
 PRODUCT = 1024  # rows below which a matrix product is slow for its size
-GROUP = 4  # blocks that are added up before anything else
+GROUP = 2  # blocks that are added up before anything else
 TASKS = 8  # pieces of work for each thread: few enough to cost nothing, many enough to even out
 
 
 def block_size(floats_per_row: int) -> int:
     """Rows in a block, given how many numbers each of them grows into."""
     fitting, more = (size // (8 * floats_per_row) for size in (BLOCK_BYTES, MORE_BYTES))
-    return max(64, min(8192, max(fitting, min(more, PRODUCT))) // 64 * 64)
+    return max(64, min(16384, max(fitting, min(more, PRODUCT))) // 64 * 64)
 
 
 def cut(n: int, size: int) -> list[slice]:
@@ -109,7 +109,7 @@ class Walker:
 
     def each(self, function: Callable[[Any], T], items: Sequence[Any]) -> list[T]:
         """The function of each item, in order."""
-        if self.threads == 1 or len(items) == 1:
+        if self.threads == 1 or len(items) <= 1:
             return [function(item) for item in items]
         runs = cut(len(items), -(-len(items) // (TASKS * self.threads)))
         todo, done = deque(enumerate(runs)), dict[int, list[T]]()

@@ -35,7 +35,7 @@ def test_slices_cover_every_row_once(n, size):
 def test_blocks_fit_into_the_cache_and_are_not_tiny(floats):
     size = block_size(floats)
     assert size % 64 == 0
-    assert 64 <= size <= 8192
+    assert 64 <= size <= 16384
     assert 8 * size * floats <= MORE_BYTES or size == 64
     assert 8 * size * floats <= BLOCK_BYTES or size <= PRODUCT
 
