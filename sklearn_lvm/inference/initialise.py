@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.cluster import KMeans, kmeans_plusplus
 
 from .._types import Array
@@ -54,9 +53,8 @@ def random_from_data(
     """Each row to the nearest of K rows, drawn by their weight."""
     drawn = rng.choice(len(weight), n_components, replace=False, p=weight / weight.sum())
     centres: Any = points[drawn]
-    if issparse(centres):
-        centres = centres.toarray()  # type: ignore[attr-defined]
-    return _one_hot(_nearest(points, centres), n_components)
+    dense = centres.toarray() if hasattr(centres, "toarray") else centres
+    return _one_hot(_nearest(points, dense), n_components)
 
 
 @dataclass(frozen=True)
