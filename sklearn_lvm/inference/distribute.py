@@ -19,7 +19,7 @@ from threadpoolctl import ThreadpoolController
 
 T = TypeVar("T")
 
-BLOCK_BYTES = 5 << 18  # what a block grows into: some of a core's cache, and much work a call
+BLOCK_BYTES = 7 << 18  # what a block grows into: some of a core's cache, and much work a call
 MORE_BYTES = 1 << 24  # what it may grow into for the sake of PRODUCT rows
 PRODUCT = 1024  # rows below which a matrix product is slow for its size
 GROUP = 2  # blocks that are added up before anything else

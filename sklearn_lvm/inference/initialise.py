@@ -74,7 +74,7 @@ class Policy:
     """
 
     draw: Draw
-    rows: int = 1 << 14
+    rows: int = 1 << 13
     runs: int = 1
     steps: int = 0
 
