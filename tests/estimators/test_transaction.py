@@ -5,7 +5,8 @@ from copy import deepcopy
 import numpy as np
 import pytest
 
-from sklearn_lvm import GaussianMLE
+from sklearn_lvm import GaussianMLE, VAEDensity
+from sklearn_lvm import vae as canonical_home
 from sklearn_lvm.core.bernoulli import BernoulliFamily, Bernoullis
 from sklearn_lvm.core.centred import CentredRows
 from sklearn_lvm.core.counts import Counts
@@ -19,11 +20,12 @@ from sklearn_lvm.inference import em
 from .specs import (
     COIN_MIXTURES,
     COINS,
+    EXACT,
     FACTORS,
     GAUSSIAN_MIXTURES,
     GAUSSIANS,
-    MEASURED,
     MIXTURES,
+    NEURAL,
     clouds,
     every_coin,
     every_factor,
@@ -45,7 +47,7 @@ PLACES = {
     "entering": (Frame, "enter", 0, GAUSSIANS),
     "summing": (Moments, "of", 0, GAUSSIANS),
     "estimating": (GaussianFamily, "estimate", 0, GAUSSIANS),
-    "naming": (Frame, "leave", 0, MEASURED),
+    "naming": (Frame, "leave", 0, [spec for spec in EXACT if spec.units]),
     "climbing": (GaussianFamily, "tilt", 1, GAUSSIAN_MIXTURES),
     "advancing": (em, "_advance", 0, MIXTURES),
     "centring": (CentredRows, "of", 0, FACTORS),
@@ -53,6 +55,9 @@ PLACES = {
     "tossing": (Sides, "enter", 0, COINS),
     "counting": (Counts, "of", 0, COINS),
     "weighing": (Bernoullis, "of", 0, COINS),
+    "opening": (canonical_home, "canonical_with_holes", 0, NEURAL),
+    "splitting": (VAEDensity, "_split", 0, NEURAL),
+    "settling": (VAEDensity, "_adopt", 0, NEURAL),
     "climbing coins": (BernoulliFamily, "tilt", 1, COIN_MIXTURES),
 }
 CASES = [
