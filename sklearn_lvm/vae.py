@@ -92,17 +92,17 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         k of the bound that training raises; 1 is the evidence lower bound.
     beta : float, default=1.0
         What the divergence counts in training. Scores do not depend on it but through the weights.
-    learning_rate : float, default=1e-3
+    learning_rate : float, default=3e-3
         Of Adam, at first. It is halved on a plateau.
     batch_size : int, default=100
         Rows of a step.
-    max_iter : int, default=300
+    max_iter : int, default=500
         The most epochs.
     early_stopping : bool, default=True
         Whether a part of the rows is set aside to decide when to stop. Otherwise training rows do.
     validation_fraction : float, default=0.1
         How many rows are set aside.
-    n_iter_no_change : int, default=20
+    n_iter_no_change : int, default=30
         Epochs without a gain of ``tol`` after which training ends. The rate drops thrice on the way.
     tol : float, default=1e-3
         Gain of the bound, in nats per row in standard units.
@@ -180,7 +180,7 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
     >>> angle = np.random.RandomState(0).uniform(0, 2 * np.pi, 400)
     >>> ring = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     >>> ring += 0.1 * np.random.RandomState(1).normal(size=ring.shape)
-    >>> model = VAEDensity(learning_rate=0.005, max_iter=100, random_state=0).fit(ring)
+    >>> model = VAEDensity(random_state=0).fit(ring)
     >>> on, inside = model.score_samples([[1.0, 0.0], [0.0, 0.0]])
     >>> bool(on > inside + 3)
     True
@@ -236,12 +236,12 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         decoder: Callable[[int, int], Any] | None = None,
         n_importance_samples: int = 1,
         beta: float = 1.0,
-        learning_rate: float = 1e-3,
+        learning_rate: float = 3e-3,
         batch_size: int = 100,
-        max_iter: int = 300,
+        max_iter: int = 500,
         early_stopping: bool = True,
         validation_fraction: float = 0.1,
-        n_iter_no_change: int = 20,
+        n_iter_no_change: int = 30,
         tol: float = 1e-3,
         n_score_samples: int = 64,
         binarize: Any = None,

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 FLOOR = 1e-4  # the least variance of an entry, in standard units: a hundredth of a deviation
+FIRST = 0.02  # about what variances are at first: small, or the latent variables are not missed
+LOG_FIRST = math.log(FIRST)
 LOG_FLOOR = math.log(FLOOR)
 LOG_2PI = math.log(2.0 * math.pi)
 
@@ -111,8 +113,8 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
 
 
 def _floored(free: Tensor) -> Tensor:
-    """log(FLOOR + exp(free))."""
-    return torch.logaddexp(free, torch.full_like(free, LOG_FLOOR))
+    """log(FLOOR + FIRST exp(free))."""
+    return torch.logaddexp(free + LOG_FIRST, torch.full_like(free, LOG_FLOOR))
 
 
 def _total(terms: Tensor, seen: Tensor | None) -> Tensor:

@@ -84,7 +84,7 @@ class Rows:
         """Some rows in float32, grey levels drawn anew."""
         x = self.x.index_select(0, index).to(torch.float32)
         if self.grey:
-            x = (torch.rand(x.shape, generator=generator, device=x.device) < x).to(x)
+            x = (torch.empty_like(x).uniform_(generator=generator) < x).to(x)
         return x, None if self.seen is None else self.seen.index_select(0, index).to(x)
 
     def mean(self, values: Tensor, index: Tensor) -> Tensor:
@@ -195,12 +195,15 @@ class Trainer:
         return float(total) / n
 
     def _bound(self, x: Tensor, seen: Tensor | None, index: Tensor) -> Tensor:
-        recipe = self.recipe
-        shape = (recipe.n_importance_samples, len(x), self.model.n_components)
-        noise = torch.randn(shape, generator=self.generator, device=self.device)
+        noise = self._noise(len(x), self.generator)
         with self._autocast():
-            values = self.objective(self.model, x, seen, noise, recipe.beta)
+            values = self.objective(self.model, x, seen, noise, self.recipe.beta)
         return self.rows.mean(values, index)
+
+    def _noise(self, n: int, generator: torch.Generator) -> Tensor:
+        """Standard normal, (k, n, q)."""
+        shape = (self.recipe.n_importance_samples, n, self.model.n_components)
+        return torch.randn(shape, generator=generator, device=self.device, dtype=torch.float32)
 
     def _autocast(self) -> torch.autocast:
         low = PRECISIONS[self.recipe.precision]
@@ -208,9 +211,9 @@ class Trainer:
 
     def _teach_holes(self, x: Tensor, index: Tensor) -> None:
         """Hide entries at random; only what the encoder makes of that is learned from it."""
-        rate = torch.rand((len(x), 1), generator=self.generator, device=self.device)
-        seen = torch.rand(x.shape, generator=self.generator, device=self.device) < rate
-        bound = self._bound(x * seen, seen.to(x), index)
+        rate = torch.empty_like(x[:, :1]).uniform_(generator=self.generator)
+        seen = (torch.empty_like(x).uniform_(generator=self.generator) < rate).to(x)
+        bound = self._bound(x * seen, seen, index)
         gradients = torch.autograd.grad(bound / -x.shape[1], self.holes)
         for parameter, gradient in zip(self.holes, gradients, strict=True):
             parameter.grad = gradient
@@ -229,8 +232,7 @@ class Trainer:
         with torch.inference_mode(), self._autocast():
             for index in everything.split(WATCHED):
                 x, seen = self.watched.take(index, generator)
-                shape = (self.recipe.n_importance_samples, len(x), self.model.n_components)
-                noise = torch.randn(shape, generator=generator, device=self.device)
+                noise = self._noise(len(x), generator)
                 values = self.objective(self.average, x, seen, noise, self.recipe.beta)
                 total += float(self.watched.mean(values, index)) * len(index)
         return total / len(self.watched)

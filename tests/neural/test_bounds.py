@@ -44,7 +44,7 @@ def linear(model):
     """W, b and the variance of a linear decoder, exactly as they are used."""
     w = {name: a.astype(np.float64) for name, a in model.weights.items()}
     W, b = (w[f"decoder.0.{name}"] for name in ("weight", "bias"))
-    return W, b, likelihoods.FLOOR + np.exp(w["likelihood.free"][0])
+    return W, b, likelihoods.FLOOR + likelihoods.FIRST * np.exp(w["likelihood.free"][0])
 
 
 def posterior(model, X):
@@ -129,7 +129,7 @@ def test_bounds_are_what_numpy_makes_of_the_weights(likelihood):
     entries = (
         bernoulli(expit(output)).logpmf(np.broadcast_to(X, output.shape))
         if likelihood == "bernoulli"
-        else norm(centre, np.sqrt(1e-4 + np.exp(free))).logpdf(X)
+        else norm(centre, np.sqrt(1e-4 + 0.02 * np.exp(free))).logpdf(X)
     ).sum(axis=-1)
     log_w = entries + norm.logpdf(t).sum(-1) - norm(mean, deviation).logpdf(t).sum(-1)
     bound, error = model.evidence(X, eps).T
@@ -185,6 +185,14 @@ def test_the_bound_rises_with_samples_in_expectation():
     ]
     assert (np.diff(means) > 0).all()
     assert means[-1] < exact(model, X).mean()
+
+
+def test_the_standard_error_is_that_of_the_estimate():
+    model, X = with_exact_posterior(density()), rows()
+    model.weights["encoder.first.bias"][:Q] += 0.2
+    model = NeuralDensity(model.plan, model.weights, "cpu")
+    found = np.array([model.evidence(X, noise(200, seed)) for seed in range(300)])
+    assert_allclose(found[..., 1].mean(axis=0), found[..., 0].std(axis=0), rtol=0.2)
 
 
 # -- holes -------------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ def test_a_linear_one_reaches_the_likelihood_of_principal_components():
         random_state=0,
     ).fit(X)
     assert abs(model.score(X) - exact.score(X)) < 0.01
-    assert abs(model.elbo(X, 4000).mean() - exact.score(X)) < 0.01
+    assert abs(model.elbo(X, 100_000).mean() - exact.score(X)) < 0.01
     assert_allclose(model.noise_variance_, exact.noise_variance_, rtol=0.05)
 
 
@@ -76,7 +76,7 @@ def ring(n, seed):
 
 @pytest.fixture(scope="module")
 def of_a_ring():
-    params = {"random_state": 0, "learning_rate": 0.005, "max_iter": 60}
+    params = {"random_state": 0, "max_iter": 60, "n_importance_samples": 5}
     return VAEDensity(**params).fit(ring(1000, 0)), VAEDensity(1, **params).fit(
         ring(1000, 0)[:, :1]
     )
@@ -86,10 +86,10 @@ def of_a_ring():
 def test_the_density_integrates_to_one(d, of_a_ring):
     """But for Monte Carlo errors, which rows share, and the bias of a bound."""
     model = of_a_ring[2 - d]
-    axis, step = np.linspace(-4, 4, 121, retstep=True)
+    axis, step = np.linspace(-3, 3, 61, retstep=True)
     grid = np.stack(np.meshgrid(*[axis] * d), axis=-1).reshape(-1, d)
-    seeds = range(8)
-    parts = [model.log_evidence(grid, 200, random_state=seed) for seed in seeds]
+    seeds = range(5)
+    parts = [model.log_evidence(grid, 100, random_state=seed) for seed in seeds]
     volumes = [np.exp(bound).sum() * step**d for bound, _ in parts]
     error = np.std(volumes, ddof=1) / np.sqrt(len(volumes))
     # E exp(log-mean-exp) = p(x): the estimate itself is not biased.
@@ -100,14 +100,6 @@ def test_the_density_integrates_to_one(d, of_a_ring):
 def test_the_middle_of_a_ring_is_empty(of_a_ring):
     on, inside = of_a_ring[0].score_samples([[1.0, 0.0], [0.0, 0.0]])
     assert on > inside + 2
-
-
-def test_the_standard_error_is_that_of_the_estimate(of_a_ring):
-    model, X = of_a_ring[0], ring(20, 3)
-    bounds, errors = np.array(
-        [model.log_evidence(X, 200, random_state=s) for s in range(200)]
-    ).swapaxes(0, 1)
-    assert_allclose(np.median(errors, axis=0), bounds.std(axis=0), rtol=0.4)
 
 
 # -- rows -------------------------------------------------------------------------------------------
@@ -278,11 +270,9 @@ def test_the_parameters_of_the_density_are_those_of_the_decoder(params, expected
 
 def test_a_warm_start_goes_on_in_the_same_units(X):
     model = VAEDensity(**SMALL, warm_start=True).fit(X)
-    mean = model.mean_.copy()
-    before = model.history_["watched_bound"]
-    model.fit(X[:100])
-    assert_array_equal(model.mean_, mean)
-    assert model.history_["watched_bound"][0] > before[0]
+    mean, before = model.mean_.copy(), model.history_["watched_bound"]
+    assert model.fit(X).history_["watched_bound"][0] > before[0] + 0.05
+    assert_array_equal(model.fit(X[:100]).mean_, mean)
     with pytest.raises(ValueError, match=r"n_components=3 differs from 2"):
         model.set_params(n_components=3).fit(X)
 
@@ -397,7 +387,13 @@ def test_a_line_for_each_epoch(X, capsys):
 def test_without_torch_a_fit_says_what_to_install():
     script = """
 import sys
-sys.modules["torch"] = None
+
+class NoTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+sys.meta_path.insert(0, NoTorch())
 import numpy as np
 from sklearn_lvm import PPCA, VAEDensity
 X = np.random.default_rng(0).normal(size=(20, 3))
