@@ -220,6 +220,7 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
     }
     _checks: ClassVar[dict[str, Any]] = {"dtype": FLOATS, "ensure_all_finite": "allow-nan"}
 
+    _frame: Any
     _density: Any
     _seed: int
 

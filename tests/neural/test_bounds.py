@@ -28,6 +28,8 @@ def density(plan=PLAN, seed=1, spread=1.0):
         name: (a + spread * 0.5 * rng.normal(size=a.shape)).astype(np.float32)
         for name, a in weights.items()
     }
+    if "likelihood.free" in shaken:  # as much noise as rows of unit size have
+        shaken["likelihood.free"] -= np.float32(likelihoods.LOG_FIRST)
     return NeuralDensity(plan, shaken, "cpu")
 
 

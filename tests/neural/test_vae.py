@@ -300,7 +300,7 @@ def test_a_fit_goes_on_as_a_stream_and_anew_as_a_fit(X):
     model = VAEDensity(**SMALL).fit(X)
     before = model.score(X)
     model.partial_fit(X)
-    assert abs(model.score(X) - before) < 0.2
+    assert model.score(X) > before - 0.2
     assert same_state(model.fit(X), VAEDensity(**SMALL).fit(X))
 
 
