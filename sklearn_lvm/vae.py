@@ -18,7 +18,7 @@ from ._binary import _not_binary
 from ._compat import CallbackSupportMixin, Interval, StrOptions
 from ._types import Array
 from .base import FLOATS, DensityEstimator, Units, fitting, precision, warn
-from .core.observed import Threshold, canonical_with_holes, observed_frame
+from .core.observed import Centred, Threshold, canonical_with_holes
 
 GRAIN = 4096.0  # training rows are rounded to this part of a deviation, far below any variance
 WATCHED = 2000  # training rows that are watched where none are set aside
@@ -433,7 +433,7 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
             raise ValueError(f"column {unseen[0]} of X has no observed entry: leave it out.")
         per_feature = SCALES[self.likelihood]
         if per_feature is not None:
-            return observed_frame(rows, weight, per_feature=per_feature)
+            return Centred.of(rows, weight, per_feature=per_feature)
         level = self.binarize if isinstance(self.binarize, Real) else 0.5
         return Threshold.at(float(level), rows.shape[1])
 

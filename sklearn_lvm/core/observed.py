@@ -48,6 +48,49 @@ def observed_frame(X: Array, w: Array, *, per_feature: bool) -> Frame:
 
 
 @dataclass(frozen=True, eq=False)
+class Centred:
+    """A frame, and how far from its centre the mean of the rows still is, for want of digits.
+
+    Far from the origin a mean cannot be written down as finely as rows lie beside each other; moments
+    about a frame's centre take care of that themselves, networks do not.
+    """
+
+    frame: Frame
+    rest: Array
+
+    @classmethod
+    def of(cls, X: Array, w: Array, *, per_feature: bool) -> "Centred":
+        """Measure weighted rows, in which NaN was not observed."""
+        frame = observed_frame(X, w, per_feature=per_feature)
+        Z, share = frame.enter(X), w / w.sum()
+        seen = ~np.isnan(Z)
+        return cls(frame, (np.where(seen, Z, 0.0) @ share) / (seen @ share))
+
+    @property
+    def centre(self) -> Array:
+        """The mean, as well as it can be written down."""
+        return self.frame.centre
+
+    @property
+    def scale(self) -> Array:
+        """What one unit inside is in the units of the data."""
+        return self.frame.scale
+
+    @property
+    def log_jacobian(self) -> float:
+        """log |dx / dz|, in nats."""
+        return self.frame.log_jacobian
+
+    def enter(self, X: Array) -> Array:
+        """Rows in standard units, feature-major: (n, d) -> (d, n)."""
+        return self.frame.enter(X) - self.rest[:, None]
+
+    def leave(self, Z: Array) -> Array:
+        """Rows in the data's own units, (n, d) -> (n, d)."""
+        return self.frame.leave(Z + self.rest)
+
+
+@dataclass(frozen=True, eq=False)
 class Threshold:
     """Entries above a threshold are ones, others zeros; what was not observed stays NaN."""
 

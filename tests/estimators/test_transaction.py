@@ -5,8 +5,7 @@ from copy import deepcopy
 import numpy as np
 import pytest
 
-from sklearn_lvm import GaussianMLE, VAEDensity
-from sklearn_lvm import vae as canonical_home
+from sklearn_lvm import GaussianMLE, VAEDensity, vae
 from sklearn_lvm.core.bernoulli import BernoulliFamily, Bernoullis
 from sklearn_lvm.core.centred import CentredRows
 from sklearn_lvm.core.counts import Counts
@@ -55,7 +54,7 @@ PLACES = {
     "tossing": (Sides, "enter", 0, COINS),
     "counting": (Counts, "of", 0, COINS),
     "weighing": (Bernoullis, "of", 0, COINS),
-    "opening": (canonical_home, "canonical_with_holes", 0, NEURAL),
+    "opening": (vae, "canonical_with_holes", 0, NEURAL),
     "splitting": (VAEDensity, "_split", 0, NEURAL),
     "settling": (VAEDensity, "_adopt", 0, NEURAL),
     "climbing coins": (BernoulliFamily, "tilt", 1, COIN_MIXTURES),
@@ -73,6 +72,7 @@ every_streamed_place = pytest.mark.parametrize(
         for case in CASES
         if hasattr(case.values[0].estimator, "partial_fit")
         and case.values[1] not in (em, BernoulliFamily, CentredRows)
+        and case.values[2] != "_split"
     ],
 )
 
@@ -200,6 +200,7 @@ def test_a_fit_after_a_broken_one_is_a_fresh_fit(spec, X, monkeypatch):
     with monkeypatch.context() as patch:
         coins = (Bernoullis, "of") if spec.binary else (GaussianFamily, "estimate")
         owner, name = (Factor, "of") if spec.factor else coins
+        owner, name = (vae, "canonical_with_holes") if spec.neural else (owner, name)
         patch.setattr(owner, name, _interrupt)
         with pytest.raises(KeyboardInterrupt):
             model.fit(X)

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_lvm.core.frame import Frame
-from sklearn_lvm.core.observed import Threshold, canonical_with_holes, observed_frame
+from sklearn_lvm.core.observed import Centred, Threshold, canonical_with_holes, observed_frame
 
 N = 40
 
@@ -56,6 +56,17 @@ def test_a_hole_equals_a_hole():
     rows = canonical_with_holes(X, np.array([1.0, 2.0, 4.0, 8.0]))
     assert_array_equal(X[rows.index], [[2.0, 0.0], [2.0, np.nan], [np.nan, 1.0]])
     assert_array_equal(rows.weight, [8.0, 2.0, 5.0])
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e8])
+def test_rows_far_out_are_centred_to_the_last_digit(offset):
+    X, w = table()
+    X = np.round(X[:, :2] * 2**20) / 2**20 + offset  # what is moved is not rounded again
+    near, far = Centred.of(X - offset, w, per_feature=True), Centred.of(X, w, per_feature=True)
+    assert_allclose(far.enter(X), near.enter(X - offset), rtol=1e-13, atol=1e-14)
+    assert_allclose(far.leave(far.enter(X).T), X, rtol=1e-14)
+    mean = np.nanmean(np.where(np.isnan(X), np.nan, far.enter(X).T) * w[:, None], axis=0)
+    assert_allclose(mean, 0.0, atol=1e-14)
 
 
 def test_a_threshold_keeps_what_was_not_observed():
