@@ -40,18 +40,24 @@ def ours(X, seconds, *, k, batch, rate, precision, seed, epochs=None, **params):
         random_state=seed,
         **params,
     )
-    began = time.process_time()
-    model.set_params(learning_rate=rate, max_iter=2 if epochs is None else 1).fit(X)
-    if epochs is None:
-        epochs = int(2 * seconds / (time.process_time() - began))
-    n_epochs = model.n_iter_
+    began, n_epochs = time.process_time(), 0
+
+    def go_on(n, factor=1.0):
+        nonlocal n_epochs
+        before = time.process_time()
+        model.set_params(learning_rate=rate * factor, max_iter=n, random_state=seed + n_epochs).fit(
+            X
+        )
+        n_epochs += n
+        return time.process_time() - before
+
+    go_on(1)  # imports, and first calls
+    one, three = go_on(1), go_on(3)
+    epoch = (three - one) / 2
+    left = seconds - (time.process_time() - began) - len(STAGES) * (one - epoch)
+    total = int(left / epoch) if epochs is None else epochs
     for factor, share in STAGES:
-        n = max(1, round(share * (epochs - model.n_iter_)))
-        left = seconds - (time.process_time() - began)
-        model.set_params(learning_rate=rate * factor, max_iter=n, random_state=seed + n_epochs)
-        if left > 0:
-            model.fit(X)
-            n_epochs += model.n_iter_
+        go_on(max(1, round(share * total)), factor)
     return model, n_epochs, time.process_time() - began
 
 
