@@ -53,11 +53,13 @@ def ours(X, seconds, *, k, batch, rate, precision, seed, epochs=None, **params):
 
     go_on(1)  # imports, and first calls
     one, three = go_on(1), go_on(3)
-    epoch = (three - one) / 2
-    left = seconds - (time.process_time() - began) - len(STAGES) * (one - epoch)
-    total = int(left / epoch) if epochs is None else epochs
-    for factor, share in STAGES:
-        go_on(max(1, round(share * total)), factor)
+    epoch, shares = (three - one) / 2, 1.0
+    start = one - epoch  # of a fit: its rows are ordered, and its networks built
+    for i, (factor, share) in enumerate(STAGES):
+        left = seconds - (time.process_time() - began) - (len(STAGES) - i) * start
+        n = round(share / shares * left / epoch) if epochs is None else round(share * epochs)
+        n, shares = max(1, n), shares - share
+        epoch = (go_on(n, factor) - start) / n
     return model, n_epochs, time.process_time() - began
 
 
