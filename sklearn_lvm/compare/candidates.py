@@ -165,7 +165,8 @@ def _bernoulli_mixture(size: Size) -> Candidate:
 def _vae_density(size: Size) -> Candidate:
     from sklearn_lvm import VAEDensity
 
-    return Candidate(VAEDensity(min(10, size.n_features)), {})
+    # A fit takes seconds: one setting stands for all of them.
+    return Candidate(VAEDensity(min(10, size.n_features), max_iter=100), {})
 
 
 def _standardized(estimator: Any, grids: Sequence[Mapping[str, Any]], **own: Any) -> Candidate:
