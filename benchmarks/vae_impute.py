@@ -62,14 +62,15 @@ def contenders(max_iter):
 def main():
     parser = options(__doc__)
     parser.add_argument("--masks", type=int, default=5, help="masks beside the published one")
+    parser.add_argument("--tables", nargs="+", default=list(TABLES), choices=TABLES)
     parser.add_argument("--epochs", type=int, default=400)
     args = parser.parse_args()
     epochs, masks = (20, 1) if args.quick else (args.epochs, args.masks)
     table = []
     with threadpool_limits(args.threads), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for name, load in TABLES.items():
-            X = StandardScaler().fit_transform(load().data)
+        for name in args.tables:
+            X = StandardScaler().fit_transform(TABLES[name]().data)
             for seed in (PUBLISHED, *range(masks)):
                 holes = hidden(X, seed)
                 row = {"table": name, "mask": seed}
