@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .gaussian import GaussianMLE as GaussianMLE
     from .mixture import EMGaussianMixture as EMGaussianMixture
     from .ppca import PPCA as PPCA
+    from .vae import VAEDensity as VAEDensity
 
 __version__ = "0.1.0"
 
@@ -26,6 +27,7 @@ _HOMES = {
     "GaussianMLE": "gaussian",
     "PPCA": "ppca",
     "StandardizedDensity": "compare",
+    "VAEDensity": "vae",
     "compare_densities": "compare",
 }
 
@@ -38,6 +40,7 @@ __all__ = [  # noqa: RUF022 - in the order of sorted()
     "GaussianMLE",
     "PPCA",
     "StandardizedDensity",
+    "VAEDensity",
     "compare_densities",
 ]
 

@@ -112,8 +112,21 @@ def test_experimental_callbacks_are_imported_in_one_place():
     assert found == {"sklearn_lvm._compat"}
 
 
-def test_torch_is_imported_nowhere():
-    assert [m for m in MODULES for name in imports(m) if inside(name, "torch")] == []
+def test_torch_lives_in_one_wing():
+    found = {m for m in MODULES for name in imports(m) if inside(name, "torch")}
+    assert found <= set(within("neural"))
+    assert len(found) >= 5
+
+
+def test_the_neural_wing_knows_no_estimator():
+    allowed = (*NUMERIC, "torch", "sklearn_lvm.neural", "sklearn_lvm._types")
+    assert outsiders("neural", *allowed) == []
+
+
+def test_one_public_module_reaches_the_neural_wing():
+    outside = set(MODULES) - set(within("neural"))
+    found = {m for m in outside for name in imports(m) if inside(name, "sklearn_lvm.neural")}
+    assert found == {"sklearn_lvm.vae"}
 
 
 def loaded_by(statement):
@@ -136,8 +149,10 @@ def test_a_name_loads_what_it_needs_when_it_is_touched():
     assert not {"torch", "polars", "matplotlib"} & loaded
 
 
-def test_torch_is_loaded_by_no_module():
-    statements = "; ".join(f"import {module}" for module in MODULES if "__" not in module)
+def test_torch_is_loaded_by_no_module_outside():
+    outside = [module for module in MODULES if "__" not in module and ".neural" not in module]
+    statements = "; ".join(f"import {module}" for module in outside)
+    assert "sklearn_lvm.vae" in outside
     assert "torch" not in loaded_by(statements)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 __all__ = [
@@ -161,6 +162,13 @@ def _bernoulli_mixture(size: Size) -> Candidate:
     return Candidate(BernoulliMixture(binarize=None), {"n_components": most})
 
 
+def _vae_density(size: Size) -> Candidate:
+    from sklearn_lvm import VAEDensity
+
+    # A fit takes seconds: one setting stands for all of them.
+    return Candidate(VAEDensity(min(10, size.n_features), max_iter=100), {})
+
+
 def _standardized(estimator: Any, grids: Sequence[Mapping[str, Any]], **own: Any) -> Candidate:
     from .scaling import StandardizedDensity
 
@@ -196,7 +204,7 @@ MODELS: dict[str, Callable[[Size], Candidate]] = {
     "PCA": _pca,
     "FactorAnalysis": _factor_analysis,
     "KernelDensity": _kernel_density,
-}
+} | ({"VAEDensity": _vae_density} if find_spec("torch") else {})
 
 # Compared where every column is 0/1: their scores are probabilities, which densities do not share.
 BINARY_MODELS: dict[str, Callable[[Size], Candidate]] = {
@@ -209,6 +217,7 @@ BINARY_NOTES = (
 )
 
 CAVEATS = {
+    "VAEDensity": "the score is a lower bound of the log-density, by importance sampling",
     "BayesianGaussianMixture": "the score is a lower bound of the predictive log-density",
     "Pipeline": "a pipeline leaves the log-Jacobian of its transforms out of the score",
 }

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,14 @@ from scipy.special import logsumexp, xlog1py, xlogy
 from scipy.stats import bernoulli, multivariate_normal
 from sklearn.base import BaseEstimator, clone
 
-from sklearn_lvm import PPCA, BernoulliMixture, BetaBernoulli, EMGaussianMixture, GaussianMLE
+from sklearn_lvm import (
+    PPCA,
+    BernoulliMixture,
+    BetaBernoulli,
+    EMGaussianMixture,
+    GaussianMLE,
+    VAEDensity,
+)
 from sklearn_lvm._mixture_base import MixtureEstimator
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
@@ -48,9 +56,24 @@ class Spec:
         return isinstance(self.estimator, BetaBernoulli | BernoulliMixture)
 
     @property
+    def neural(self):
+        """Whether it is a density of which only a bound is known."""
+        return isinstance(self.estimator, VAEDensity)
+
+    @property
+    def holes(self):
+        """Whether NaN is an entry that was not observed."""
+        return self.binary or self.neural
+
+    @property
+    def units(self):
+        """Whether its entries are measurements, and not zeros and ones."""
+        return not self.binary and getattr(self.estimator, "likelihood", None) != "bernoulli"
+
+    @property
     def refused(self):
         """A parameter that is refused."""
-        if self.factor:
+        if self.factor or self.neural:
             return {"max_iter": -1}
         return {"alpha": -1.0} if self.binary else {"reg_covar": -1.0}
 
@@ -59,6 +82,8 @@ class Spec:
         """Tables that are too poor for other models."""
         if self.binary:
             return ("a hole", "one row", "equal rows")
+        if self.neural:
+            return ("a hole",)
         # A row that is a small ball of its own is data enough for one component.
         single = self.mixture and self.estimator.n_components == 1
         return ("one row", "equal rows") if single else ()
@@ -75,7 +100,12 @@ class Spec:
     @property
     def one_scale(self):
         """Whether only a change of all units by one factor leaves the model what it is."""
-        return self.factor or getattr(self.estimator, "covariance_type", None) == "spherical"
+        isotropic = getattr(self.estimator, "likelihood", None) == "gaussian_isotropic"
+        return (
+            self.factor
+            or isotropic
+            or getattr(self.estimator, "covariance_type", None) == "spherical"
+        )
 
 
 def _single(covariance_type):
@@ -108,6 +138,24 @@ def _factor(q, **params):
     return Spec(f"factor-{q}" + (f"-{named}" if named else ""), estimator, grid)
 
 
+def _neural(likelihood, **params):
+    """A small one, trained for a few epochs: a promise is kept from the first on."""
+    estimator = VAEDensity(likelihood=likelihood, max_iter=4, random_state=0, **params)
+    grid = {"n_components": [1, 2], "learning_rate": [0.001, 0.01]}
+    return Spec(f"neural-{likelihood}", estimator, grid)
+
+
+def _neural_specs():
+    """None where torch is not installed: it is an extra."""
+    if find_spec("torch") is None:
+        return []
+    return [
+        _neural("gaussian", hidden_layer_sizes=(8,)),
+        _neural("gaussian_isotropic", hidden_layer_sizes=(), early_stopping=False),
+        _neural("bernoulli", hidden_layer_sizes=(6,), binarize=0.0, n_importance_samples=3),
+    ]
+
+
 SPECS = [
     *map(_single, ("full", "diag", "spherical")),
     _factor(None),
@@ -133,6 +181,7 @@ SPECS = [
     _coin_mixture(2),
     _coin_mixture(2, inference="mle", init_params="random", n_init=2),
     _coin_mixture(3, init_params="k-means++", weight_concentration_prior=1.5),
+    *_neural_specs(),
 ]
 
 
@@ -143,8 +192,10 @@ def _every(specs):
 COINS = [spec for spec in SPECS if spec.binary]
 MIXTURES = [spec for spec in SPECS if spec.mixture]
 FACTORS = [spec for spec in SPECS if spec.factor]
-MEASURED = [spec for spec in SPECS if not spec.binary]
-GAUSSIANS = [spec for spec in MEASURED if not spec.factor]
+NEURAL = [spec for spec in SPECS if spec.neural]
+EXACT = [spec for spec in SPECS if not spec.neural]
+MEASURED = [spec for spec in SPECS if spec.units]
+GAUSSIANS = [spec for spec in MEASURED if not (spec.factor or spec.neural)]
 GAUSSIAN_MIXTURES = [spec for spec in MIXTURES if not spec.binary]
 COIN_MIXTURES = [spec for spec in MIXTURES if spec.binary]
 SINGLES = [spec for spec in SPECS if not spec.mixture]
@@ -152,6 +203,9 @@ SINGLES = [spec for spec in SPECS if not spec.mixture]
 every_spec = _every(SPECS)
 every_mixture = _every(MIXTURES)
 every_single = _every(SINGLES)
+every_exact = _every(EXACT)
+every_neural = _every(NEURAL)
+every_exact_measured = _every([spec for spec in EXACT if spec.units])
 every_factor = _every(FACTORS)
 every_measured = _every(MEASURED)
 every_gaussian = _every(GAUSSIANS)
@@ -252,7 +306,9 @@ def log_prior(model):
 
 def public_state(model):
     """Fitted attributes that a user sees."""
-    return {name: value for name, value in vars(model).items() if name.endswith("_")}
+    shown = {name: value for name, value in vars(model).items() if name.endswith("_")}
+    history = shown.pop("history_", {})
+    return shown | {f"history_[{name}]": value for name, value in history.items()}
 
 
 def same_state(one, other):
@@ -266,6 +322,8 @@ def _same(x, y):
         return x.dtype == y.dtype and x.shape == y.shape and bool(np.array_equal(x, y))
     if isinstance(x, type):
         return x is y
+    if isinstance(x, dict):
+        return x.keys() == y.keys() and all(_same(x[name], y[name]) for name in x)
     if hasattr(x, "__dataclass_fields__"):
         return type(x) is type(y) and all(
             _same(getattr(x, name), getattr(y, name)) for name in x.__dataclass_fields__

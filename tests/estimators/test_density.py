@@ -9,7 +9,8 @@ from sklearn_lvm import GaussianMLE
 
 from .specs import (
     clouds,
-    every_measured,
+    every_exact,
+    every_exact_measured,
     every_mixture,
     every_spec,
     log_joint,
@@ -35,14 +36,14 @@ def moments(model):
     return mean, np.einsum("k,kij->ij", w, C + gaps[:, :, None] * gaps[:, None, :])
 
 
-@every_spec
+@every_exact
 def test_scores_agree_with_scipy(spec, X):
     model = spec.new().fit(X)
     far = np.concatenate([X, 10 * X[:5], X[:5] - 100.0])
     assert_allclose(model.score_samples(far), log_prob(model, far), rtol=1e-10)
 
 
-@every_measured
+@every_exact_measured
 def test_the_density_integrates_to_one(spec):
     model = spec.new().fit(clouds(N, 2))
     axis, step = np.linspace(-60, 60, 1001, retstep=True)
@@ -72,7 +73,7 @@ def test_criteria_charge_for_parameters(spec, X):
     assert type(model.bic(X)) is type(model.aic(X)) is float
 
 
-@every_measured
+@every_exact_measured
 def test_parameters_are_counted(spec):
     d = 3
     model = spec.new().fit(clouds(N, d))
@@ -89,7 +90,7 @@ def test_parameters_are_counted(spec):
 # -- samples -----------------------------------------------------------------------------------------
 
 
-@every_spec
+@every_exact
 def test_samples_have_the_moments_of_the_density(spec, X):
     n = 40_000
     model = spec.new().fit(X)

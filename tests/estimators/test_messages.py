@@ -4,7 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sklearn_lvm import PPCA, BernoulliMixture, BetaBernoulli, EMGaussianMixture, GaussianMLE
+from sklearn_lvm import (
+    PPCA,
+    BernoulliMixture,
+    BetaBernoulli,
+    EMGaussianMixture,
+    GaussianMLE,
+    VAEDensity,
+)
 
 from .specs import clouds, every_spec
 
@@ -83,11 +90,40 @@ COIN_MIXTURE = [
     ("weight_concentration_prior", 0.9, r"\[1"),
     ("probabilities_init", 3.0, "array"),
 ]
+NEURAL = [
+    ("n_components", 0, r"\[1"),
+    ("n_components", 2.0, "int"),
+    ("likelihood", "poisson", "gaussian_shared"),
+    ("hidden_layer_sizes", 64, "array"),
+    ("activation", "gelu", "tanh"),
+    ("network", "transformer", "conv"),
+    ("image_shape", 8, "array"),
+    ("encoder", "mlp", "callable"),
+    ("decoder", 3, "callable"),
+    ("n_importance_samples", 0, r"\[1"),
+    ("beta", -1.0, r"\[0"),
+    ("learning_rate", 0.0, r"\(0"),
+    ("batch_size", 0, r"\[1"),
+    ("max_iter", 0, r"\[1"),
+    ("early_stopping", "yes", "bool"),
+    ("validation_fraction", 1.0, r"\(0"),
+    ("n_iter_no_change", 0, r"\[1"),
+    ("tol", -1.0, r"\[0"),
+    ("n_score_samples", 0, r"\[1"),
+    ("binarize", "half", "dynamic"),
+    ("binarize", np.nan, "dynamic"),
+    ("device", 0, "str"),
+    ("precision", "float16", "bf16"),
+    ("checkpoint", 3, "PathLike"),
+    ("warm_start", "yes", "bool"),
+    ("verbose", -1, "int"),
+]
 KINDS = {
     GaussianMLE: BOTH + GAUSSIAN,
     EMGaussianMixture: BOTH + GAUSSIAN + MIXTURE + GAUSSIAN_MIXTURE,
     PPCA: FACTOR,
     BetaBernoulli: BOTH + COIN,
+    VAEDensity: BOTH + NEURAL,
     BernoulliMixture: BOTH + MIXTURE + COIN + COIN_MIXTURE,
 }
 CASES = [
@@ -155,7 +191,7 @@ METHODS = ["fit", "score_samples", "score", "transform", "bic"]
 def test_bad_rows_are_refused_by_every_method(spec, method, table, X):
     change, message = TABLES[table]
     model = spec.new().fit(X)
-    if spec.binary and table == "hole":
+    if spec.holes and table == "hole":
         return  # not observed
     with pytest.raises(ValueError, match=message):
         getattr(model, method)(change(X))

@@ -5,7 +5,7 @@ from copy import deepcopy
 import numpy as np
 import pytest
 
-from sklearn_lvm import GaussianMLE
+from sklearn_lvm import GaussianMLE, VAEDensity, vae
 from sklearn_lvm.core.bernoulli import BernoulliFamily, Bernoullis
 from sklearn_lvm.core.centred import CentredRows
 from sklearn_lvm.core.counts import Counts
@@ -19,11 +19,12 @@ from sklearn_lvm.inference import em
 from .specs import (
     COIN_MIXTURES,
     COINS,
+    EXACT,
     FACTORS,
     GAUSSIAN_MIXTURES,
     GAUSSIANS,
-    MEASURED,
     MIXTURES,
+    NEURAL,
     clouds,
     every_coin,
     every_factor,
@@ -45,7 +46,7 @@ PLACES = {
     "entering": (Frame, "enter", 0, GAUSSIANS),
     "summing": (Moments, "of", 0, GAUSSIANS),
     "estimating": (GaussianFamily, "estimate", 0, GAUSSIANS),
-    "naming": (Frame, "leave", 0, MEASURED),
+    "naming": (Frame, "leave", 0, [spec for spec in EXACT if spec.units]),
     "climbing": (GaussianFamily, "tilt", 1, GAUSSIAN_MIXTURES),
     "advancing": (em, "_advance", 0, MIXTURES),
     "centring": (CentredRows, "of", 0, FACTORS),
@@ -53,6 +54,9 @@ PLACES = {
     "tossing": (Sides, "enter", 0, COINS),
     "counting": (Counts, "of", 0, COINS),
     "weighing": (Bernoullis, "of", 0, COINS),
+    "opening": (vae, "canonical_with_holes", 0, NEURAL),
+    "splitting": (VAEDensity, "_split", 0, NEURAL),
+    "settling": (VAEDensity, "_adopt", 0, NEURAL),
     "climbing coins": (BernoulliFamily, "tilt", 1, COIN_MIXTURES),
 }
 CASES = [
@@ -68,6 +72,7 @@ every_streamed_place = pytest.mark.parametrize(
         for case in CASES
         if hasattr(case.values[0].estimator, "partial_fit")
         and case.values[1] not in (em, BernoulliFamily, CentredRows)
+        and case.values[2] != "_split"
     ],
 )
 
@@ -195,6 +200,7 @@ def test_a_fit_after_a_broken_one_is_a_fresh_fit(spec, X, monkeypatch):
     with monkeypatch.context() as patch:
         coins = (Bernoullis, "of") if spec.binary else (GaussianFamily, "estimate")
         owner, name = (Factor, "of") if spec.factor else coins
+        owner, name = (vae, "canonical_with_holes") if spec.neural else (owner, name)
         patch.setattr(owner, name, _interrupt)
         with pytest.raises(KeyboardInterrupt):
             model.fit(X)

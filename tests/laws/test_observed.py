@@ -1,0 +1,77 @@
+"""Units of tables with holes are those of what was observed."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sklearn_lvm.core.frame import Frame
+from sklearn_lvm.core.observed import Centred, Threshold, canonical_with_holes, observed_frame
+
+N = 40
+
+
+def table(seed=0):
+    X = np.random.default_rng(seed).normal(size=(N, 3)) * [1.0, 1e3, 1e-4] + [0.0, 5.0, 1e3]
+    X[np.random.default_rng(1).random(X.shape) < 0.3] = np.nan
+    return X, np.random.default_rng(2).uniform(0.1, 2.0, N)
+
+
+def test_complete_rows_have_the_frame_they_always_had():
+    X, w = np.nan_to_num(table()[0]), table()[1]
+    for per_feature in (True, False):
+        found, plain = (f(X, w, per_feature=per_feature) for f in (observed_frame, Frame.of))
+        assert_array_equal(found.scale, plain.scale)
+        assert_array_equal(found.centre, plain.centre)
+
+
+def test_each_feature_is_measured_where_it_was_observed():
+    X, w = table()
+    frame = observed_frame(X, w, per_feature=True)
+    for j in range(3):
+        seen = ~np.isnan(X[:, j])
+        mean = np.average(X[seen, j], weights=w[seen])
+        assert_allclose(frame.centre[j], mean, rtol=1e-12)
+        variance = np.average((X[seen, j] - mean) ** 2, weights=w[seen])
+        assert_allclose(frame.scale[j] ** 2, variance, rtol=1e-9)
+
+
+def test_a_common_scale_is_the_root_of_the_mean_variance():
+    X, w = table()
+    each, one = (observed_frame(X, w, per_feature=p) for p in (True, False))
+    assert_allclose(one.scale, np.sqrt((each.scale**2).mean()), rtol=1e-12)
+
+
+@pytest.mark.parametrize("per_feature", [True, False])
+def test_a_constant_feature_borrows_its_scale(per_feature):
+    X, w = table()
+    X[~np.isnan(X[:, 1]), 1] = 4.0
+    frame = observed_frame(X, w, per_feature=per_feature)
+    assert frame.centre[1] == 4.0
+    assert frame.varies.tolist() == [True, False, True]
+    assert (frame.scale > 0).all()
+
+
+def test_a_hole_equals_a_hole():
+    X = np.array([[np.nan, 1.0], [2.0, np.nan], [np.nan, 1.0], [2.0, 0.0]])
+    rows = canonical_with_holes(X, np.array([1.0, 2.0, 4.0, 8.0]))
+    assert_array_equal(X[rows.index], [[2.0, 0.0], [2.0, np.nan], [np.nan, 1.0]])
+    assert_array_equal(rows.weight, [8.0, 2.0, 5.0])
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e8])
+def test_rows_far_out_are_centred_to_the_last_digit(offset):
+    X, w = table()
+    X = np.round(X[:, :2] * 2**20) / 2**20 + offset  # what is moved is not rounded again
+    near, far = Centred.of(X - offset, w, per_feature=True), Centred.of(X, w, per_feature=True)
+    assert_allclose(far.enter(X), near.enter(X - offset), rtol=1e-13, atol=1e-14)
+    assert_allclose(far.leave(far.enter(X).T), X, rtol=1e-14)
+    mean = np.nanmean(np.where(np.isnan(X), np.nan, far.enter(X).T) * w[:, None], axis=0)
+    assert_allclose(mean, 0.0, atol=1e-14)
+
+
+def test_a_threshold_keeps_what_was_not_observed():
+    units = Threshold.at(0.5, 2)
+    found = units.enter(np.array([[0.5, np.nan], [0.6, -3.0]]))
+    assert_array_equal(found, [[0.0, 1.0], [np.nan, 0.0]])
+    assert units.log_jacobian == 0.0
+    assert_array_equal(units.leave(found), found)

@@ -1,0 +1,1 @@
+"""Laws of the neural densities; they need torch, which is an extra."""
