@@ -304,6 +304,11 @@ def _weights(sample_weight: Any, X: Array) -> Array:
     return w
 
 
+def count(weight: float) -> int | float:
+    """The summed weight of rows as their number, whole where it is."""
+    return int(weight) if weight.is_integer() else weight
+
+
 def _total(w: Array, log_prob: Array) -> float:
     """The log-probability of all rows; one of no weight is not there, however impossible."""
     held = w > 0

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._binary import BINARIZE, BinaryEstimator, check_prior
 from ._compat import Interval, StrOptions
 from ._types import Array
-from .base import fitting, precision
+from .base import count, fitting, precision
 from .core.bernoulli import BelievedCoins, Bernoullis, Betas, Coins
 from .core.counts import Counts
 from .core.tosses import Tosses
@@ -222,7 +222,7 @@ class BetaBernoulli(OneToOneFeatureMixin, BinaryEstimator):
         self._frame, self._counts, self._dtype = self._sides(), counts, dtype
         self._density, self._lack = None, None
         weight = float(counts.weight[0])
-        self.n_samples_seen_ = int(weight) if weight.is_integer() else weight
+        self.n_samples_seen_ = count(weight)
         self.n_parameters_ = d
         inference = INFERENCES[self.inference]
         known = inference.known(prior, counts)

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from ._compat import Interval, StrOptions
 from ._types import Array
-from .base import FLOATS, CovarianceWarning, Density, DensityEstimator, fitting, warn
+from .base import FLOATS, CovarianceWarning, Density, DensityEstimator, count, fitting, warn
 from .core.covariance import Covariance, Diagonal, Full, SingularCovarianceError, Spherical
 from .core.frame import Frame, root_of_average
 from .core.gaussian import GaussianFamily, Gaussians
@@ -203,7 +203,7 @@ class GaussianMLE(DensityEstimator):
         self._frame, self._moments, self._dtype = frame, moments, dtype
         self._density, self._notice, self._lack = None, None, None
         weight = float(moments.weight[0])
-        self.n_samples_seen_ = int(weight) if weight.is_integer() else weight
+        self.n_samples_seen_ = count(weight)
         self.mean_ = frame.leave(moments.mean[0]).astype(dtype)
         try:
             gaussian, extra = self._estimate(moments, frame.scale)

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from ._compat import Interval, RealNotInt, StrOptions
 from ._spectra import SOLVERS, Problem, Solution, singular
 from ._types import Array
-from .base import FLOATS, DensityEstimator, fitting, warn
+from .base import FLOATS, DensityEstimator, count, fitting, warn
 from .core.centred import CentredRows, slab_slices
 from .core.dimension import bic, candidates, evidence
 from .core.factor import Factor, FactorLens
@@ -360,7 +360,7 @@ class PPCA(DensityEstimator):
         except ValueError as lack:
             self._density, self._lack, self._frame, self._dtype = None, str(lack), frame, dtype
             self.mean_ = frame.leave(spectrum.mean).astype(dtype)
-            self.n_samples_seen_ = _count(weight)
+            self.n_samples_seen_ = count(weight)
             for name in OF_A_DENSITY:
                 self.__dict__.pop(name, None)  # of an earlier state
             return
@@ -384,7 +384,7 @@ class PPCA(DensityEstimator):
         self.explained_variance_ratio_ = (factor.variance / spectrum.total).astype(dtype)
         self.posterior_covariance_ = np.diag(factor.posterior_variance).astype(dtype)
         self.n_parameters_ = factor.n_parameters()
-        self.n_samples_seen_ = _count(weight)
+        self.n_samples_seen_ = count(weight)
         self.log_likelihood_ = weight * (factor.height - frame.log_jacobian)
 
     def _fitted_density(self) -> Any:
@@ -496,10 +496,6 @@ class PPCA(DensityEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def _count(weight: float) -> int | float:
-    return int(weight) if weight.is_integer() else weight
 
 
 def _unbounded(q: int, rank: int, d: int) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from .._types import Array
-from .frame import Frame
+from .frame import Frame, row_slices
 
 ENTRIES = 1 << 19  # of a slab of rows: 4 MB
 # How often the squared centre may exceed the variance before rows are centred one by one, where they
@@ -38,8 +38,7 @@ def row_dot(a: Array, b: Array) -> Array:
 
 def slab_slices(n: int, d: int, at_least: int = 64, entries: int = ENTRIES) -> list[slice]:
     """Consecutive slices of rows that make slabs."""
-    size = max(at_least, min(8192, entries // max(d, 1)))
-    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+    return list(row_slices(n, d, entries, at_least=at_least, at_most=8192))
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,9 +15,11 @@ DISPROPORTION = 1e30  # new rows so much larger than a scale ask for another one
 BLOCK = 1 << 17  # entries of a block of rows in passes over raw data: 1 MB in float64
 
 
-def row_slices(n: int, d: int, entries: int = BLOCK) -> Iterator[slice]:
+def row_slices(
+    n: int, d: int, entries: int = BLOCK, *, at_least: int = 64, at_most: int | None = None
+) -> Iterator[slice]:
     """Cut n rows of d features into consecutive blocks of about ``entries`` numbers."""
-    size = max(64, entries // max(d, 1))
+    size = max(at_least, min(at_most or n, entries // max(d, 1)))
     return (slice(start, min(start + size, n)) for start in range(0, n, size))
 
 

@@ -203,7 +203,6 @@ class MixtureCoordinates:
     """
 
     axes: Any
-
     shapes: tuple[tuple[int, ...], ...]
 
     @classmethod

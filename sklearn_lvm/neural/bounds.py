@@ -11,14 +11,14 @@ from .nets import Autoencoder
 Bound = Callable[..., Tensor]
 
 
-def log_weights(
+def weigh(
     model: Autoencoder,
     x: Tensor,
     seen: Tensor | None,
     noise: Tensor,
     posterior: tuple[Tensor, Tensor],
     beta: float = 1.0,
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """log p(x | t) + beta (log p(t) - log q(t | x)) at t = mean + deviation * noise.
 
     Parameters
@@ -36,11 +36,14 @@ def log_weights(
     log_weights : Tensor of shape (k, n)
         The mean of their exponentials is an unbiased estimate of p(x); their own mean is one of the
         evidence lower bound.
+    output : Tensor of shape (k, n, m)
+        What t is decoded to.
     """
     mean, log_var = posterior
     t = mean + torch.exp(0.5 * log_var) * noise
     ratio = 0.5 * (log_var + noise.square() - t.square()).sum(-1)
-    return model.likelihood.log_prob(x, seen, model.decode(t)) + beta * ratio
+    output = model.decode(t)
+    return model.likelihood.log_prob(x, seen, output) + beta * ratio, output
 
 
 def kl(mean: Tensor, log_var: Tensor) -> Tensor:
@@ -63,7 +66,7 @@ def importance_weighted(
 ) -> Tensor:
     """log 1/k sum_j w_j, the bound of Burda, Grosse & Salakhutdinov (2016, equation 8), (n,)."""
     posterior = model.encoder(x, seen)
-    return log_mean_exp(log_weights(model, x, seen, noise, posterior, beta))
+    return log_mean_exp(weigh(model, x, seen, noise, posterior, beta)[0])
 
 
 def objective(n_importance_samples: int) -> Bound:

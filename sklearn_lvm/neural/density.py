@@ -34,11 +34,6 @@ def device_of(name: str) -> torch.device:
     return device
 
 
-def to_arrays(model: Autoencoder) -> Arrays:
-    """All weights as NumPy arrays, by name."""
-    return {name: value.cpu().numpy().copy() for name, value in model.state_dict().items()}
-
-
 def load(model: Autoencoder, weights: Arrays) -> None:
     """Set all weights, from copies: arrays may be read-only."""
     model.load_state_dict({name: torch.from_numpy(a.copy()) for name, a in weights.items()})
@@ -142,14 +137,12 @@ class NeuralDensity:
         decoded: Callable[[Tensor], Tensor] | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Log-weights (k, n), and a function of what is decoded, for all samples of a few rows."""
-        mean, log_var = self.model.encoder(x, seen)
+        posterior = self.model.encoder(x, seen)
         eps = self._tensor(noise)[:, None]
         log_w, found = [], []
         for part in self._parts(len(x), len(noise)):
-            t = mean + torch.exp(0.5 * log_var) * eps[part]
-            output = self.model.decode(t)
-            ratio = 0.5 * (log_var + eps[part].square() - t.square()).sum(-1)
-            log_w.append(self.model.likelihood.log_prob(x, seen, output) + ratio)
+            weights, output = bounds.weigh(self.model, x, seen, eps[part], posterior)
+            log_w.append(weights)
             if decoded is not None:
                 found.append(decoded(output))
         return torch.cat(log_w), torch.cat(found) if found else None

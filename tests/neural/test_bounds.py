@@ -11,8 +11,9 @@ from scipy.stats import bernoulli, kstest, multivariate_normal, norm
 torch = pytest.importorskip("torch", reason="torch is not installed: neural densities are an extra")
 
 from sklearn_lvm.neural import bounds, likelihoods  # noqa: E402
-from sklearn_lvm.neural.density import NeuralDensity, to_arrays  # noqa: E402
+from sklearn_lvm.neural.density import NeuralDensity  # noqa: E402
 from sklearn_lvm.neural.nets import NETWORKS, Plan, build  # noqa: E402
+from sklearn_lvm.neural.records import as_arrays  # noqa: E402
 
 D, Q, N = 4, 2, 7
 PLAN = Plan(D, Q, "gaussian_isotropic", (), "tanh", "mlp", None, None, None)
@@ -22,7 +23,7 @@ every_likelihood = pytest.mark.parametrize("likelihood", LIKELIHOODS)
 
 def density(plan=PLAN, seed=1, spread=1.0):
     """Networks with weights large enough to matter."""
-    weights = to_arrays(build(plan, seed))
+    weights = as_arrays(build(plan, seed).state_dict())
     rng = np.random.default_rng(seed)
     shaken = {
         name: (a + spread * 0.5 * rng.normal(size=a.shape)).astype(np.float32)
