@@ -5,6 +5,7 @@ Samples per CPU second of training, beside pythae where it is installed, and the
 the held-out bound is shown beside that of float32.
 """
 
+import io
 import threading
 import time
 from pathlib import Path
@@ -74,8 +75,10 @@ def plain(X, batch, epochs):
 
 
 def pythae(X, batch, epochs):
-    """Its own trainer, with its own default networks replaced by ones of the same sizes."""
+    """Its own trainer, silent, with its own default networks replaced by ones of the same sizes."""
+    import logging
     import tempfile
+    from contextlib import redirect_stderr
 
     import torch
     from pythae.models import VAE, VAEConfig
@@ -106,7 +109,8 @@ def pythae(X, batch, epochs):
             return ModelOutput(reconstruction=self.body(z))
 
     config = VAEConfig(input_dim=(1, D), latent_dim=Q, reconstruction_loss="bce")
-    with tempfile.TemporaryDirectory() as folder:
+    logging.disable(logging.WARNING)
+    with tempfile.TemporaryDirectory() as folder, redirect_stderr(io.StringIO()):
         training = BaseTrainerConfig(
             output_dir=folder, num_epochs=epochs, per_device_train_batch_size=batch, no_cuda=True
         )

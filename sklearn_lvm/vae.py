@@ -116,6 +116,9 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         Where torch computes: 'cpu', 'cuda', 'cuda:1', ...; 'auto' is CUDA where there is some.
     precision : {'float32', 'bf16'}, default='float32'
         Of matrix products in training. Scores are computed in float64.
+    compile : bool, default=False
+        Whether ``torch.compile`` makes one program of a step. That takes seconds at first, and on the
+        CPU a C++ compiler; small networks seldom earn it back.
     checkpoint : str or path-like, default=None
         A file to which the training is saved every few epochs, and from which ``fit`` goes on, bit for
         bit.
@@ -213,6 +216,7 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         "binarize": [Interval(Real, None, None, closed="neither"), StrOptions({DYNAMIC}), None],
         "device": [str],
         "precision": [StrOptions({"float32", "bf16"})],
+        "compile": ["boolean"],
         "checkpoint": [str, PathLike, None],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
@@ -248,6 +252,7 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         binarize: Any = None,
         device: str = "auto",
         precision: str = "float32",
+        compile: bool = False,
         checkpoint: Any = None,
         warm_start: bool = False,
         random_state: Any = None,
@@ -274,6 +279,7 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         self.binarize = binarize
         self.device = device
         self.precision = precision
+        self.compile = compile
         self.checkpoint = checkpoint
         self.warm_start = warm_start
         self.random_state = random_state

@@ -15,7 +15,7 @@ from .density import load
 from .nets import Autoencoder, Plan
 
 CLIP = 1.0  # the longest gradient of the mean loss per entry
-HOLES_EVERY = 10  # steps between two that teach the encoder about missing entries
+HOLES_EVERY = 20  # steps between two that teach the encoder about missing entries
 DROP = 0.5  # of the learning rate, on a plateau and after a loss that is no number
 PLATEAUS = 3  # learning rate drops within the patience of a fit
 STRIKES = 5  # losses that are no number until a fit gives up
@@ -37,6 +37,7 @@ class Recipe:
     n_iter_no_change: int
     tol: float
     precision: str
+    compile: bool
 
 
 PRECISIONS = {"float32": False, "bf16": True}  # whether matrix products are in bfloat16
@@ -134,6 +135,7 @@ class Trainer:
         self.parameters = list(self.model.parameters())
         self.holes = list(self.model.encoder.holes.parameters())
         self.objective = bounds.objective(self.recipe.n_importance_samples)
+        self.climbed = torch.compile(self.objective) if self.recipe.compile else self.objective
         self.generator = self._generator(0)
         self.rate = self.recipe.learning_rate
         self.optimizer = self._new_optimizer()
@@ -184,7 +186,8 @@ class Trainer:
         for index in batches:
             x, seen = self.rows.take(index, self.generator)
             bound = self._bound(x, seen, index)
-            self.optimizer.zero_grad(set_to_none=True)
+            for parameter in self.parameters:
+                parameter.grad = None
             (bound / -d).backward()
             if seen is None and self.n_steps % HOLES_EVERY == 0:
                 self._teach_holes(x, index)
@@ -197,7 +200,7 @@ class Trainer:
     def _bound(self, x: Tensor, seen: Tensor | None, index: Tensor) -> Tensor:
         noise = self._noise(len(x), self.generator)
         with self._autocast():
-            values = self.objective(self.model, x, seen, noise, self.recipe.beta)
+            values = self.climbed(self.model, x, seen, noise, self.recipe.beta)
         return self.rows.mean(values, index)
 
     def _noise(self, n: int, generator: torch.Generator) -> Tensor:

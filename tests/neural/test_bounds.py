@@ -1,5 +1,6 @@
 """Every bound is one quantity, and a linear decoder tells what it should be."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: neural dens
 
 from sklearn_lvm.neural import bounds, likelihoods  # noqa: E402
 from sklearn_lvm.neural.density import NeuralDensity  # noqa: E402
-from sklearn_lvm.neural.nets import NETWORKS, Plan, build  # noqa: E402
+from sklearn_lvm.neural.nets import NETWORKS, Dense, Plan, build  # noqa: E402
 from sklearn_lvm.neural.records import as_arrays  # noqa: E402
 
 D, Q, N = 4, 2, 7
@@ -301,3 +302,28 @@ def test_the_names_of_networks_and_likelihoods_are_those_of_the_estimator():
     known = (likelihoods.LIKELIHOODS, NETWORKS, ACTIVATIONS, PRECISIONS)
     assert list(options.values()) == [set(each) for each in known]
     assert vae.SCALES.keys() == likelihoods.LIKELIHOODS.keys()
+
+
+# -- linear layers ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("rows", [1, 300])
+def test_large_layers_are_linear_with_the_gradients_of_linear_layers(rows, bias):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        layer, x = Dense(200, 90, bias=bias), torch.randn(rows, 200, requires_grad=True)
+    found = torch.autograd.grad(layer(x).square().sum(), [x, *layer.parameters()])
+    exact, z = deepcopy(layer).double(), x.detach().double().requires_grad_()
+    expected = torch.autograd.grad(
+        torch.nn.functional.linear(z, exact.weight, exact.bias).square().sum(),
+        [z, *exact.parameters()],
+    )
+    for gradient, other in zip(found, expected, strict=True):
+        assert_allclose(gradient, other, rtol=1e-4, atol=1e-4 * float(other.abs().max()))
+
+
+def test_large_layers_obey_autocast():
+    x = torch.randn(300, 200)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert Dense(200, 90)(x).dtype is torch.bfloat16

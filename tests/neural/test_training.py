@@ -1,5 +1,7 @@
 """Training: the best weights are kept, a number that is none is stepped back from, files go on."""
 
+import shutil
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -8,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 torch = pytest.importorskip("torch", reason="torch is not installed: neural densities are an extra")
 
 from sklearn_lvm import VAEDensity  # noqa: E402
-from sklearn_lvm.neural import training  # noqa: E402
+from sklearn_lvm.neural import bounds, training  # noqa: E402
 from sklearn_lvm.neural.nets import Plan, build  # noqa: E402
 from sklearn_lvm.neural.training import Recipe, Rows, Trainer  # noqa: E402
 
@@ -34,6 +36,7 @@ def trainer(X, *, weight=None, grey=False, likelihood="gaussian", **changes):
         "n_iter_no_change": 6,
         "tol": 0.0,
         "precision": "float32",
+        "compile": False,
     }
     weight = np.ones(len(X)) if weight is None else weight
     table = Rows.of(X, weight, grey=grey, device=torch.device("cpu"))
@@ -179,6 +182,24 @@ def test_low_precision_learns_the_same(k, X):
 
 class InterruptedFit(KeyboardInterrupt):
     pass
+
+
+def bounds_of_steps(compiled, X):
+    return finish(trainer(X, max_iter=3, compile=compiled)).history["bound"]
+
+
+def test_steps_are_what_is_compiled(X, monkeypatch):
+    given = []
+    monkeypatch.setattr(torch, "compile", lambda step: given.append(step) or step)
+    assert bounds_of_steps(True, X) == bounds_of_steps(False, X)
+    assert given == [bounds.elbo]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch, in its own modules
+def test_a_compiled_step_learns_the_same(X):
+    assert_allclose(bounds_of_steps(True, X), bounds_of_steps(False, X), rtol=1e-4)
 
 
 @pytest.mark.parametrize("holes", [False, True])
