@@ -60,11 +60,14 @@ def contenders(max_iter):
 
 
 def main():
+    import torch
+
     parser = options(__doc__)
     parser.add_argument("--masks", type=int, default=5, help="masks beside the published one")
     parser.add_argument("--tables", nargs="+", default=list(TABLES), choices=TABLES)
     parser.add_argument("--epochs", type=int, default=400)
     args = parser.parse_args()
+    torch.set_num_threads(args.threads)
     epochs, masks = (20, 1) if args.quick else (args.epochs, args.masks)
     table = []
     with threadpool_limits(args.threads), warnings.catch_warnings():

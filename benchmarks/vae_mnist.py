@@ -13,6 +13,15 @@ from common import options, show, write
 from sklearn_lvm import VAEDensity
 
 SIZES, Q = (200, 200), 50
+NETWORKS = {
+    "mlp": {"hidden_layer_sizes": SIZES},
+    "conv": {
+        "network": "conv",
+        "image_shape": (28, 28),
+        "hidden_layer_sizes": (32, 64),
+        "activation": "relu",
+    },
+}
 # Learning rates, and the share of the epochs that each of them has.
 STAGES = ((1.0, 0.5), (0.4, 0.25), (0.15, 0.15), (0.05, 0.1))
 
@@ -29,7 +38,6 @@ def ours(X, seconds, *, k, batch, rate, precision, seed, epochs=None, **params):
     model = VAEDensity(
         Q,
         likelihood="bernoulli",
-        hidden_layer_sizes=SIZES,
         binarize="dynamic",
         n_importance_samples=k,
         batch_size=batch,
@@ -134,6 +142,7 @@ def main():
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--precision", default="float32")
+    parser.add_argument("--network", choices=NETWORKS, default="mlp", help="ours")
     parser.add_argument("--rows", type=int, default=1000, help="test images")
     parser.add_argument("--samples", type=int, default=1000, help="importance samples of a score")
     parser.add_argument("--seeds", type=int, default=1)
@@ -163,9 +172,10 @@ def main():
                 precision=args.precision,
                 seed=seed,
                 epochs=args.epochs,
+                **NETWORKS[args.network],
             )
             each = model.log_evidence(test, args.samples)[0].astype(np.float64)
-            table.append(line("VAEDensity", n_epochs, spent, each))
+            table.append(line(f"VAEDensity, {args.network}", n_epochs, spent, each))
             print(show(table[-1:]), flush=True)
     print(show(table))
     write(args.json, args.threads, {"mnist": table})

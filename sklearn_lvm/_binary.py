@@ -45,7 +45,7 @@ class BinaryEstimator(DensityEstimator):
                     f"binarize={self.binarize!r} would make ones of the entries that a sparse X "
                     "leaves out: with sparse input it must be at least 0."
                 )
-        if self.binarize is None and (found := _not_binary(X)) is not None:
+        if self.binarize is None and (found := not_binary(X)) is not None:
             i, j = found
             raise ValueError(
                 f"binarize=None needs X to hold nothing but 0, 1 and NaN, got {X[i, j]} in row {i}, "
@@ -96,7 +96,7 @@ def _without_duplicates(X: Any) -> Any:
     return X
 
 
-def _not_binary(X: Any) -> tuple[int, int] | None:
+def not_binary(X: Any) -> tuple[int, int] | None:
     """Where the first entry is that is neither 0 nor 1 nor NaN, if there is one."""
     return (_first_stored if issparse(X) else _first_dense)(X)
 

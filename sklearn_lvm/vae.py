@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import fields
 from functools import partial
-from math import prod
 from numbers import Integral, Real
 from os import PathLike
 from types import SimpleNamespace
@@ -14,11 +13,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from ._binary import _not_binary
+from ._autoencoding import DYNAMIC, SCALES, check_entries, check_same_networks, plan_networks, units
 from ._compat import CallbackSupportMixin, Interval, StrOptions
 from ._types import Array
-from .base import FLOATS, DensityEstimator, Units, fitting, precision, warn
-from .core.observed import Centred, Threshold, canonical_with_holes
+from .base import FLOATS, DensityEstimator, fitting, precision, warn
+from .core.observed import canonical_with_holes
 
 GRAIN = 4096.0  # training rows are rounded to this part of a deviation, far below any variance
 WATCHED = 2000  # training rows that are watched where none are set aside
@@ -37,14 +36,6 @@ def _neural() -> SimpleNamespace:
     return SimpleNamespace(density=density, nets=nets, records=records, training=training)
 
 
-# likelihood -> whether each feature has a scale of its own, or None where there are no units.
-SCALES: dict[str, bool | None] = {
-    "gaussian": True,
-    "gaussian_shared": True,
-    "gaussian_isotropic": False,
-    "bernoulli": None,
-}
-DYNAMIC = "dynamic"
 # What of a fit may differ from that of a checkpoint.
 FREE = {"max_iter", "n_score_samples", "device", "checkpoint", "verbose", "warm_start"}
 
@@ -67,8 +58,10 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
 
     Parameters
     ----------
-    n_components : int, default=2
-        q, the number of latent variables.
+    n_components : int, default=None
+        q, the number of latent variables. None for half the number of columns, but at least 2 and at
+        most 50: with a variance of its own for each entry given t, what entries have in common is
+        left to t, and two latent variables, though good for pictures, are few.
     likelihood : {'gaussian', 'gaussian_shared', 'gaussian_isotropic', 'bernoulli'}, default='gaussian'
         p(x | t): a mean and a variance of each entry from the decoder; means, and one learned
         variance for each feature; means, and one variance for all, which with
@@ -102,7 +95,7 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         Whether a part of the rows is set aside to decide when to stop. Otherwise training rows do.
     validation_fraction : float, default=0.1
         How many rows are set aside.
-    n_iter_no_change : int, default=30
+    n_iter_no_change : int, default=50
         Epochs without a gain of ``tol`` after which training ends. The rate drops thrice on the way.
     tol : float, default=1e-3
         Gain of the bound, in nats per row in standard units.
@@ -141,6 +134,8 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         Of each epoch the mean bound of the training rows on the way ('bound'), that of the watched
         rows under the running average of the weights ('watched_bound'), both in standard units, and
         the 'learning_rate'. The weights of the highest 'watched_bound' are kept.
+    n_components_ : int
+        q.
     n_iter_ : int
         Epochs.
     n_parameters_ : int
@@ -195,7 +190,7 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "n_components": [Interval(Integral, 1, None, closed="left"), None],
         "likelihood": [StrOptions(set(SCALES))],
         "hidden_layer_sizes": ["array-like"],
         "activation": [StrOptions({"identity", "logistic", "tanh", "relu"})],
@@ -230,7 +225,7 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
 
     def __init__(
         self,
-        n_components: int = 2,
+        n_components: int | None = None,
         *,
         likelihood: str = "gaussian",
         hidden_layer_sizes: Any = (64, 64),
@@ -246,7 +241,7 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         max_iter: int = 500,
         early_stopping: bool = True,
         validation_fraction: float = 0.1,
-        n_iter_no_change: int = 30,
+        n_iter_no_change: int = 50,
         tol: float = 1e-3,
         n_score_samples: int = 64,
         binarize: Any = None,
@@ -322,7 +317,7 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         warm = self.warm_start and hasattr(self, "_density")
         plan = self._plan(neural, X.shape[1], warm=warm)
         rows, weight = self._distinct(X, w)
-        frame = self._frame if warm else self._units(rows, weight)
+        frame = self._frame if warm else units(rows, weight, self.likelihood, self.binarize)
         marks = self._marks(neural, rows, weight)
         state = None if self.checkpoint is None else neural.records.read(self.checkpoint, marks)
         self._seed = self._new_seed() if state is None else state["counters"]["seed"]
@@ -388,7 +383,7 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         X, w = self._check_training(X, sample_weight, reset=first)
         plan = self._plan(neural, X.shape[1], warm=not first)
         rows, weight = self._distinct(X, w)
-        frame = self._units(rows, weight) if first else self._frame
+        frame = units(rows, weight, self.likelihood, self.binarize) if first else self._frame
         self._seed = self._new_seed() if first else self._seed
         trainer = self._trainer(neural, plan, *[self._rows(neural, frame, rows, weight)] * 2)
         self._take_up(neural, trainer)
@@ -406,66 +401,16 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
 
     def _distinct(self, X: Array, w: Array) -> tuple[Array, Array]:
         """Distinct rows and their weights, in an order that only they decide."""
-        self._check_entries(X)
+        check_entries(X, self.likelihood, self.binarize)
         found = canonical_with_holes(X, w)
         return X[found.index], found.weight
 
-    def _check_entries(self, X: Array) -> None:
-        """Refuse what is no entry of this likelihood."""
-        if SCALES[self.likelihood] is not None:
-            if self.binarize is not None:
-                raise ValueError(
-                    f"binarize={self.binarize!r} is for likelihood='bernoulli', "
-                    f"not {self.likelihood!r}."
-                )
-        elif self.binarize is None and (found := _not_binary(X)) is not None:
-            raise ValueError(
-                f"likelihood='bernoulli' with binarize=None needs X to hold nothing but 0, 1 and NaN, "
-                f"got {X[found]} in row {found[0]}, column {found[1]}. Set binarize to a threshold."
-            )
-        elif self.binarize == DYNAMIC and not (np.nanmin(X) >= 0 and np.nanmax(X) <= 1):
-            raise ValueError(
-                "binarize='dynamic' needs grey levels in [0, 1], got entries from "
-                f"{np.nanmin(X)} to {np.nanmax(X)}: divide X by its highest level."
-            )
-
-    def _units(self, rows: Array, weight: Array) -> Units:
-        if len(rows) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs at least two distinct rows with positive weight, got "
-                f"n_samples={len(rows)} after equal rows were merged."
-            )
-        if (unseen := np.flatnonzero(np.isnan(rows).all(axis=0))).size:
-            raise ValueError(f"column {unseen[0]} of X has no observed entry: leave it out.")
-        per_feature = SCALES[self.likelihood]
-        if per_feature is not None:
-            return Centred.of(rows, weight, per_feature=per_feature)
-        level = self.binarize if isinstance(self.binarize, Real) else 0.5
-        return Threshold.at(float(level), rows.shape[1])
-
     def _plan(self, neural: Any, d: int, *, warm: bool) -> Any:
         """What both networks are built from."""
-        names = [field.name for field in fields(neural.nets.Plan) if field.name != "n_features"]
-        given = {name: getattr(self, name) for name in names}
-        for name in ("hidden_layer_sizes", "image_shape"):
-            given[name] = _sizes(name, given[name])
-        plan = neural.nets.Plan(n_features=d, **given)
-        self._check_images(plan, d)
-        if warm and plan != self._density.plan:
-            raise ValueError(_other_networks(plan, self._density.plan))
+        plan = plan_networks(neural.nets.Plan, self.get_params(deep=False), d)
+        if warm:
+            check_same_networks(plan, self._density.plan)
         return plan
-
-    def _check_images(self, plan: Any, d: int) -> None:
-        if plan.network != "conv":
-            return
-        shape = plan.image_shape
-        if shape is None or len(shape) not in (2, 3) or prod(shape) != d:
-            raise ValueError(
-                f"network='conv' needs image_shape, (height, width) or (channels, height, width) with "
-                f"a product of {d}, the number of columns, got {self.image_shape!r}."
-            )
-        if not plan.hidden_layer_sizes:
-            raise ValueError("network='conv' needs hidden_layer_sizes with at least one stage.")
 
     def _new_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
@@ -513,6 +458,7 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
             "_frame": frame,
             "_dtype": dtype,
             "history_": {name: list(values) for name, values in trainer.history.items()},
+            "n_components_": trainer.plan.n_components,
             "n_iter_": trainer.epoch,
             "n_parameters_": density.model.generative_parameters(),
         }
@@ -540,11 +486,11 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
             raise ValueError(f"n_samples must be an integer of at least 1, got {n_samples!r}.")
         rng = check_random_state(self._seed if random_state is None else random_state)
-        return rng.standard_normal((int(k), self._density.plan.n_components))
+        return rng.standard_normal((int(k), self.n_components_))
 
     def _check_rows(self, X: Any) -> Array:
         X = super()._check_rows(X)
-        self._check_entries(X)
+        check_entries(X, self.likelihood, self.binarize)
         return X
 
     def _log_prob(self, X: Array) -> Array:
@@ -640,7 +586,7 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         """
         check_is_fitted(self)
         T = check_array(T, dtype=FLOATS, input_name="T")
-        q = self._density.plan.n_components
+        q = self.n_components_
         if T.shape[1] != q:
             raise ValueError(f"T has {T.shape[1]} columns, expected {q}.")
         return self._frame.leave(self._density.decode(T)).astype(T.dtype)
@@ -697,33 +643,9 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
 
     @property
     def _n_features_out(self) -> int:
-        return int(self._density.plan.n_components)
+        return int(self.n_components_)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
-
-
-def _sizes(name: str, given: Any) -> tuple[int, ...] | None:
-    """A tuple of positive integers.
-
-    Raises
-    ------
-    ValueError
-        If it is something else.
-    """
-    if given is None:
-        return None
-    sizes = np.atleast_1d(np.asarray(given))
-    if sizes.ndim != 1 or (sizes.size and (sizes.dtype.kind not in "iu" or sizes.min() < 1)):
-        raise ValueError(f"{name} must be a sequence of integers of at least 1, got {given!r}.")
-    return tuple(int(size) for size in sizes)
-
-
-def _other_networks(plan: Any, before: Any) -> str:
-    name = next(f.name for f in fields(plan) if getattr(plan, f.name) != getattr(before, f.name))
-    return (
-        f"{name}={getattr(plan, name)!r} differs from {getattr(before, name)!r}, with which the "
-        "networks were built: they cannot go on. Set warm_start=False and call fit to start anew."
-    )

@@ -9,10 +9,11 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import multivariate_normal
 from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_diabetes
 
 torch = pytest.importorskip("torch", reason="torch is not installed: neural densities are an extra")
 
-from sklearn_lvm import PPCA, VAEDensity  # noqa: E402
+from sklearn_lvm import PPCA, GaussianMLE, VAEDensity  # noqa: E402
 from sklearn_lvm.neural.density import NeuralDensity  # noqa: E402
 
 from ..estimators.specs import clouds, every_neural, same_state, weights  # noqa: E402
@@ -66,6 +67,20 @@ def test_it_comes_near_a_known_density_and_never_above():
     truth = multivariate_normal(np.full(5, 3.0), C).logpdf(rows).mean()
     found = [model.log_evidence(rows, random_state=seed)[0].mean() for seed in range(6)]
     assert truth - 0.3 < np.mean(found) < truth + 3 * np.std(found, ddof=1) / np.sqrt(6)
+
+
+@pytest.mark.parametrize("load", [load_breast_cancer, load_diabetes])
+def test_by_default_it_is_no_worse_than_one_gaussian(load):
+    X = load().data
+    train, rest = X[::2], X[1::2]
+    assert VAEDensity(random_state=0).fit(train).score(rest) > GaussianMLE().fit(train).score(rest)
+
+
+@pytest.mark.parametrize(("d", "q"), [(1, 2), (3, 2), (8, 4), (9, 4), (101, 50), (120, 50)])
+def test_latent_variables_are_half_as_many_as_columns(d, q):
+    X = np.random.default_rng(0).normal(size=(20, d))
+    model = VAEDensity(hidden_layer_sizes=(3,), max_iter=1, random_state=0).fit(X)
+    assert model.n_components_ == model.transform(X).shape[1] == q
 
 
 def ring(n, seed):
