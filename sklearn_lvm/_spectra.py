@@ -8,7 +8,7 @@ import numpy as np
 
 from ._types import Array
 from .core.centred import CentredRows, slab_slices
-from .core.factor import FactorSteps, Loadings
+from .core.loadings import FactorSteps, Loadings
 from .core.spectrum import EPS, Spectrum, of_covariance, of_pieces, upright
 from .inference.distribute import Walker
 from .inference.em import climb
