@@ -10,7 +10,7 @@ from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from ._compat import Interval, RealNotInt, StrOptions
-from ._spectra import SOLVERS, Problem, Solution, singular
+from ._spectra import SOLVERS, Problem, Solution, solve
 from ._streams import Keeper, made_room
 from ._types import Array
 from .base import FLOATS, DensityEstimator, count, fitting, warn
@@ -18,7 +18,7 @@ from .core.centred import CentredRows, slab_slices
 from .core.dimension import by_bic, by_evidence, explaining, most
 from .core.factor import Factor, FactorLens
 from .core.frame import Frame
-from .core.spectrum import EPS, Spectrum
+from .core.spectrum import Spectrum
 from .inference.distribute import Walker
 
 OF_A_DENSITY = (
@@ -231,21 +231,8 @@ class PPCA(DensityEstimator):
         return rows
 
     def _solve(self, rows: CentredRows, walker: Walker) -> Solution:
-        """A spectrum that tells apart what has to be told apart."""
-        d = rows.shape[1]
-        problem = Problem(
-            rows,
-            walker,
-            self._asked(d),
-            self.tol,
-            self.max_iter,
-            check_random_state(self.random_state),
-        )
-        solution = SOLVERS[self.solver](problem)
-        found = solution.spectrum
-        if solution.exact or found.resolved(problem.q or d, 1.0 / (d * EPS)):
-            return solution
-        return singular(problem)
+        q, rng = self._asked(rows.shape[1]), check_random_state(self.random_state)
+        return solve(self.solver, Problem(rows, walker, q, self.tol, self.max_iter, rng))
 
     def _asked(self, d: int) -> int | None:
         """The number of components, if it is given as such."""
