@@ -14,6 +14,7 @@ from .core.frame import row_slices
 from .core.sides import Sides
 from .inference.distribute import block_size, cut
 
+TABLED = 1 << 13  # rows that make a table of all patterns of eight columns worth its while
 BINARIZE: dict[str, list[Any]] = {"binarize": [Interval(Real, None, None, closed="neither"), None]}
 
 
@@ -65,11 +66,11 @@ class BinaryEstimator(DensityEstimator):
         return np.where(log_prob < IMPOSSIBLE, -np.inf, log_prob)
 
     def _cut(self, X: Any) -> list[slice]:
-        """Sparse rows grow into little, but sums over a block are as long as there are columns."""
+        """Rows grow into little, but each block has tables and sums that are as long as all columns."""
         n, d = X.shape
         if issparse(X):
             return cut(n, max(block_size(self._n_coins() + _stored(X) // n), d))
-        return cut(n, block_size(self._n_coins() + d // 8))
+        return cut(n, max(block_size(self._n_coins()), TABLED))
 
     def _n_coins(self) -> int:
         """How many coins each column has."""

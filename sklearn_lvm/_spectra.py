@@ -8,7 +8,7 @@ import numpy as np
 
 from ._types import Array
 from .core.centred import CentredRows, slab_slices
-from .core.factor import FactorSteps, Loadings
+from .core.loadings import FactorSteps, Loadings
 from .core.spectrum import EPS, Spectrum, of_covariance, of_pieces, upright
 from .inference.distribute import Walker
 from .inference.em import climb
@@ -244,3 +244,11 @@ SOLVERS: dict[str, Solver] = {
     "subspace": subspace,
     "em": expectation_maximisation,
 }
+
+
+def solve(solver: str, problem: Problem) -> Solution:
+    """A spectrum that tells apart what has to be told apart, by singular values if not as asked."""
+    solution, d = SOLVERS[solver](problem), problem.rows.shape[1]
+    if solution.exact or solution.spectrum.resolved(problem.q or d, 1.0 / (d * EPS)):
+        return solution
+    return singular(problem)

@@ -257,6 +257,8 @@ class DensityEstimator(
         rng = check_random_state(self.random_state if random_state is None else random_state)
         Z, latent = self._fitted_density().sample(int(n_samples), rng)
         X = self._frame.leave(Z).astype(self._dtype, copy=False)
+        if latent.dtype.kind == "f":  # labels stay what they are
+            latent = latent.astype(self._dtype, copy=False)
         return (X, latent) if return_latent else X
 
     # -- what scikit-learn asks ----------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """Principal components as a density: probabilistic PCA."""
 
 from collections.abc import Callable
-from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -11,18 +10,16 @@ from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from ._compat import Interval, RealNotInt, StrOptions
-from ._spectra import SOLVERS, Problem, Solution, singular
+from ._spectra import SOLVERS, Problem, Solution, solve
+from ._streams import Keeper, made_room
 from ._types import Array
 from .base import FLOATS, DensityEstimator, count, fitting, warn
 from .core.centred import CentredRows, slab_slices
-from .core.dimension import bic, candidates, evidence
+from .core.dimension import by_bic, by_evidence, explaining, most
 from .core.factor import Factor, FactorLens
 from .core.frame import Frame
-from .core.spectrum import EPS, Spectrum
-from .core.stream import Scatter, Sketch
+from .core.spectrum import Spectrum
 from .inference.distribute import Walker
-
-STREAMED = 1024  # features up to which a stream keeps the whole covariance
 
 OF_A_DENSITY = (
     "components_",
@@ -39,9 +36,9 @@ OF_A_DENSITY = (
 
 # n_components -> the number of components, given the spectrum and the weight of all rows.
 CHOICES: dict[str | None, Callable[[Spectrum, float], int]] = {
-    None: lambda spectrum, weight: max(1, (spectrum.rank or 0) - 1),
-    "bic": lambda spectrum, weight: int(candidates(spectrum)[bic(spectrum, weight).argmin()]),
-    "mle": lambda spectrum, weight: int(candidates(spectrum)[evidence(spectrum, weight).argmax()]),
+    None: lambda spectrum, weight: most(spectrum),
+    "bic": by_bic,
+    "mle": by_evidence,
 }
 
 
@@ -234,21 +231,8 @@ class PPCA(DensityEstimator):
         return rows
 
     def _solve(self, rows: CentredRows, walker: Walker) -> Solution:
-        """A spectrum that tells apart what has to be told apart."""
-        d = rows.shape[1]
-        problem = Problem(
-            rows,
-            walker,
-            self._asked(d),
-            self.tol,
-            self.max_iter,
-            check_random_state(self.random_state),
-        )
-        solution = SOLVERS[self.solver](problem)
-        found = solution.spectrum
-        if solution.exact or found.resolved(problem.q or d, 1.0 / (d * EPS)):
-            return solution
-        return singular(problem)
+        q, rng = self._asked(rows.shape[1]), check_random_state(self.random_state)
+        return solve(self.solver, Problem(rows, walker, q, self.tol, self.max_iter, rng))
 
     def _asked(self, d: int) -> int | None:
         """The number of components, if it is given as such."""
@@ -263,9 +247,7 @@ class PPCA(DensityEstimator):
         if isinstance(self.n_components, Integral):
             return int(self.n_components)
         if isinstance(self.n_components, Real):
-            explained = np.cumsum(spectrum.variance) / spectrum.total
-            enough = int(np.searchsorted(explained, float(self.n_components), side="right")) + 1
-            return min(enough, len(explained))
+            return explaining(spectrum, float(self.n_components))
         return CHOICES[self.n_components](spectrum, weight)
 
     def _estimate(self, spectrum: Spectrum, weight: float) -> Factor:
@@ -305,50 +287,17 @@ class PPCA(DensityEstimator):
         """
         first = not hasattr(self, "_statistics")
         X, w = self._check_training(X, sample_weight, reset=first)
+        kept = None if first else self._statistics
+        keeper = Keeper.suited(X.shape[1], self._asked(X.shape[1]), kept)
         with Walker() as walker:
             rows = self._rows(X, w, walker)
-            frame, before = (rows.frame, None) if first else self._made_room_for(rows.frame)
-            measured = self._measure(rows, frame, float(w.sum()), walker)
-        self._statistics = measured if before is None else before + measured
+            frame = rows.frame
+            if kept is not None:
+                frame, kept = made_room(self._frame, kept, frame)
+            fresh = keeper.measure(rows, frame, float(w.sum()), walker)
+        self._statistics = fresh if kept is None else kept + fresh
         self._follow(frame, X.dtype)
         return self
-
-    def _made_room_for(self, fresh: Frame) -> tuple[Frame, Any]:
-        """The frame and the statistics of the rows so far, where new rows can be measured too."""
-        still = self._statistics.still
-        frame = self._frame.adapted(np.full(len(fresh.centre), still), fresh, per_feature=False)
-        factor = 1.0 if still else self._frame.scale[0] / frame.scale[0]
-        return frame, self._statistics.rescaled(float(factor))
-
-    def _measure(self, rows: CentredRows, frame: Frame, weight: float, walker: Walker) -> Any:
-        """Statistics of rows in the units of a frame."""
-        of, at_least = self._keeper(rows.shape[1])
-
-        def look(piece: slice) -> Any:
-            slab = rows.slab(piece, near=0.0)
-            return of(slab.dense(), weight * slab.weight)
-
-        found = walker.total(look, slab_slices(*rows.shape, at_least=at_least))
-        shift = (rows.centre - frame.centre) / frame.scale
-        factor = rows.scale / frame.scale[0]
-        return found.rescaled(float(factor)).moved(shift + factor * rows.mean)
-
-    def _keeper(self, d: int) -> tuple[Callable[..., Any], int]:
-        """What is kept of rows of this width, and of how many rows at a time."""
-        q = self._asked(d)
-        if d <= STREAMED:
-            return Scatter.of, d
-        if q is None:
-            raise ValueError(
-                f"partial_fit of {d} features needs an integer n_components: with more than "
-                f"{STREAMED} features the whole spectrum is not kept."
-            )
-        size = 2 * q + 10
-        if hasattr(self, "_statistics") and self._statistics.size < size:
-            raise ValueError(
-                f"n_components={q} is more than this stream was begun with; call fit to start anew."
-            )
-        return partial(Sketch.of, size=size), size
 
     def _follow(self, frame: Frame, dtype: Any) -> None:
         """Turn statistics into a density, if there is one in them."""
@@ -479,14 +428,6 @@ class PPCA(DensityEstimator):
             raise ValueError(f"Z has {Z.shape[1]} columns, expected {len(factor.axes)}.")
         rows = Z.astype(np.float64) @ factor.loadings.T + factor.mean
         return self._frame.leave(rows).astype(Z.dtype)
-
-    def sample(
-        self, n_samples: int = 1, *, random_state: Any = None, return_latent: bool = False
-    ) -> Any:
-        drawn = super().sample(n_samples, random_state=random_state, return_latent=return_latent)
-        return (drawn[0], drawn[1].astype(self._dtype)) if return_latent else drawn
-
-    sample.__doc__ = DensityEstimator.sample.__doc__
 
     @property
     def _n_features_out(self) -> int:

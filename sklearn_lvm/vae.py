@@ -633,14 +633,6 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
             filled[hole] = expected[hole[some]]
         return filled
 
-    def sample(
-        self, n_samples: int = 1, *, random_state: Any = None, return_latent: bool = False
-    ) -> Any:
-        drawn = super().sample(n_samples, random_state=random_state, return_latent=return_latent)
-        return (drawn[0], drawn[1].astype(self._dtype)) if return_latent else drawn
-
-    sample.__doc__ = DensityEstimator.sample.__doc__
-
     @property
     def _n_features_out(self) -> int:
         return int(self.n_components_)

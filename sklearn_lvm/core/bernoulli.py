@@ -90,7 +90,7 @@ class TossLens:
     )  # tables are looked up no faster in single precision: rows are not rounded
 
     def __init__(self, coins: Bernoullis, offset: Array) -> None:
-        self.offset = offset[:, None]
+        self.offset = offset
         self.logs = tuple(
             np.where(np.isfinite(part), part, 0.0) for part in (coins.log_p, coins.log_q)
         )
@@ -99,9 +99,8 @@ class TossLens:
         return Z
 
     def log_prob(self, seen: Tosses) -> Array:
-        joint = seen.weigh(*self.logs)
-        joint += self.offset.astype(joint.dtype, copy=False)
-        return joint
+        one, zero = self.logs
+        return seen.weigh(one, zero, base=self.offset)
 
     def sums(self, seen: Tosses, R: Array) -> Counts:
         return Counts.of(seen, R)

@@ -41,7 +41,7 @@ class Counts:
     @classmethod
     def of(cls, tosses: Tosses, w: Array) -> "Counts":
         """Count n rows of tosses under K sets of weights (K, n)."""
-        return cls(w.sum(axis=1, dtype=np.float64), *tosses.add_up(w))
+        return cls(w @ np.ones(w.shape[1]), *tosses.add_up(w))
 
     @classmethod
     def expected(cls, mixture: Any, weight: float) -> "Counts":

@@ -15,6 +15,27 @@ def candidates(spectrum: Spectrum) -> Array:
     return np.arange(1, max(spectrum.rank, 2))
 
 
+def most(spectrum: Spectrum) -> int:
+    """As many components as have a likelihood."""
+    return max(1, (spectrum.rank or 0) - 1)
+
+
+def explaining(spectrum: Spectrum, share: float) -> int:
+    """How many components explain more than a share of the variance."""
+    explained = np.cumsum(spectrum.variance) / spectrum.total
+    return min(int(np.searchsorted(explained, share, side="right")) + 1, len(explained))
+
+
+def by_bic(spectrum: Spectrum, weight: float) -> int:
+    """The candidate of the least Bayesian information criterion."""
+    return int(candidates(spectrum)[bic(spectrum, weight).argmin()])
+
+
+def by_evidence(spectrum: Spectrum, weight: float) -> int:
+    """The candidate of the most evidence."""
+    return int(candidates(spectrum)[evidence(spectrum, weight).argmax()])
+
+
 def noises(spectrum: Spectrum) -> Array:
     """The noise variance of each candidate."""
     tails = np.cumsum(spectrum.variance[::-1])[::-1]

@@ -12,6 +12,7 @@ from .lens import Lens, Sums
 
 SINGLE = float(np.finfo(np.float32).eps)
 SKETCHED = 1e-3  # nats by which rounding may move the log-density of a row in a sketch
+ROOM = 0.4  # how much of the range of exp is used where rows share a level
 
 
 class Densities(Protocol):
@@ -81,20 +82,35 @@ class MixtureLens:
         return Expected(self.parts.sums(seen, resp), float(w @ evidence), float(w.sum()))
 
 
-def _evidence(joint: Array) -> tuple[Array, Array]:
-    """Turn log p(k, z) into log p(z) and, in place, multiples of p(k | z) with the totals returned."""
-    top = joint.max(axis=0)
-    joint -= top
-    total = np.exp(joint, out=joint).sum(axis=0)
-    top += np.log(total)
-    return top, total
+def _evidence(joint: Array) -> tuple[Array, Array, Array]:
+    """log p(z) of rows from their log p(k, z), which is used up; multiples of p(k | z), and totals."""
+    level, share = _levelled(joint)
+    total: Array = np.ones(len(share), share.dtype) @ np.exp(share, out=share)
+    return level + np.log(total), share, total
 
 
 def _normalise(joint: Array, w: Array | float) -> tuple[Array, Array]:
-    """Turn log p(k, z) into log p(z) and, in place, w p(k | z)."""
-    evidence, total = _evidence(joint)
-    joint *= w / total
-    return evidence, joint
+    """log p(z) and w p(k | z) of rows from their log p(k, z), which is used up."""
+    evidence, share, total = _evidence(joint)
+    share *= w / total
+    return evidence, share
+
+
+def _levelled(joint: Array) -> tuple[Array, Array]:
+    """A level for each row, and how far its numbers are below: the largest of them not too far for exp.
+
+    The level is the largest number of the row. Where those of a row lie side by side in memory this
+    is slow to find; the largest number of all does as well, as long as no row's mean is far below.
+    """
+    if not joint.flags.c_contiguous:
+        level, mean = joint.max(), np.full(len(joint), 1.0 / len(joint), joint.dtype) @ joint
+        if level - mean.min() < ROOM * np.log(np.finfo(joint.dtype).max):
+            joint -= level
+            return level, joint
+        joint = np.ascontiguousarray(joint)
+    level = joint.max(axis=0)
+    joint -= level
+    return level, joint
 
 
 @dataclass(frozen=True, eq=False)

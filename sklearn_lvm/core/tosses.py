@@ -3,6 +3,9 @@
 Dense and sparse blocks have the same verbs. ``weigh`` gives every entry a value by its side and adds
 them up along each row, for K sets of values at once; ``add_up`` adds the rows up along each column,
 under K sets of weights. All that a model of coins does with rows is one or the other.
+
+What is (K, n) here is the transpose of an array in which the K numbers of a row lie side by side, as
+sparse products leave and take them.
 """
 
 from dataclasses import dataclass
@@ -18,7 +21,9 @@ from .._types import Array
 class Tosses(Protocol):
     """The verbs of a block of n rows of d tosses."""
 
-    def weigh(self, one: Array, zero: Array, hole: Array | None = None) -> Array: ...
+    def weigh(
+        self, one: Array, zero: Array, hole: Array | None = None, base: Array | float = 0.0
+    ) -> Array: ...
     def add_up(self, w: Array) -> tuple[Array, Array]: ...
     def filled(self, value: Array) -> Any: ...
     def sides(self) -> Array: ...
@@ -90,13 +95,16 @@ class Patterns:
         entries = (np.ones(index.size), index.ravel(), start)
         return cls(csr_array(entries, shape=(n, groups * patterns)), X.shape[1], n_sides)
 
-    def weigh(self, one: Array, zero: Array, hole: Array | None = None) -> Array:
-        """The sum over each row of what its entries are worth, (K, d) to (K, n)."""
+    def weigh(
+        self, one: Array, zero: Array, hole: Array | None = None, base: Array | float = 0.0
+    ) -> Array:
+        """The sum over each row of what its entries are worth, (K, d) to (K, n), on top of a base."""
         worth = (zero, one, np.zeros_like(one) if hole is None else hole)[: self.n_sides]
         grouped = np.concatenate([self._grouped(value) for value in worth], axis=1)
         table = _indicators(self.n_sides) @ grouped
-        rows = self.shown @ table.reshape(-1, len(one)).astype(self.shown.dtype, copy=False)
-        return np.ascontiguousarray(rows.T)
+        table[0] += base  # every row shows one pattern of the first group
+        rows: Array = self.shown @ table.reshape(-1, len(one)).astype(self.shown.dtype, copy=False)
+        return rows.T
 
     def add_up(self, w: Array) -> tuple[Array, Array]:
         """The weight of ones and of zeros in each column, (K, n) to twice (K, d)."""
@@ -160,13 +168,15 @@ class SparseTosses:
         holes = _indicator(X, missing) if missing.any() else None
         return cls(_indicator(X, _above(X.data, threshold)), holes)
 
-    def weigh(self, one: Array, zero: Array, hole: Array | None = None) -> Array:
-        """The sum over each row of what its entries are worth, (K, d) to (K, n)."""
-        rows = self.ones @ _columns(one - zero, self.ones.dtype)
+    def weigh(
+        self, one: Array, zero: Array, hole: Array | None = None, base: Array | float = 0.0
+    ) -> Array:
+        """The sum over each row of what its entries are worth, (K, d) to (K, n), on top of a base."""
+        rows: Array = self.ones @ _columns(one - zero, self.ones.dtype)
         if self.holes is not None:
             rows += self.holes @ _columns((0.0 if hole is None else hole) - zero, self.ones.dtype)
-        rows += zero.sum(axis=1)
-        return np.ascontiguousarray(rows.T)
+        rows += (zero.sum(axis=1) + base).astype(rows.dtype, copy=False)
+        return rows.T
 
     def add_up(self, w: Array) -> tuple[Array, Array]:
         """The weight of ones and of zeros in each column, (K, n) to twice (K, d).
@@ -175,7 +185,7 @@ class SparseTosses:
         """
         each = np.ascontiguousarray(w.T)
         ones = (self.ones.T @ each).T.astype(np.float64, copy=False)
-        zeros = w.sum(axis=1, dtype=np.float64)[:, None] - ones
+        zeros = (w @ np.ones(w.shape[1]))[:, None] - ones
         if self.holes is not None:
             zeros -= (self.holes.T @ each).T
         return ones, np.maximum(zeros, 0.0, out=zeros)

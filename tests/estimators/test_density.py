@@ -141,6 +141,14 @@ def test_the_latent_variable_of_a_gaussian_is_white(covariance_type, X):
 
 
 @every_spec
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_and_latent_variables_are_drawn_in_the_precision_of_the_data(spec, dtype, X):
+    drawn, latent = spec.new().fit(X.astype(dtype)).sample(5, return_latent=True)
+    assert drawn.dtype == dtype
+    assert latent.dtype == (np.intp if spec.mixture else dtype)
+
+
+@every_spec
 def test_the_random_state_of_a_sample(spec, X):
     model = spec.new(random_state=5).fit(X)
     first = model.sample(6)

@@ -71,6 +71,23 @@ def test_densities_agree_with_scipy(seed, K, d):
     assert mixture.n_parameters() == K * d + K - 1
 
 
+@pytest.mark.parametrize("apart", [1.0, 10.0, 100.0, 1e4])
+@pytest.mark.parametrize("nobody", [False, True])
+def test_components_may_be_any_number_of_nats_apart(apart, nobody):
+    rng = np.random.default_rng(0)
+    coins = Bernoullis.of_log_odds(np.clip(apart * rng.normal(size=(4, 20)), -600, 600))
+    log_weights = np.append(-np.inf if nobody else -20.0, np.log([0.2, 0.3, 0.5]))
+    X = rng.integers(2, size=(30, 20)).astype(float)
+    joint = X @ coins.log_p.T + (1 - X) @ coins.log_q.T + log_weights
+    lens = Mixture(log_weights, coins).lens()
+    evidence, resp = lens.posterior(tosses(X, 0.5))
+    assert_allclose(evidence, logsumexp(joint, axis=1), rtol=1e-14)
+    assert_allclose(lens.log_prob(tosses(X, 0.5)), evidence, rtol=1e-15)
+    exact = np.exp(joint.T - logsumexp(joint, axis=1))
+    assert_allclose(resp, exact, rtol=1e-11, atol=1e-300)
+    assert_allclose(resp.sum(axis=0), 1.0, rtol=1e-14)
+
+
 @given(seed=seeds, K=components, d=st.integers(1, 8))
 def test_the_probabilities_of_all_rows_sum_to_one(seed, K, d):
     mixture = scene(seed, K, d)[0]

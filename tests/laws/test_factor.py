@@ -13,7 +13,8 @@ from scipy.stats import multivariate_normal
 from sklearn_lvm.core import centred
 from sklearn_lvm.core.centred import CentredRows, Slab
 from sklearn_lvm.core.dimension import bic, evidence
-from sklearn_lvm.core.factor import Factor, FactorLens, FactorSteps, Loadings
+from sklearn_lvm.core.factor import Factor, FactorLens
+from sklearn_lvm.core.loadings import FactorSteps, Loadings
 from sklearn_lvm.core.spectrum import Spectrum, of_covariance, of_pieces, triangular
 from sklearn_lvm.core.stream import Scatter, Sketch
 from sklearn_lvm.inference.acceleration import WALKS

@@ -42,7 +42,10 @@ def test_entries_are_weighed_by_their_side(kind, holes, n, d, seed, K):
     assert_allclose(block.weigh(one, zero, hole), worth.T, atol=1e-12)
     without = np.choose(sides_of(X)[:, None], [zero, one, np.zeros_like(one)]).sum(axis=2)
     assert_allclose(block.weigh(one, zero), without.T, atol=1e-12)
-    assert block.weigh(one, zero).flags.c_contiguous
+    base = rng.normal(size=K)
+    rows = block.weigh(one, zero, base=base).T
+    assert_allclose(rows, without + base, atol=1e-12)
+    assert rows.flags.c_contiguous
 
 
 @every_kind
