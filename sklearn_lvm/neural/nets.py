@@ -110,10 +110,9 @@ def build(plan: Plan, seed: int) -> Autoencoder:
 
 
 class Dense(nn.Linear):
-    """A linear layer that oneDNN computes where it can.
+    """A linear layer that oneDNN computes where it is large, in float32 and on the CPU.
 
-    For float32 on the CPU torch itself asks its BLAS, which on processors of other makers than its own
-    is half as fast.
+    There torch itself asks its BLAS, which on some processors is half as fast. Results differ by rounding.
     """
 
     def forward(self, x: Tensor) -> Tensor:
