@@ -112,7 +112,7 @@ def build(plan: Plan, seed: int) -> Autoencoder:
 class Dense(nn.Linear):
     """A linear layer that oneDNN computes where it is large, in float32 and on the CPU.
 
-    There torch itself asks its BLAS, which on some processors is half as fast. Results differ by rounding.
+    There torch itself asks its BLAS, which on some processors is half as fast.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -189,7 +189,7 @@ def _conv_encoder(plan: Plan) -> Encoder:
     rest: list[nn.Module] = [activation()]
     for before, after in pairwise(shapes[1:]):
         rest += [_halve(before, after), activation()]
-    rest += [nn.Flatten(), nn.Linear(prod(shapes[-1]), 2 * plan.n_components)]
+    rest += [nn.Flatten(), Dense(prod(shapes[-1]), 2 * plan.n_components)]
     first, holes = (_halve(shapes[0], shapes[1], bias=bias) for bias in (True, False))
     return Encoder(nn.Sequential(image, first), nn.Sequential(image, holes), nn.Sequential(*rest))
 
@@ -197,7 +197,7 @@ def _conv_encoder(plan: Plan) -> Encoder:
 def _conv_decoder(plan: Plan) -> nn.Module:
     shapes, activation = _sizes(plan), ACTIVATIONS[plan.activation]
     layers: list[nn.Module] = [
-        nn.Linear(plan.n_components, prod(shapes[-1])),
+        Dense(plan.n_components, prod(shapes[-1])),
         nn.Unflatten(1, shapes[-1]),
     ]
     for before, after in zip(shapes[:1:-1], shapes[-2:0:-1], strict=True):
