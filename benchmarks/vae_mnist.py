@@ -71,8 +71,14 @@ def ours(X, seconds, *, k, batch, rate, precision, seed, epochs=None, **params):
     return model, n_epochs, time.process_time() - began
 
 
+def factor_at(share):
+    """The factor of the learning rate once a share of the time is over."""
+    ends = np.cumsum([part for _, part in STAGES])
+    return STAGES[min(np.searchsorted(ends, share, side="right"), len(STAGES) - 1)][0]
+
+
 def plain(X, seconds, *, seed, batch=100, rate=1e-3):
-    """What a user of PyTorch would write, with the rate decaying to a hundredth over the time."""
+    """What a user of PyTorch would write, with the same stages of falling rates."""
     import torch
     from torch import nn
     from torch.nn import functional
@@ -88,7 +94,7 @@ def plain(X, seconds, *, seed, batch=100, rate=1e-3):
     rows, began, n_epochs = torch.from_numpy(X), time.process_time(), 0
     while (spent := time.process_time() - began) < seconds:
         for group in optimizer.param_groups:
-            group["lr"] = rate * 0.01 ** (spent / seconds)
+            group["lr"] = rate * factor_at(spent / seconds)
         for index in torch.randperm(len(rows)).split(batch):
             x = torch.bernoulli(rows[index])
             mean, log_var = encoder(x).chunk(2, dim=1)
