@@ -13,26 +13,14 @@ from common import options, show, write
 from sklearn_lvm import VAEDensity
 
 SIZES, Q = (200, 200), 50
-
-
-def dense(n_inputs, n_outputs):
-    """An encoder as that of the dense networks, which takes a fifth of the time of convolutions."""
-    from torch import nn
-
-    hidden = [nn.Linear(n_inputs, SIZES[0]), nn.ReLU(), nn.Linear(*SIZES), nn.ReLU()]
-    return nn.Sequential(*hidden, nn.Linear(SIZES[1], n_outputs))
-
-
-CONVOLUTIONS = {
-    "network": "conv",
-    "image_shape": (28, 28),
-    "hidden_layer_sizes": (32, 64),
-    "activation": "relu",
-}
 NETWORKS = {
     "mlp": {"hidden_layer_sizes": SIZES},
-    "conv": CONVOLUTIONS,
-    "conv-decoder": CONVOLUTIONS | {"encoder": dense},
+    "conv": {
+        "network": "conv",
+        "image_shape": (28, 28),
+        "hidden_layer_sizes": (32, 64),
+        "activation": "relu",
+    },
 }
 # Learning rates, and the share of the epochs that each of them has.
 STAGES = ((1.0, 0.5), (0.4, 0.25), (0.15, 0.15), (0.05, 0.1))
