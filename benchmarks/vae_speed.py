@@ -205,14 +205,14 @@ def main():
     parser = options(__doc__)
     parser.add_argument("--batches", type=int, nargs="+", default=[100, 1024])
     parser.add_argument("--rows", type=int, default=20_000)
-    parser.add_argument("--epochs", type=int, default=4, help="that are timed")
+    parser.add_argument("--epochs", type=int, default=10, help="that are timed")
     parser.add_argument("--data", type=Path, default=Path("mnist.npz"))
     parser.add_argument("--passes", type=int, default=10, help="epochs to a held-out bound")
     parser.add_argument("--seeds", type=int, default=3, help="of a held-out bound")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     if args.quick:
-        args.rows, args.passes, args.seeds = 2000, 1, 2
+        args.rows, args.epochs, args.passes, args.seeds = 2000, 1, 1, 2
     X = table(args.rows)
     training = [speeds(X, batch, args.repeats, args.epochs) for batch in args.batches]
     print(show(training))

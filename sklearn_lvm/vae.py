@@ -20,7 +20,7 @@ from .base import FLOATS, DensityEstimator, fitting, precision, warn
 from .core.observed import canonical_with_holes
 
 GRAIN = 4096.0  # training rows are rounded to this part of a deviation, far below any variance
-WATCHED = 2000  # training rows that are watched where none are set aside
+WATCHED = 1000  # training rows that are watched where none are set aside
 SAVE_EVERY = 5  # epochs between two checkpoints
 MISSING_TORCH = "VAEDensity needs torch: pip install 'sklearn-lvm[torch]' (or pip install torch)."
 

@@ -20,6 +20,7 @@ DROP = 0.5  # of the learning rate, on a plateau and after a loss that is no num
 PLATEAUS = 3  # learning rate drops within the patience of a fit
 STRIKES = 5  # losses that are no number until a fit gives up
 SHORTEST = 100  # steps that the running average spans at least, once there are ten times as many
+STRIDE = 10  # steps from one weight to the next in it, at most
 WATCHED = 4096  # rows of a block when a bound is watched
 
 State = dict[str, Any]
@@ -222,11 +223,14 @@ class Trainer:
             parameter.grad = gradient
 
     def _follow(self, longest: int) -> None:
-        """Move the average towards the weights."""
+        """Move the average towards the weights, at long last every few steps only."""
         self.n_steps += 1
+        stride = min(1 + self.n_steps // SHORTEST, STRIDE)
+        if self.n_steps % stride:
+            return
         span = min(max(SHORTEST, longest), 1 + self.n_steps // 10)
         with torch.no_grad():
-            torch._foreach_lerp_(list(self.average.parameters()), self.parameters, 1.0 / span)
+            torch._foreach_lerp_(list(self.average.parameters()), self.parameters, stride / span)
 
     def watch(self) -> float:
         """The mean bound of the watched rows under the average, by the same noise at each call."""

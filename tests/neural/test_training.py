@@ -263,5 +263,15 @@ def test_the_average_follows_the_last_tenth_of_the_steps(X):
             for parameter in module.parameters():
                 parameter.fill_(value)
     run.n_steps = 10 * training.SHORTEST
-    run._follow(1)
-    assert_allclose(next(run.average.parameters()).detach().numpy(), 1 / training.SHORTEST)
+    for _ in range(training.STRIDE):  # one of which counts for all
+        run._follow(1)
+    share = training.STRIDE / training.SHORTEST
+    assert_allclose(next(run.average.parameters()).detach().numpy(), share, rtol=1e-6)
+
+
+def test_the_average_is_the_weights_at_first(X):
+    run = trainer(X, max_iter=1)
+    run.learn()
+    assert run.n_steps == 4
+    for followed, weight in zip(run.average.parameters(), run.model.parameters(), strict=True):
+        assert_array_equal(followed.detach(), weight.detach())
