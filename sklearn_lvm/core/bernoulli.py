@@ -11,9 +11,9 @@ from .counts import Counts
 from .mixture import Mixture, MixtureLens
 from .tosses import Tosses
 
-SURPRISE = (
-    1e30  # nats that an impossible toss costs: finite, so that models compare by their number
-)
+# Nats that an impossible toss costs: finite, so that models compare by their number, which a power of
+# two keeps exact in sums.
+SURPRISE = 2.0**100
 IMPOSSIBLE = -1e20  # log-probabilities below this are those of impossible rows
 CERTAIN = 700.0  # a coin of a log-odds beyond this always falls on one side
 
@@ -66,8 +66,7 @@ class Bernoullis:
 
     def lens(self, offset: Array) -> "TossLens":
         """Look at rows; ``offset`` (K,) is added to the log-densities."""
-        open_ended = np.isfinite(self.log_p) & np.isfinite(self.log_q)
-        return (TossLens if open_ended.all() else CertainLens)(self, offset)
+        return TossLens(self, offset)
 
     def overall(self, weights: Array) -> "Bernoullis":
         """Log-odds are coordinates already: no density of the whole is needed to measure them."""
@@ -91,9 +90,7 @@ class TossLens:
 
     def __init__(self, coins: Bernoullis, offset: Array) -> None:
         self.offset = offset
-        self.logs = tuple(
-            np.where(np.isfinite(part), part, 0.0) for part in (coins.log_p, coins.log_q)
-        )
+        self.logs = [np.maximum(part, -SURPRISE) for part in (coins.log_p, coins.log_q)]
 
     def look(self, Z: Tosses) -> Tosses:
         return Z
@@ -104,20 +101,6 @@ class TossLens:
 
     def sums(self, seen: Tosses, R: Array) -> Counts:
         return Counts.of(seen, R)
-
-
-class CertainLens(TossLens):
-    """The same where some coins are certain: each toss that cannot be costs SURPRISE.
-
-    Impossible tosses are counted apart, so that the other log-probabilities lose no digit.
-    """
-
-    def __init__(self, coins: Bernoullis, offset: Array) -> None:
-        super().__init__(coins, offset)
-        self.wrong = tuple(np.isneginf(part).astype(float) for part in (coins.log_p, coins.log_q))
-
-    def log_prob(self, seen: Tosses) -> Array:
-        return super().log_prob(seen) - SURPRISE * seen.weigh(*self.wrong)
 
 
 @dataclass(frozen=True)

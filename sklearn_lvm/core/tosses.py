@@ -8,6 +8,7 @@ What is (K, n) here is the transpose of an array in which the K numbers of a row
 sparse products leave and take them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
@@ -40,6 +41,9 @@ def _above(values: Array, threshold: float) -> Array:
 
 
 ZERO, ONE, HOLE = range(3)
+APART = (
+    2.0**80
+)  # what is worth this much is added up apart where it cancels: it costs others no digit
 COLUMNS_IN_PATTERN = {2: 8, 3: 5}  # by the number of sides: 256 patterns, or 243 if there are holes
 
 
@@ -172,9 +176,19 @@ class SparseTosses:
         self, one: Array, zero: Array, hole: Array | None = None, base: Array | float = 0.0
     ) -> Array:
         """The sum over each row of what its entries are worth, (K, d) to (K, n), on top of a base."""
+        worth = (one, zero, np.zeros_like(one) if hole is None else hole)
+        apart = [np.where(np.abs(value) < APART, 0.0, value) for value in worth]
+        if not any(value.any() for value in apart):
+            return self._weigh(worth, base)
+        near = [value - far for value, far in zip(worth, apart, strict=True)]
+        return self._weigh(near, base) + self._weigh(apart, 0.0)
+
+    def _weigh(self, worth: Sequence[Array], base: Array | float) -> Array:
+        """What rows of zeros are worth, and what other sides change in that."""
+        one, zero, hole = worth
         rows: Array = self.ones @ _columns(one - zero, self.ones.dtype)
         if self.holes is not None:
-            rows += self.holes @ _columns((0.0 if hole is None else hole) - zero, self.ones.dtype)
+            rows += self.holes @ _columns(hole - zero, self.ones.dtype)
         rows += (zero.sum(axis=1) + base).astype(rows.dtype, copy=False)
         return rows.T
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
 from scipy.special import betaln, logsumexp
 from scipy.stats import bernoulli
 
@@ -106,7 +107,7 @@ def test_impossible_tosses_are_counted_and_cost_others_no_digit():
     p = np.array([[0.0, 0.3, 1.0], [0.0, 0.0, 1.0]])
     mixture = Mixture(np.log([0.5, 0.5]), Bernoullis.of(p, 1 - p))
     X = np.array([[0, 1, 1], [0, 0, 1], [1, 1, 0], [1, 1, 1]])
-    for rows in (X, np.array(X, float)):
+    for rows in (X, np.array(X, float), csr_array(X)):
         evidence, resp = mixture.lens().posterior(tosses(rows, 0.5))
         assert_allclose(evidence[:2], np.log([0.15, 0.85]), rtol=1e-15)
         assert (evidence[2:] < IMPOSSIBLE).all()
