@@ -84,9 +84,8 @@ class Bernoullis:
 class TossLens:
     """Rows seen through K rows of coins: entries weighed by the logarithms of their probabilities."""
 
-    amplification = (
-        np.inf
-    )  # tables are looked up no faster in single precision: rows are not rounded
+    # Tables are looked up no faster in single precision: rows are not rounded.
+    amplification = np.inf
 
     def __init__(self, coins: Bernoullis, offset: Array) -> None:
         self.offset = offset

@@ -41,9 +41,8 @@ def _above(values: Array, threshold: float) -> Array:
 
 
 ZERO, ONE, HOLE = range(3)
-APART = (
-    2.0**80
-)  # what is worth this much is added up apart where it cancels: it costs others no digit
+# What is worth this much is added up apart where it cancels: it costs others no digit.
+APART = 2.0**80
 COLUMNS_IN_PATTERN = {2: 8, 3: 5}  # by the number of sides: 256 patterns, or 243 if there are holes
 
 
