@@ -18,7 +18,7 @@ NETWORKS = {
     "conv": {
         "network": "conv",
         "image_shape": (28, 28),
-        "hidden_layer_sizes": (32, 64),
+        "hidden_layer_sizes": (16, 128),
         "activation": "relu",
     },
 }
