@@ -81,31 +81,16 @@ def plain(X, seconds, *, seed, batch=100, rate=1e-3):
     """What a user of PyTorch would write, with the same stages of falling rates."""
     import torch
     from torch import nn
-    from torch.nn import functional
+    from vae_plain import PlainLoop
 
-    torch.manual_seed(seed)
-    h, d = SIZES[0], X.shape[1]
-    encoder = nn.Sequential(
-        nn.Linear(d, h), nn.Tanh(), nn.Linear(h, h), nn.Tanh(), nn.Linear(h, 2 * Q)
-    )
-    decoder = nn.Sequential(nn.Linear(Q, h), nn.Tanh(), nn.Linear(h, h), nn.Tanh(), nn.Linear(h, d))
-    parameters = [*encoder.parameters(), *decoder.parameters()]
-    optimizer = torch.optim.Adam(parameters, rate)
+    loop = PlainLoop(X.shape[1], SIZES[0], Q, nn.Tanh, rate, seed)
     rows, began, n_epochs = torch.from_numpy(X), time.process_time(), 0
     while (spent := time.process_time() - began) < seconds:
-        for group in optimizer.param_groups:
+        for group in loop.optimizer.param_groups:
             group["lr"] = rate * factor_at(spent / seconds)
-        for index in torch.randperm(len(rows)).split(batch):
-            x = torch.bernoulli(rows[index])
-            mean, log_var = encoder(x).chunk(2, dim=1)
-            t = mean + torch.exp(0.5 * log_var) * torch.randn_like(mean)
-            fit = functional.binary_cross_entropy_with_logits(decoder(t), x, reduction="sum")
-            kl = 0.5 * (mean**2 + log_var.exp() - log_var - 1).sum()
-            optimizer.zero_grad()
-            ((fit + kl) / len(x)).backward()
-            optimizer.step()
+        loop.epoch(rows, batch, torch.bernoulli)
         n_epochs += 1
-    return encoder, decoder, n_epochs, time.process_time() - began
+    return loop.encoder, loop.decoder, n_epochs, time.process_time() - began
 
 
 def score(encoder, decoder, X, k, seed=1):

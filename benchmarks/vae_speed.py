@@ -56,27 +56,12 @@ def plain(X, batch, epochs):
     """A loop over tensors, with Adam as it comes."""
     import torch
     from torch import nn
-    from torch.nn import functional
+    from vae_plain import PlainLoop
 
-    torch.manual_seed(0)
-    h = SIZES[0]
-    encoder = nn.Sequential(
-        nn.Linear(D, h), nn.ReLU(), nn.Linear(h, h), nn.ReLU(), nn.Linear(h, 2 * Q)
-    )
-    decoder = nn.Sequential(nn.Linear(Q, h), nn.ReLU(), nn.Linear(h, h), nn.ReLU(), nn.Linear(h, D))
-    optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], 1e-3)
-    rows = torch.from_numpy(X)
+    loop, rows = PlainLoop(D, SIZES[0], Q, nn.ReLU), torch.from_numpy(X)
     began = time.process_time()
     for _ in range(epochs):
-        for index in torch.randperm(len(rows)).split(batch):
-            x = rows[index]
-            mean, log_var = encoder(x).chunk(2, dim=1)
-            t = mean + torch.exp(0.5 * log_var) * torch.randn_like(mean)
-            fit = functional.binary_cross_entropy_with_logits(decoder(t), x, reduction="sum")
-            kl = 0.5 * (mean**2 + log_var.exp() - log_var - 1).sum()
-            optimizer.zero_grad()
-            ((fit + kl) / len(x)).backward()
-            optimizer.step()
+        loop.epoch(rows, batch, lambda x: x)
     return time.process_time() - began
 
 
