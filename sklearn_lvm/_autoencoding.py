@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ._binary import not_binary
-from ._types import Array
+from ._typing import Array
 from .base import Units
 from .core.observed import Centred, Threshold
 

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from ._compat import Interval
-from ._types import Array
+from ._typing import Array
 from .base import DensityEstimator
 from .core.bernoulli import IMPOSSIBLE
 from .core.frame import row_slices

@@ -12,7 +12,7 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
-from ._types import Array
+from ._typing import Array
 
 __all__ = [
     "CallbackSupportMixin",

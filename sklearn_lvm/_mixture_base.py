@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
 from ._compat import CallbackSupportMixin
-from ._types import Array
+from ._typing import Array
 from ._watch import FitWatcher
 from .base import DensityEstimator, Units, _weights, fitting, precision, warn
 from .core.covariance import SingularCovarianceError

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_array
 
-from ._types import Array
+from ._typing import Array
 from .core.covariance import Covariance, Diagonal, Full, SingularCovarianceError, Spherical
 from .core.frame import Frame
 from .core.gaussian import Gaussians

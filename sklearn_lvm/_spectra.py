@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ._types import Array
+from ._typing import Array
 from .core.centred import CentredRows, slab_slices
 from .core.loadings import FactorSteps, Loadings
 from .core.spectrum import EPS, Spectrum, of_covariance, of_pieces, upright
@@ -55,7 +55,7 @@ class Problem:
 
     def total(self, function: Callable[[Any], Any]) -> Any:
         """The sum of a function over all slabs."""
-        return self.walker.total(function, self.rows)
+        return self.walker.sum(function, self.rows)
 
     def number(self, solver: str) -> int:
         """How many axes to look for, where all of them will not do."""
@@ -92,13 +92,13 @@ Solver = Callable[[Problem], Solution]
 
 def covariance(problem: Problem) -> Solution:
     """The covariance matrix, and as many of its eigenvectors as are asked for."""
-    matrix = problem.rows.covariance(problem.walker.total)
+    matrix = problem.rows.covariance(problem.walker)
     return Solution(of_covariance(problem.mean, matrix, problem.q or len(matrix)))
 
 
 def singular(problem: Problem) -> Solution:
     """The singular values of the centred rows, from a triangular factor of their long side."""
-    rows = problem.rows.refined(problem.walker.each)
+    rows = problem.rows.refined(problem.walker)
     n, d = rows.shape
 
     def gather(coefficients: Array) -> Array:
@@ -108,7 +108,7 @@ def singular(problem: Problem) -> Solution:
             slab = rows.slab(piece)
             return slab.gather(coefficients[:, piece] * np.sqrt(slab.weight))
 
-        found: Array = problem.walker.total(part, slab_slices(n, d, at_least=len(coefficients)))
+        found: Array = problem.walker.sum(part, slab_slices(n, d, at_least=len(coefficients)))
         return found
 
     return Solution(of_pieces(rows.mean, rows.long_side(), n, gather, rows.grain), exact=True)

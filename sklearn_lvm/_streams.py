@@ -60,7 +60,7 @@ class Keeper:
             slab = rows.slab(piece, near=0.0)
             return self.of(slab.dense(), weight * slab.weight)
 
-        found = walker.total(look, slab_slices(*rows.shape, at_least=self.at_least))
+        found = walker.sum(look, slab_slices(*rows.shape, at_least=self.at_least))
         shift = (rows.centre - frame.centre) / frame.scale
         factor = rows.scale / frame.scale[0]
         return found.rescaled(float(factor)).moved(shift + factor * rows.mean)

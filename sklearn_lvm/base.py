@@ -19,7 +19,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._compat import _fit_context, check_sample_weight, with_callbacks
-from ._types import Array
+from ._typing import Array
 from .inference.distribute import Walker, block_size, cut, single_threaded_blas
 
 FLOATS = [np.float64, np.float32]
@@ -141,7 +141,7 @@ class DensityEstimator(
             def fill(rows: slice) -> None:
                 found[..., rows] = function(self._frame.enter(X[rows]))
 
-            walker.each(fill, slices[1:])
+            walker.map(fill, slices[1:])
         return found
 
     def _log_prob(self, X: Array) -> Array:

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._binary import BINARIZE, BinaryEstimator, check_prior
 from ._compat import Interval, StrOptions
-from ._types import Array
+from ._typing import Array
 from .base import count, fitting, precision
 from .core.bernoulli import BelievedCoins, Bernoullis, Betas, Coins
 from .core.counts import Counts
@@ -209,7 +209,7 @@ class BetaBernoulli(OneToOneFeatureMixin, BinaryEstimator):
     def _count(self, X: Any, w: Array) -> Counts:
         frame = self._sides()
         with Walker() as walker:
-            return walker.total(
+            return walker.sum(
                 lambda rows: Counts.of(frame.enter(X[rows]), w[None, rows]), self._cut(X)
             )
 

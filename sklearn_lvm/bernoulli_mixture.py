@@ -11,7 +11,7 @@ from ._binary import BINARIZE, BinaryEstimator, check_prior
 from ._compat import Interval, StrOptions
 from ._mixture_base import MixtureEstimator
 from ._parameters import check_distribution, check_shape
-from ._types import Array
+from ._typing import Array
 from .base import fitting, precision
 from .core.bernoulli import BernoulliFamily, Bernoullis, Betas
 from .core.counts import Counts
@@ -216,7 +216,7 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator):
         frame, old = self._sides(), self._continued(None)
         steps, stream = self._steps(frame), self._stream
         with Walker() as walker:
-            found = walker.total(steps.e_step(old), Blocks(X, w, frame, self._cut(X)))
+            found = walker.sum(steps.e_step(old), Blocks(X, w, frame, self._cut(X)))
         if stream is None:
             stream = Stream(Counts.expected(old, self._weight_seen), *2 * (self._weight_seen,))
         stream = stream.joined(found.statistics, found.weight)

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from ._compat import Interval, StrOptions
-from ._types import Array
+from ._typing import Array
 from .base import FLOATS, CovarianceWarning, Density, DensityEstimator, count, fitting, warn
 from .core.covariance import Covariance, Diagonal, Full, SingularCovarianceError, Spherical
 from .core.frame import Frame, root_of_average
@@ -196,7 +196,7 @@ class GaussianMLE(DensityEstimator):
             return Moments.of(frame.enter(X[rows]), w[None, rows], structure)
 
         with Walker() as walker:
-            return walker.total(of_rows, cut(len(X), block_size(3 * X.shape[1])))
+            return walker.sum(of_rows, cut(len(X), block_size(3 * X.shape[1])))
 
     def _settle(self, frame: Frame, moments: Moments, dtype: Any) -> None:
         """Turn statistics into attributes; ``_density`` stays None where they give no density."""

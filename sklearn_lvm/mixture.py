@@ -8,7 +8,7 @@ import numpy as np
 from ._compat import Interval, StrOptions
 from ._mixture_base import MixtureEstimator
 from ._parameters import COVARIANCES, Given, check_given
-from ._types import Array
+from ._typing import Array
 from .core.frame import Frame
 from .core.gaussian import GaussianFamily, Gaussians
 from .core.lens import row_width

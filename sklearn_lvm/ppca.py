@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from ._compat import Interval, RealNotInt, StrOptions
 from ._spectra import SOLVERS, Problem, Solution, solve
 from ._streams import Keeper, made_room
-from ._types import Array
+from ._typing import Array
 from .base import FLOATS, DensityEstimator, count, fitting, warn
 from .core.centred import CentredRows, slab_slices
 from .core.dimension import by_bic, by_evidence, explaining, most
@@ -225,7 +225,7 @@ class PPCA(DensityEstimator):
         if not w.all():
             self._refuse(X)
             X, w = X[w > 0], w[w > 0]
-        rows = CentredRows.of(X, w / w.sum(), walker.each)
+        rows = CentredRows.of(X, w / w.sum(), walker)
         if not np.isfinite(rows.centre).all():
             self._refuse(X)
         return rows
@@ -380,7 +380,7 @@ class PPCA(DensityEstimator):
 
     def _each(self, X: Any, function: Callable[[Any], Array]) -> Array:
         with Walker() as walker:
-            parts = walker.each(lambda rows: function(X[rows]), slab_slices(*X.shape))
+            parts = walker.map(lambda rows: function(X[rows]), slab_slices(*X.shape))
         return np.concatenate(parts, axis=-1)
 
     def _refuse(self, X: Any) -> None:

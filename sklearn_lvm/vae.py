@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from ._autoencoding import DYNAMIC, SCALES, check_entries, check_same_networks, plan_networks, units
 from ._compat import CallbackSupportMixin, Interval, StrOptions
-from ._types import Array
+from ._typing import Array
 from .base import FLOATS, DensityEstimator, fitting, precision, warn
 from .core.observed import canonical_with_holes
 

@@ -67,7 +67,7 @@ def test_the_walk_sees_the_imports():
     assert len(MODULES) > 15
     assert "numpy" in imports("sklearn_lvm.core.moments")
     assert "sklearn_lvm.core.covariance.Covariance" in imports("sklearn_lvm.core.moments")
-    assert "sklearn_lvm._types.Array" in imports("sklearn_lvm.core.moments")
+    assert "sklearn_lvm._typing.Array" in imports("sklearn_lvm.core.moments")
     assert "sklearn_lvm.inference.em.Climb" in imports("sklearn_lvm.mixture")
     assert "sklearn.cluster.KMeans" in imports("sklearn_lvm.inference.initialise")
     assert len(within("core")) >= 7
@@ -76,7 +76,7 @@ def test_the_walk_sees_the_imports():
 
 
 def test_the_core_knows_arrays_alone():
-    assert outsiders("core", *NUMERIC, "sklearn_lvm.core", "sklearn_lvm._types") == []
+    assert outsiders("core", *NUMERIC, "sklearn_lvm.core", "sklearn_lvm._typing") == []
 
 
 def test_inference_knows_no_model():
@@ -87,7 +87,7 @@ def test_inference_knows_no_model():
         "sklearn.cluster",
         "sklearn.utils.parallel",
         "sklearn_lvm.inference",
-        "sklearn_lvm._types",
+        "sklearn_lvm._typing",
     )
     assert outsiders("inference", *allowed) == []
 
@@ -119,7 +119,7 @@ def test_torch_lives_in_one_wing():
 
 
 def test_the_neural_wing_knows_no_estimator():
-    allowed = (*NUMERIC, "torch", "sklearn_lvm.neural", "sklearn_lvm._types")
+    allowed = (*NUMERIC, "torch", "sklearn_lvm.neural", "sklearn_lvm._typing")
     assert outsiders("neural", *allowed) == []
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._types import Array
+from .._typing import Array
 from .tables import Table
 
 __all__ = ["Prepared", "grid_step", "is_binary", "prepare"]

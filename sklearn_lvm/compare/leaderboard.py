@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .._types import Array
+from .._typing import Array
 
 __all__ = ["Comparison", "ModelScore"]
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._types import Array
+from .._typing import Array
 
 __all__ = ["StandardizedDensity"]
 

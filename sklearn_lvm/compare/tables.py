@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .._types import Array
+from .._typing import Array
 
 __all__ = ["Table", "as_table", "load_digits_table", "read_table"]
 

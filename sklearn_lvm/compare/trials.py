@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, ParameterGrid
 from sklearn.utils.parallel import Parallel, delayed
 
-from .._types import Array
+from .._typing import Array
 from .candidates import Candidate, Size, caveat
 from .leaderboard import ModelScore
 

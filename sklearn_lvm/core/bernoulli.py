@@ -6,7 +6,7 @@ from math import log
 import numpy as np
 from scipy.special import gammaln
 
-from .._types import Array
+from .._typing import Array
 from .counts import Counts
 from .mixture import Mixture, MixtureLens
 from .tosses import Tosses

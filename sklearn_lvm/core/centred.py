@@ -4,7 +4,7 @@ Principal axes are those of V = (X - 1 c') / s. Products with V need no V: V a' 
 That is how sparse rows stay sparse, and how dense ones save a copy where the centre is near zero.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
-from .._types import Array
+from .._typing import Array, BlockMap
 from .frame import Frame, row_slices
 
 ENTRIES = 1 << 19  # of a slab of rows: 4 MB
@@ -133,8 +133,8 @@ class CentredRows(Sequence[Slab]):
         self.slices = slab_slices(*X.shape)
 
     @classmethod
-    def of(cls, X: Any, share: Array, each: Callable[..., list[Any]]) -> "CentredRows":
-        """Find centre and scale. ``each(function, slices)`` applies a function to slices of rows.
+    def of(cls, X: Any, share: Array, block_map: BlockMap) -> "CentredRows":
+        """Find centre and scale.
 
         The scale is 1, or a power of two where squares could leave the range of floating point.
         The centre is NaN or infinite if an entry of X is.
@@ -142,7 +142,7 @@ class CentredRows(Sequence[Slab]):
         n, d = X.shape
         slices = slab_slices(n, d)
         with np.errstate(all="ignore"):
-            sums = np.stack(each(partial(_sum, X, share), slices))
+            sums = np.stack(block_map.map(partial(_sum, X, share), slices))
             centre = sums.sum(axis=0)
             mass = np.add.reduceat(share, [rows.start for rows in slices])
             glance = _standard(_body(X[:: -(-n // GLANCE)], ...), centre, 1.0)
@@ -153,15 +153,15 @@ class CentredRows(Sequence[Slab]):
         scale = _power_of_two(size)
         near = scale == 1.0 and remote < NEAR
         rows = cls(X, share, centre, np.zeros(d), scale, remote if near else np.inf)
-        return rows if near or not np.isfinite(size) else rows.refined(each)
+        return rows if near or not np.isfinite(size) else rows.refined(block_map)
 
-    def refined(self, each: Callable[..., list[Any]]) -> "CentredRows":
+    def refined(self, block_map: BlockMap) -> "CentredRows":
         """The same rows, about their mean to the last digit, and centred one by one.
 
         The centre is rounded in its own size, what is left of the mean in that of the rows.
         """
         left = partial(_left, self.X, self.share, self.centre, self.scale)
-        mean = np.sum(each(left, self.slices), axis=0)
+        mean = np.sum(block_map.map(left, self.slices), axis=0)
         return CentredRows(self.X, self.share, self.centre, mean, self.scale, np.inf)
 
     @property
@@ -202,10 +202,10 @@ class CentredRows(Sequence[Slab]):
             V -= self.mean
         return Slab(V, None, weight)
 
-    def covariance(self, total: Callable[..., Array]) -> Array:
-        """sum_i share_i v_i v_i', (d, d); ``total(function, slices)`` adds a function up."""
+    def covariance(self, block_map: BlockMap) -> Array:
+        """sum_i share_i v_i v_i', (d, d)."""
         pieces = slab_slices(*self.shape, at_least=self.shape[1], entries=GRAM)
-        matrix = total(lambda piece: self.slab(piece, CLOSE).gram(), pieces)
+        matrix = block_map.sum(lambda piece: self.slab(piece, CLOSE).gram(), pieces)
         if self.remote < CLOSE:
             matrix -= np.outer(self.centre, self.centre)
         return matrix

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .._types import Array
+from .._typing import Array
 from .tosses import Tosses
 
 

@@ -44,7 +44,7 @@ from typing import ClassVar, Self
 import numpy as np
 from scipy.linalg.lapack import dpstrf, dtrtri
 
-from .._types import Array
+from .._typing import Array
 
 
 class SingularCovarianceError(np.linalg.LinAlgError):

@@ -5,7 +5,7 @@ from math import log, pi, tau
 import numpy as np
 from scipy.special import gammaln
 
-from .._types import Array
+from .._typing import Array
 from .spectrum import Spectrum
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .._types import Array
+from .._typing import Array
 from .centred import Slab, is_sparse, row_dot
 from .frame import FAR
 from .spectrum import Spectrum, upright

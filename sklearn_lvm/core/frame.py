@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._types import Array
+from .._typing import Array
 from .rows import WeightedSet, subsample
 
 FAR = 1e100  # rows further out count as this far: their squares, and log-densities, stay finite

@@ -6,7 +6,7 @@ from math import log, tau
 
 import numpy as np
 
-from .._types import Array
+from .._typing import Array
 from .covariance import Covariance
 from .lens import Lens, NaturalLens, ResidualLens, SharedLens, SplitLens
 from .moments import Moments

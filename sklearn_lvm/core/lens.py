@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from .._types import Array
+from .._typing import Array
 from .covariance import Covariance
 from .moments import Moments
 

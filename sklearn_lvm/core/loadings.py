@@ -11,7 +11,7 @@ from math import log, tau
 import numpy as np
 from scipy.linalg import solve, svd
 
-from .._types import Array
+from .._typing import Array
 from .centred import Slab
 from .spectrum import Spectrum, upright
 

@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from .._types import Array
+from .._typing import Array
 from .lens import Lens, Sums
 
 SINGLE = float(np.finfo(np.float32).eps)

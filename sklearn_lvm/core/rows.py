@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .._types import Array
+from .._typing import Array
 
 CELLS = (
     2.0**20

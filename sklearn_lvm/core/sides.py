@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._types import Array
+from .._typing import Array
 from .frame import on_disk
 from .rows import WeightedSet, canonical, subsample_by_key
 from .tosses import Tosses, tosses

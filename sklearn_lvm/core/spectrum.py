@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import eigh, qr, svd
 
-from .._types import Array
+from .._typing import Array
 
 EPS = float(np.finfo(np.float64).eps)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.linalg import svd
 
-from .._types import Array
+from .._typing import Array
 from .covariance import Full
 from .moments import Moments
 from .spectrum import EPS, Spectrum, of_covariance, upright

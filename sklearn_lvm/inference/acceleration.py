@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from .._types import Array
+from .._typing import Array
 from .leaps import Leaps
 
 

@@ -99,15 +99,15 @@ class Walker:
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def total(self, function: Callable[[Any], T], blocks: Sequence[Any]) -> T:
+    def sum(self, function: Callable[[Any], T], blocks: Sequence[Any]) -> T:
         """The sum of the function over all blocks."""
 
         def subtotal(group: slice) -> T:
             return reduce(add, (function(blocks[i]) for i in range(group.start, group.stop)))
 
-        return reduce(add, self.each(subtotal, cut(len(blocks), GROUP)))
+        return reduce(add, self.map(subtotal, cut(len(blocks), GROUP)))
 
-    def each(self, function: Callable[[Any], T], items: Sequence[Any]) -> list[T]:
+    def map(self, function: Callable[[Any], T], items: Sequence[Any]) -> list[T]:
         """The function of each item, in order."""
         if self.threads == 1 or len(items) <= 1:
             return [function(item) for item in items]

@@ -80,7 +80,7 @@ class Data:
 
     def evaluate(self, model: Any) -> Point:
         """Run an E-step."""
-        expected = self.walker.total(self.steps.e_step(model), self.blocks)
+        expected = self.walker.sum(self.steps.e_step(model), self.blocks)
         if not isfinite(expected.objective):
             raise FloatingPointError(f"the objective became {expected.objective}")
         return Point(model, expected.statistics, expected.objective)

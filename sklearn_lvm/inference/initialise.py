@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.cluster import KMeans, kmeans_plusplus
 
-from .._types import Array
+from .._typing import Array
 from .acceleration import attempt
 from .distribute import single_openmp_thread
 from .em import Climb, best_of

@@ -8,7 +8,7 @@ from math import inf
 
 import numpy as np
 
-from .._types import Array
+from .._typing import Array
 
 GROWTH = 4.0  # by what factor the reach of leaps changes
 GENTLE = 1e-5  # steps that gain less, in nats per unit of weight, are close to where they lead

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._types import Array
+from .._typing import Array
 from . import bounds
 from .nets import Autoencoder, Plan, build
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .._types import Array
+from .._typing import Array
 
 
 def as_arrays(state: Any) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .._types import Array
+from .._typing import Array
 from . import bounds
 from .density import load
 from .nets import Autoencoder, Plan

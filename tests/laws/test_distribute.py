@@ -58,7 +58,7 @@ def test_blas_has_one_thread_while_blocks_are_walked_and_gets_the_others_back():
         with Walker() as outer, Walker() as inner:
             assert inner.threads == outer.threads == 2
             assert set(blas_threads()) == {1}
-            assert all(set(found) == {1} for found in outer.each(lambda _: blas_threads(), [0, 1]))
+            assert all(set(found) == {1} for found in outer.map(lambda _: blas_threads(), [0, 1]))
         assert blas_threads() == before
         with pytest.raises(KeyboardInterrupt), Walker():
             raise KeyboardInterrupt
@@ -80,7 +80,7 @@ def test_the_last_of_several_walkers_gives_the_threads_back():
 @pytest.mark.parametrize("n", [1, 2, GROUP, GROUP + 1, 20 * GROUP + 3])
 def test_items_keep_their_order(threads, n):
     with threadpool_limits(threads, user_api="blas"), Walker() as walker:
-        assert walker.each(lambda item: item**2, range(n)) == [i**2 for i in range(n)]
+        assert walker.map(lambda item: item**2, range(n)) == [i**2 for i in range(n)]
 
 
 @pytest.mark.parametrize("n", [1, GROUP - 1, GROUP, GROUP + 1, 20 * GROUP + 3])
@@ -89,7 +89,7 @@ def test_a_sum_of_floats_has_the_same_bits_whatever_the_threads(n):
     totals = []
     for threads in THREADS:
         with threadpool_limits(threads, user_api="blas"), Walker() as walker:
-            totals.append(walker.total(np.sin, blocks))
+            totals.append(walker.sum(np.sin, blocks))
     for total in totals:
         assert_array_equal(total, totals[0])
     np.testing.assert_allclose(totals[0], np.sin(blocks).sum(axis=0), rtol=1e-12)
@@ -106,7 +106,7 @@ def test_an_error_in_a_block_is_the_callers(threads):
         pytest.raises(ArithmeticError, match="block"),
         Walker() as walker,
     ):
-        walker.each(fails, range(5))
+        walker.map(fails, range(5))
     assert threading.active_count() <= before
 
 
@@ -114,7 +114,7 @@ def test_two_threads_really_walk():
     """Each of two blocks waits until the other has begun."""
     barrier = threading.Barrier(2, timeout=30)
     with threadpool_limits(2, user_api="blas"), Walker() as walker:
-        walker.each(lambda _: barrier.wait(), [0, 1])
+        walker.map(lambda _: barrier.wait(), [0, 1])
 
 
 def test_silenced_warnings_are_silent_in_every_thread():
@@ -125,7 +125,7 @@ def test_silenced_warnings_are_silent_in_every_thread():
         return np.float64(1.0) / np.float64(item)
 
     with threadpool_limits(2, user_api="blas"), Walker() as walker, np.errstate(divide="ignore"):
-        assert walker.each(divides, [0.0, 0.0]) == [np.inf, np.inf]
+        assert walker.map(divides, [0.0, 0.0]) == [np.inf, np.inf]
 
 
 @pytest.mark.parametrize("culprit", ["caller", "helper"])
@@ -142,5 +142,5 @@ def test_an_error_in_one_thread_waits_for_the_others(culprit):
 
     with threadpool_limits(2, user_api="blas"), Walker() as walker:
         with pytest.raises(ArithmeticError, match=culprit):
-            walker.each(visit, [0, 1])
+            walker.map(visit, [0, 1])
         assert len(running) == 1

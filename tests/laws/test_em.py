@@ -162,7 +162,7 @@ def test_without_acceleration_a_climb_is_one_step_after_the_other(family):
     run(steps, model, blocks, max_iter=6, acceleration=None, watcher=seen)
     with Walker() as walker:
         for now in seen.ended:
-            model = steps.m_step(walker.total(steps.e_step(model), blocks).statistics)
+            model = steps.m_step(walker.sum(steps.e_step(model), blocks).statistics)
             same_model(now.model, model)
 
 

@@ -183,8 +183,8 @@ def test_rows_are_centred(kind, offset):
     rng = np.random.default_rng(0)
     X, w = rng.normal(size=(50, D)) + offset, rng.dirichlet(np.ones(50))
     with Walker() as walker:
-        rows = CentredRows.of(kind(X), w, walker.each)
-        covariance = rows.covariance(walker.total)
+        rows = CentredRows.of(kind(X), w, walker)
+        covariance = rows.covariance(walker)
     assert (rows.remote < np.inf) == (offset == 0)
     assert_allclose(covariance, np.cov(X.T, aweights=w, bias=True), atol=1e-12 * (1 + offset))
     assert_allclose(rows.frame.leave(rows.mean), w @ X, rtol=1e-13, atol=1e-15)
@@ -197,9 +197,9 @@ def test_representatives_are_drawn_from_content_by_weight():
     X, times = rng.normal(size=(40, D)), rng.integers(1, 4, 40)
     order = rng.permutation(times.sum())
     with Walker() as walker:
-        weighted = CentredRows.of(X, times / times.sum(), walker.each)
+        weighted = CentredRows.of(X, times / times.sum(), walker)
         copies = np.repeat(X, times, axis=0)[order]
-        repeated = CentredRows.of(copies, np.full(len(copies), 1 / len(copies)), walker.each)
+        repeated = CentredRows.of(copies, np.full(len(copies), 1 / len(copies)), walker)
     one, other = X[weighted.representatives(15)], copies[repeated.representatives(15)]
     assert_allclose(one, other)
     assert len(np.unique(one, axis=0)) > 8

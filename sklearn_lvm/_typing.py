@@ -1,0 +1,39 @@
+"""The types that all modules speak of: arrays by kind of entry, random states, and block maps."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[Any]
+"""A floating point array; its shape is told in the comment or the docstring beside it."""
+
+Floats = NDArray[np.floating[Any]]
+"""Numbers, in double precision unless a comment says otherwise; the docstring tells the shape."""
+Ints = NDArray[np.integer[Any]]
+"""Positions, labels and codes."""
+Bools = NDArray[np.bool_]
+"""Masks."""
+Hashes = NDArray[np.uint64]
+"""64-bit hashes of rows."""
+
+RandomState = int | np.random.RandomState | None
+"""What scikit-learn's ``check_random_state`` takes."""
+Weights = ArrayLike | None
+"""Sample weights as users give them: None is one for each row."""
+
+B = TypeVar("B")
+T = TypeVar("T")
+
+
+class BlockMap(Protocol):
+    """Applies a function to every block of rows, wherever that is done."""
+
+    def sum(self, function: Callable[[B], T], blocks: Sequence[B]) -> T:
+        """Add up the function of all blocks, in an order that only their number decides."""
+        ...
+
+    def map(self, function: Callable[[B], T], blocks: Sequence[B]) -> list[T]:
+        """List the function of each block, in order."""
+        ...
