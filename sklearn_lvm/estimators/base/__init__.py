@@ -1,0 +1,1 @@
+"""What estimators share: validation, transactions, and the bases they are built on."""

@@ -1,0 +1,1 @@
+"""Tests of the mathematics, in the tree of the package."""
