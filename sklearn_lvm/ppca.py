@@ -16,7 +16,7 @@ from ._typing import Array
 from .base import FLOATS, DensityEstimator, count, fitting, warn
 from .core.centred import CentredRows, slab_slices
 from .core.dimension import by_bic, by_evidence, explaining, most
-from .core.factor import Factor, FactorLens
+from .core.factor.density import Factor, FactorLens
 from .core.frame import Frame
 from .core.spectrum import Spectrum
 from .inference.distribute import Walker

@@ -9,7 +9,7 @@ from sklearn_lvm import GaussianMLE, VAEDensity, vae
 from sklearn_lvm.core.bernoulli import BernoulliFamily, Bernoullis
 from sklearn_lvm.core.centred import CentredRows
 from sklearn_lvm.core.counts import Counts
-from sklearn_lvm.core.factor import Factor
+from sklearn_lvm.core.factor.density import Factor
 from sklearn_lvm.core.frame import Frame
 from sklearn_lvm.core.gaussian import GaussianFamily
 from sklearn_lvm.core.moments import Moments

@@ -13,7 +13,7 @@ from scipy.stats import multivariate_normal
 from sklearn_lvm.core import centred
 from sklearn_lvm.core.centred import CentredRows, Slab
 from sklearn_lvm.core.dimension import bic, evidence
-from sklearn_lvm.core.factor import Factor, FactorLens
+from sklearn_lvm.core.factor.density import Factor, FactorLens
 from sklearn_lvm.core.loadings import FactorSteps, Loadings
 from sklearn_lvm.core.spectrum import Spectrum, of_covariance, of_pieces, triangular
 from sklearn_lvm.core.stream import Scatter, Sketch
