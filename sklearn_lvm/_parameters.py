@@ -8,26 +8,10 @@ import numpy as np
 from sklearn.utils.validation import check_array
 
 from ._typing import Array
-from .core.covariance import Covariance, Diagonal, Full, SingularCovarianceError, Spherical
+from .core.covariance import Covariances, Full, SingularCovarianceError, Structure
 from .core.frame import Frame
 from .core.gaussian import Gaussians
 from .core.mixture import Mixture
-
-# covariance_type -> the structure, and whether all components share one.
-COVARIANCES: dict[str, tuple[type[Covariance], bool]] = {
-    "full": (Full, False),
-    "tied": (Full, True),
-    "diag": (Diagonal, False),
-    "spherical": (Spherical, False),
-}
-
-# covariance_type -> the shape of its public covariances for K components and d features.
-SHAPES: dict[str, Callable[[int, int], tuple[int, ...]]] = {
-    "full": lambda K, d: (K, d, d),
-    "tied": lambda K, d: (d, d),
-    "diag": lambda K, d: (K, d),
-    "spherical": lambda K, d: (K,),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +20,7 @@ class Given:
 
     weights: Array | None
     means: Array | None
-    covariance: Covariance | None
+    covariance: Covariances | None
 
     @property
     def complete(self) -> bool:
@@ -66,12 +50,12 @@ class Given:
         assert covariance is not None
         centre = weights @ means
         variance = weights @ (covariance.variances + (means - centre) ** 2)
-        if not covariance.per_feature:
+        if not covariance.structure.per_feature:
             variance = np.full_like(variance, variance.mean())
         return Frame(centre, np.sqrt(variance), np.ones_like(variance), variance > 0)
 
 
-def check_given(covariance_type: str, shape: tuple[int, int], **parameters: Any) -> Given:
+def check_given(structure: Structure, K: int, **parameters: Any) -> Given:
     """Check parameters by name: weights, means, and covariances or precisions, or with '_init'.
 
     Raises
@@ -80,13 +64,12 @@ def check_given(covariance_type: str, shape: tuple[int, int], **parameters: Any)
         If a shape does not fit, weights are not a distribution, or a matrix is not symmetric positive
         definite.
     """
-    K, d = shape
-    matrix = SHAPES[covariance_type](K, d)
+    d, matrix = structure.d, structure.public_shape(K)
     checks: dict[str, tuple[tuple[int, ...], Callable[[str, Array], Any]]] = {
         "weights": ((K,), check_distribution),
         "means": ((K, d), lambda name, means: means),
-        "covariances": (matrix, _covariance_reader(covariance_type, d, "from_matrix")),
-        "precisions": (matrix, _covariance_reader(covariance_type, d, "from_precision")),
+        "covariances": (matrix, _checked(structure, structure.from_public)),
+        "precisions": (matrix, _checked(structure, structure.from_public_precision)),
     }
     found: dict[str, Any] = dict.fromkeys(checks)
     for name, value in parameters.items():
@@ -118,25 +101,23 @@ def check_distribution(name: str, weights: Array) -> Array:
 
 def _asymmetry(matrices: Array) -> float:
     """The largest difference across the diagonal, as a correlation."""
-    size = np.sqrt(np.abs(np.diagonal(matrices, axis1=1, axis2=2)))
+    size = np.sqrt(np.abs(np.diagonal(matrices, axis1=-2, axis2=-1)))
     with np.errstate(divide="ignore", invalid="ignore"):
-        gap = np.abs(matrices - matrices.mT) / (size[:, :, None] * size[:, None, :])
+        gap = np.abs(matrices - matrices.mT) / (size[..., :, None] * size[..., None, :])
     return float(np.nan_to_num(gap).max())
 
 
-def _covariance_reader(
-    covariance_type: str, d: int, reader: str
-) -> Callable[[str, Array], Covariance]:
-    structure, tied = COVARIANCES[covariance_type]
+def _checked(
+    structure: Structure, read: Callable[[Array], Covariances]
+) -> Callable[[str, Array], Covariances]:
+    """A reader of covariances or their inverses that refuses what is none, by name."""
 
-    def read(name: str, matrix: Array) -> Covariance:
-        matrices = matrix[None] if tied else matrix
-        if structure is Full and _asymmetry(matrices) > 1e-6:
+    def read_checked(name: str, matrix: Array) -> Covariances:
+        if isinstance(structure, Full) and _asymmetry(matrix) > 1e-6:
             raise ValueError(f"{name} must be symmetric.")
         try:
-            covariance: Covariance = getattr(structure, reader)(matrices, d)
+            return read(matrix)
         except SingularCovarianceError as error:
             raise ValueError(f"{name}[{error.component}] is not positive definite.") from None
-        return covariance
 
-    return read
+    return read_checked

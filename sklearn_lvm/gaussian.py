@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from ._compat import Interval, StrOptions
 from ._typing import Array
 from .base import FLOATS, CovarianceWarning, Density, DensityEstimator, count, fitting, warn
-from .core.covariance import Covariance, Diagonal, Full, SingularCovarianceError, Spherical
+from .core.covariance import COVARIANCE_TYPES, SingularCovarianceError, Structure
 from .core.frame import Frame, root_of_average
 from .core.gaussian import GaussianFamily, Gaussians
 from .core.lens import row_width
@@ -19,7 +19,7 @@ from .core.moments import Moments
 from .core.rows import canonical
 from .inference.distribute import Walker, block_size, cut
 
-STRUCTURES: dict[str, type[Covariance]] = {"full": Full, "diag": Diagonal, "spherical": Spherical}
+SEPARATE = {"full", "diag", "spherical"}  # a covariance of one Gaussian cannot be tied
 
 
 class GaussianMLE(DensityEstimator):
@@ -90,7 +90,7 @@ class GaussianMLE(DensityEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "covariance_type": [StrOptions(set(STRUCTURES))],
+        "covariance_type": [StrOptions(SEPARATE)],
         "reg_covar": [Interval(Real, 0, None, closed="left")],
         "random_state": ["random_state"],
     }
@@ -166,7 +166,7 @@ class GaussianMLE(DensityEstimator):
         if first:
             self._settle(*self._measure_anew(X, w), X.dtype)
             return self
-        if self._moments.structure is not STRUCTURES[self.covariance_type]:
+        if self._moments.structure != self._structure():
             raise ValueError(
                 f"covariance_type={self.covariance_type!r} differs from that of the rows seen so "
                 "far; call fit to start anew."
@@ -178,19 +178,22 @@ class GaussianMLE(DensityEstimator):
     def _made_room_for(self, X: Array, w: Array) -> tuple[Frame, Moments]:
         """The frame and the moments of the rows so far, where new rows can be measured too."""
         structure, d = self._moments.structure, self.n_features_in_
-        still = structure.diagonal(self._moments.scatter, d)[0] == 0
+        still = structure.diagonal(self._moments.scatter)[0] == 0
         fresh = Frame.of(X, w, per_feature=structure.per_feature)
         frame = self._frame.adapted(still, fresh, per_feature=structure.per_feature)
         # A feature that stood still has a mean and a scatter of zero: they are so in any units.
         factor = np.divide(self._frame.scale, frame.scale, where=~still, out=np.ones(d))
         return frame, self._moments.rescaled(factor)
 
+    def _structure(self) -> Structure:
+        return COVARIANCE_TYPES[self.covariance_type](self.n_features_in_)
+
     def _measure_anew(self, X: Array, w: Array) -> tuple[Frame, Moments]:
-        frame = Frame.of(X, w, per_feature=STRUCTURES[self.covariance_type].per_feature)
+        frame = Frame.of(X, w, per_feature=self._structure().per_feature)
         return frame, self._measure(X, w, frame)
 
     def _measure(self, X: Array, w: Array, frame: Frame) -> Moments:
-        structure = STRUCTURES[self.covariance_type]
+        structure = self._structure()
 
         def of_rows(rows: slice) -> Moments:
             return Moments.of(frame.enter(X[rows]), w[None, rows], structure)
@@ -224,7 +227,7 @@ class GaussianMLE(DensityEstimator):
     def _estimate(self, moments: Moments, scale: Array) -> tuple[Gaussians, Array]:
         """The Gaussian, and what had to be added to its variances."""
         d = moments.mean.shape[1]
-        variance = moments.structure.diagonal(moments.scatter, d)[0] / moments.dof
+        variance = moments.structure.diagonal(moments.scatter)[0] / moments.dof
         if not variance.any():
             raise ValueError(
                 "a Gaussian needs at least two distinct rows with positive weight, got "
@@ -232,7 +235,7 @@ class GaussianMLE(DensityEstimator):
             )
         nothing = np.zeros(d)
         try:
-            return GaussianFamily(moments.structure, False, nothing).estimate(moments), nothing
+            return GaussianFamily(moments.structure, nothing).estimate(moments), nothing
         except SingularCovarianceError as singular:
             cause = self._cause(singular.features)
         if self.reg_covar == 0:
@@ -241,7 +244,7 @@ class GaussianMLE(DensityEstimator):
         typical = root_of_average(deviation[deviation > 0], np.median)
         extra = self.reg_covar * (np.where(deviation > 0, deviation, typical) / scale) ** 2
         self._notice = f"{cause}; reg_covar={self.reg_covar:g} of each variance was added."
-        return GaussianFamily(moments.structure, False, extra).estimate(moments), extra
+        return GaussianFamily(moments.structure, extra).estimate(moments), extra
 
     def _cause(self, features: tuple[int, ...]) -> str:
         names = getattr(self, "feature_names_in_", np.arange(self.n_features_in_))
@@ -313,7 +316,7 @@ class GaussianMLE(DensityEstimator):
     sample.__doc__ = DensityEstimator.sample.__doc__
 
     def _width(self) -> int:
-        return row_width(self._moments.structure, 1, self.n_features_in_)
+        return row_width(self._moments.structure, 1)
 
     @property
     def _n_features_out(self) -> int:

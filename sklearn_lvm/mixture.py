@@ -7,8 +7,9 @@ import numpy as np
 
 from ._compat import Interval, StrOptions
 from ._mixture_base import MixtureEstimator
-from ._parameters import COVARIANCES, Given, check_given
+from ._parameters import Given, check_given
 from ._typing import Array
+from .core.covariance import COVARIANCE_TYPES, Structure
 from .core.frame import Frame
 from .core.gaussian import GaussianFamily, Gaussians
 from .core.lens import row_width
@@ -121,7 +122,7 @@ class EMGaussianMixture(MixtureEstimator):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
-        "covariance_type": [StrOptions(set(COVARIANCES))],
+        "covariance_type": [StrOptions(set(COVARIANCE_TYPES))],
         "tol": [Interval(Real, 0.0, None, closed="left")],
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
@@ -220,9 +221,9 @@ class EMGaussianMixture(MixtureEstimator):
         >>> coin.predict([[-2.0], [3.0]])
         array([0, 1])
         """
-        if covariance_type not in COVARIANCES:
+        if covariance_type not in COVARIANCE_TYPES:
             raise ValueError(
-                f"covariance_type={covariance_type!r} is not one of {sorted(COVARIANCES)}."
+                f"covariance_type={covariance_type!r} is not one of {sorted(COVARIANCE_TYPES)}."
             )
         means = np.asarray(means)
         if means.ndim != 2:
@@ -230,32 +231,37 @@ class EMGaussianMixture(MixtureEstimator):
                 f"means must be of shape (n_components, n_features), got {means.shape}."
             )
         mixture = cls(len(means), covariance_type=covariance_type, **params)
-        given = check_given(
-            covariance_type, means.shape, weights=weights, means=means, covariances=covariances
-        )
         mixture.n_features_in_ = means.shape[1]
+        given = check_given(
+            mixture._structure(),
+            mixture.n_components,
+            weights=weights,
+            means=means,
+            covariances=covariances,
+        )
         frame = given.frame()
         dtype = np.result_type(means.dtype, np.float32)
         public = mixture._public(frame, dtype, given.mixture(frame))
         mixture._adopt({**public, "converged_": True, "n_iter_": 0})
         return mixture
 
+    def _structure(self) -> Structure:
+        """What the covariances that are asked for have in common."""
+        return COVARIANCE_TYPES[self.covariance_type](self.n_features_in_)
+
     def _width(self) -> int:
-        structure, _ = COVARIANCES[self.covariance_type]
-        return row_width(structure, self.n_components, self.n_features_in_)
+        return row_width(self._structure(), self.n_components)
 
     def _units(self, X: Array, w: Array) -> Frame:
-        structure, _ = COVARIANCES[self.covariance_type]
-        return Frame.of(X, w, per_feature=structure.per_feature)
+        return Frame.of(X, w, per_feature=self._structure().per_feature)
 
     def _steps(self, frame: Frame) -> MixtureSteps:
-        structure, tied = COVARIANCES[self.covariance_type]
-        return MixtureSteps(GaussianFamily(structure, tied, self.reg_covar * frame.unit))
+        return MixtureSteps(GaussianFamily(self._structure(), self.reg_covar * frame.unit))
 
     def _given(self) -> Given:
         return check_given(
-            self.covariance_type,
-            (self.n_components, self.n_features_in_),
+            self._structure(),
+            self.n_components,
             weights_init=self.weights_init,
             means_init=self.means_init,
             precisions_init=self.precisions_init,
@@ -270,9 +276,8 @@ class EMGaussianMixture(MixtureEstimator):
     def _continued(self, frame: Frame) -> Mixture[Gaussians]:
         """The last solution, in the units of the new rows."""
         old, gaussians = self._frame, self._density.parts
-        structure, tied = COVARIANCES[self.covariance_type]
-        asked = (self.n_components, len(frame.scale), structure, tied)
-        if asked != (*gaussians.mean.shape, type(gaussians.covariance), gaussians.shared and tied):
+        asked = (self.n_components, self._structure())
+        if asked != (len(gaussians.mean), gaussians.covariance.structure):
             raise ValueError(
                 "warm_start=True cannot continue from a solution with another n_components, "
                 "covariance_type or number of features: set warm_start=False."
@@ -294,14 +299,12 @@ class EMGaussianMixture(MixtureEstimator):
         """The model under the names that users know, in their units and in their precision."""
         gaussians = density.parts
         covariance = gaussians.covariance.rescale(frame.scale)
-        _, tied = COVARIANCES[self.covariance_type]
         with np.errstate(all="ignore"):  # in extreme units
             shapes = {
-                "covariances_": covariance.matrix,
-                "precisions_": covariance.precision,
-                "precisions_cholesky_": covariance.precision_factor,
+                "covariances_": covariance.matrix.astype(dtype),
+                "precisions_": covariance.precision.astype(dtype),
+                "precisions_cholesky_": covariance.precision_factor.astype(dtype),
             }
-            shapes = {name: (C[0] if tied else C).astype(dtype) for name, C in shapes.items()}
         return {
             "weights_": np.exp(density.log_weights).astype(dtype),
             "means_": frame.leave(gaussians.mean).astype(dtype),

@@ -1,43 +1,13 @@
-"""Covariance structures: one class a shape, with the same verbs, so that nothing asks which it is.
+"""Covariance structures are values, ``Full(d, tied)``; covariances are arrays of one structure.
 
-Every class holds K covariances, or one that K Gaussians share (a leading axis of 1, 'tied'). What a
-structure keeps of a symmetric d x d matrix is called its part; it has the shape S.
-
-============================  ================================================================
-``outer(v)``                  the part of v v', (K, d) -> (K, *S)
-``gram(R, w)``                the part of sum_i w_i r_i r_i', (K, d, n) and (K, n) -> (K, *S)
-``accumulate(R, w)``          sum_i w_i r_i, (K, d), and the gram
-``estimate(scatter, dof, e)`` covariances scatter / dof + diag(e)
-``from_matrix``, ``matrix``   to and from the public form of the covariance
-``from_precision``            from the public form of the inverse
-``precision``                 that inverse
-``precision_factor``          U with U U' = precision (upper triangular, or its diagonal)
-``whitener(m)``               the function (d, n) -> (K, d, n) of rows that gives inv(L_k) (z - m_k)
-``whiten_each(v)``            inv(L_k) v_k, (K, d) -> (K, d)
-``colour(e, k)``              L_k e, white noise into samples of one Gaussian, (n, d) -> (n, d)
-``colour_each(v)``            L_k v_k, (K, d) -> (K, d)
-``restore(part)``             the part of L P L' from that of P, undoing ``gram`` of whitened rows
-``rescale(s)``                the same covariances after x_j -> s_j x_j
-``log_det``                   log |covariance|, (K,)
-``variances``                 diagonals of the covariances, (K, d)
-``precision_diagonal``        diagonals of their inverses, (K, d)
-``diagonal(part, d)``         the diagonal, or what is known of it, of a kept part, (K, d)
-``scatter``                   the part of the covariances, (K, *S)
-``relative(axes)``            real coordinates of the covariances in units of one, ``axes``, (K, P)
-``absolute(relative)``        the covariances that have these coordinates in units of this one
-``part(chosen)``              some of the covariances
-``moment_loss(m)``            by how much squares about zero exceed squares about means m, (K,)
-``monomials(Z, out)``         the products of two features that a density needs, (d, n) -> (P, n)
-``couple(v)``                 coefficients: v_k' inv(C_k), and of the monomials in -z' inv(C_k) z / 2
-``assemble(m)``               the part of sum_i w_i z_i z_i' from weighted sums of monomials
-``size(d)``                   free parameters of one covariance, and how many monomials it needs
-============================  ================================================================
+A structure stores the entries of a symmetric d x d matrix that it uses (all, the diagonal, the trace)
+in an array of shape S, the stored form. The public form is that of scikit-learn's ``covariances_``.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from itertools import pairwise
 from typing import ClassVar, Self
 
@@ -73,86 +43,170 @@ SPARSE = 0.7  # the share of heavy rows from which on picking them is not worth 
 STRIPS, STRIPED = 4, 32  # strips of a triangular product, and from how many features on
 
 
-class Covariance(ABC):
-    """The verbs that every structure has; see the table above."""
+@dataclass(frozen=True)
+class Structure(ABC):
+    """Which entries of a covariance of d features are free, and whether K Gaussians share one.
 
+    Attributes
+    ----------
+    d : int
+        Features.
+    tied : bool
+        Whether all K Gaussians share one covariance; its arrays have a leading axis of 1.
+    """
+
+    d: int
+    tied: bool = False
     per_feature: ClassVar[bool]  # the same model when each feature gets its own unit
     natural_features: ClassVar[float]  # up to how many features monomials are the cheaper form
 
-    @staticmethod
+    @property
     @abstractmethod
-    def outer(v: Array) -> Array: ...
-    @classmethod
-    @abstractmethod
-    def gram(cls, R: Array, w: Array) -> Array: ...
-    @classmethod
-    def accumulate(cls, R: Array, w: Array) -> tuple[Array, Array]:
-        return (R @ w[:, :, None])[..., 0], cls.gram(R, w)
+    def size(self) -> int:
+        """Free parameters of one covariance, and how many monomials it needs."""
 
-    @staticmethod
     @abstractmethod
-    def diagonal(part: Array, d: int) -> Array: ...
-    @staticmethod
+    def outer(self, v: Array) -> Array:
+        """The stored form of v v', (K, d) -> (K, *S)."""
+
     @abstractmethod
-    def size(d: int) -> int: ...
-    @classmethod
+    def gram(self, R: Array, w: Array) -> Array:
+        """The stored form of sum_i w_i r_i r_i', (K or 1, d, n) and (K, n) -> (K, *S)."""
+
+    def accumulate(self, R: Array, w: Array) -> tuple[Array, Array]:
+        """sum_i w_i r_i, (K, d), and the gram."""
+        return (R @ w[:, :, None])[..., 0], self.gram(R, w)
+
+    def pooled(self, sums: Array) -> Array:
+        """Sums of each component, (K, ...), as those of each covariance, (1, ...) if tied."""
+        return sums.sum(axis=0, keepdims=True) if self.tied else sums
+
     @abstractmethod
-    def estimate(cls, scatter: Array, dof: Array, extra: Array) -> Self: ...
-    @classmethod
+    def diagonal(self, part: Array) -> Array:
+        """The diagonal of a stored form, or what is known of it, (K, *S) -> (K, d)."""
+
     @abstractmethod
-    def from_matrix(cls, matrix: Array, d: int) -> Self: ...
-    @classmethod
+    def monomials(self, Z: Array, out: Array) -> None:
+        """The products of two features that a density needs, (d, n) -> (size, n)."""
+
     @abstractmethod
-    def from_precision(cls, precision: Array, d: int) -> Self: ...
+    def assemble(self, m: Array) -> Array:
+        """The stored form of sum_i w_i z_i z_i' from sums of monomials, (K, size) -> (K, *S)."""
+
+    @abstractmethod
+    def estimate(self, scatter: Array, dof: Array, extra: Array) -> "Covariances":
+        """Covariances scatter / dof + diag(extra); the unit covariance where dof is 0."""
+
+    # -- the public form -----------------------------------------------------------------------------
+
+    @abstractmethod
+    def public_shape(self, n_components: int) -> tuple[int, ...]:
+        """The shape of the public form."""
+
+    def public(self, matrices: Array) -> Array:
+        """The public form of arrays of covariances, which drops the leading axis of a tied one."""
+        return matrices[0] if self.tied else matrices
+
+    def from_public(self, matrix: Array) -> "Covariances":
+        """Covariances from their public form."""
+        return self._from_matrices(matrix[None] if self.tied else matrix)
+
+    def from_public_precision(self, precision: Array) -> "Covariances":
+        """Covariances from the public form of their inverses."""
+        return self._from_precisions(precision[None] if self.tied else precision)
+
+    @abstractmethod
+    def _from_matrices(self, matrices: Array) -> "Covariances": ...
+    @abstractmethod
+    def _from_precisions(self, precisions: Array) -> "Covariances": ...
+
+
+class Covariances(ABC):
+    """K covariances of one structure, or one that K Gaussians share."""
+
+    structure: Structure
+
     @property
     @abstractmethod
-    def matrix(self) -> Array: ...
+    def matrix(self) -> Array:
+        """The public form."""
+
     @property
     @abstractmethod
-    def precision(self) -> Array: ...
+    def precision(self) -> Array:
+        """The public form of the inverses."""
+
     @property
     @abstractmethod
-    def precision_factor(self) -> Array: ...
+    def precision_factor(self) -> Array:
+        """U with U U' = precision (upper triangular, or its diagonal), in the public form."""
+
     @property
     @abstractmethod
-    def log_det(self) -> Array: ...
+    def log_det(self) -> Array:
+        """log |covariance|, (K,)."""
+
     @property
     @abstractmethod
-    def variances(self) -> Array: ...
+    def variances(self) -> Array:
+        """Diagonals of the covariances, (K, d)."""
+
     @property
     @abstractmethod
-    def precision_diagonal(self) -> Array: ...
-    @abstractmethod
-    def whitener(self, mean: Array) -> Whitener: ...
-    @abstractmethod
-    def whiten_each(self, v: Array) -> Array: ...
-    @abstractmethod
-    def colour(self, e: Array, k: int) -> Array: ...
-    @abstractmethod
-    def colour_each(self, v: Array) -> Array: ...
-    @abstractmethod
-    def restore(self, part: Array) -> Array: ...
-    @abstractmethod
-    def rescale(self, s: Array) -> Self: ...
+    def precision_diagonal(self) -> Array:
+        """Diagonals of their inverses, (K, d)."""
+
     @property
     @abstractmethod
-    def scatter(self) -> Array: ...
+    def scatter(self) -> Array:
+        """The stored form, (K, *S)."""
+
     @abstractmethod
-    def relative(self, axes: Self) -> Array: ...
+    def whitener(self, mean: Array) -> Whitener:
+        """The function (d, n) -> (K, d, n) of rows that gives inv(L_k) (z - m_k)."""
+
     @abstractmethod
-    def absolute(self, relative: Array) -> Self: ...
+    def whiten_each(self, v: Array) -> Array:
+        """inv(L_k) v_k, (K, d) -> (K, d)."""
+
     @abstractmethod
-    def part(self, chosen: Array) -> Self: ...
+    def colour(self, e: Array, k: int) -> Array:
+        """L_k e, white noise into samples of one Gaussian, (n, d) -> (n, d)."""
+
     @abstractmethod
-    def moment_loss(self, mean: Array) -> Array: ...
-    @staticmethod
+    def colour_each(self, v: Array) -> Array:
+        """L_k v_k, (K, d) -> (K, d)."""
+
     @abstractmethod
-    def monomials(Z: Array, out: Array) -> None: ...
+    def restore(self, part: Array) -> Array:
+        """The stored form of L P L' from that of P, undoing ``gram`` of whitened rows."""
+
     @abstractmethod
-    def couple(self, v: Array) -> tuple[Array, Array]: ...
-    @staticmethod
+    def rescale(self, s: Array) -> Self:
+        """Covariances after x_j -> s_j x_j."""
+
     @abstractmethod
-    def assemble(m: Array, d: int) -> Array: ...
+    def relative(self, axes: Self) -> Array:
+        """Real coordinates of the covariances in units of one, ``axes``, (K, size)."""
+
+    @abstractmethod
+    def absolute(self, relative: Array) -> Self:
+        """The covariances that have these coordinates in units of this one."""
+
+    @abstractmethod
+    def part(self, chosen: Array) -> Self:
+        """A subset of the covariances."""
+
+    @abstractmethod
+    def moment_loss(self, mean: Array) -> Array:
+        """By how much squares about zero exceed squares about means, (K,)."""
+
+    @abstractmethod
+    def couple(self, v: Array) -> tuple[Array, Array]:
+        """Coefficients: v_k' inv(C_k), and of the monomials in -z' inv(C_k) z / 2."""
+
+    def __len__(self) -> int:
+        return len(self.variances)
 
 
 def _per_weight(scatter: Array, dof: Array) -> Array:
@@ -161,24 +215,27 @@ def _per_weight(scatter: Array, dof: Array) -> Array:
     return scatter / np.where(held > 0, held, 1.0)
 
 
-@dataclass(frozen=True, eq=False)
-class Full(Covariance):
-    """Any positive definite matrix, kept as its lower Cholesky factor L, (K, d, d)."""
+# -- any positive definite matrix ----------------------------------------------------------------------
 
-    factor: Array
+
+@dataclass(frozen=True)
+class Full(Structure):
+    """Any positive definite matrix; all entries are stored."""
+
     per_feature = True
     natural_features = 24
 
-    @staticmethod
-    def outer(v: Array) -> Array:
+    @property
+    def size(self) -> int:
+        return self.d * (self.d + 1) // 2
+
+    def outer(self, v: Array) -> Array:
         return v[:, :, None] * v[:, None, :]
 
-    @classmethod
-    def gram(cls, R: Array, w: Array) -> Array:
-        return cls.accumulate(R, w)[1]
+    def gram(self, R: Array, w: Array) -> Array:
+        return self.accumulate(R, w)[1]
 
-    @staticmethod
-    def accumulate(R: Array, w: Array) -> tuple[Array, Array]:
+    def accumulate(self, R: Array, w: Array) -> tuple[Array, Array]:
         K, d = len(w), R.shape[1]
         R = np.broadcast_to(R, (K, *R.shape[1:]))
         first, second = np.empty((K, d), R.dtype), np.empty((K, d, d), R.dtype)
@@ -192,25 +249,44 @@ class Full(Covariance):
             np.matmul(V, V.T, out=second[k])  # numpy sees its own transpose and does half the work
         return first, second
 
-    @staticmethod
-    def diagonal(part: Array, d: int) -> Array:
+    def diagonal(self, part: Array) -> Array:
         return np.diagonal(part, axis1=1, axis2=2)
 
-    @classmethod
-    def estimate(cls, scatter: Array, dof: Array, extra: Array) -> Self:
+    def monomials(self, Z: Array, out: Array) -> None:
+        start = 0
+        for j in range(len(Z)):
+            np.multiply(Z[j], Z[j:], out=out[start : start + len(Z) - j])
+            start += len(Z) - j
+
+    def assemble(self, m: Array) -> Array:
+        i, j = _upper(self.d)
+        part = np.empty((len(m), self.d, self.d))
+        part[:, i, j] = part[:, j, i] = m
+        return part
+
+    def estimate(self, scatter: Array, dof: Array, extra: Array) -> "FullCovariances":
         covariance = _per_weight(scatter, dof) + np.diag(extra)
-        covariance[dof <= 0] += np.eye(len(extra))
-        return cls(_cholesky(covariance))
+        covariance[dof <= 0] += np.eye(self.d)
+        return FullCovariances(self, _cholesky(covariance))
 
-    @classmethod
-    def from_matrix(cls, matrix: Array, d: int) -> Self:
-        return cls(_cholesky(matrix))
+    def public_shape(self, n_components: int) -> tuple[int, ...]:
+        return (self.d, self.d) if self.tied else (n_components, self.d, self.d)
 
-    @classmethod
-    def from_precision(cls, precision: Array, d: int) -> Self:
+    def _from_matrices(self, matrices: Array) -> "FullCovariances":
+        return FullCovariances(self, _cholesky(matrices))
+
+    def _from_precisions(self, precisions: Array) -> "FullCovariances":
         # With rows and columns in reverse order, a lower factor of P becomes U, P = U U', L = inv(U)'.
-        upper = _cholesky(precision[:, ::-1, ::-1])[:, ::-1, ::-1]
-        return cls(np.stack([_invert(U.T) for U in upper]))
+        upper = _cholesky(precisions[:, ::-1, ::-1])[:, ::-1, ::-1]
+        return FullCovariances(self, np.stack([_invert(U.T) for U in upper]))
+
+
+@dataclass(frozen=True, eq=False)
+class FullCovariances(Covariances):
+    """Covariances by their lower Cholesky factors L, (K, d, d)."""
+
+    structure: Full
+    factor: Array
 
     @cached_property
     def inverse(self) -> Array:
@@ -218,16 +294,24 @@ class Full(Covariance):
         return np.stack([_invert(L) for L in self.factor])
 
     @property
-    def matrix(self) -> Array:
+    def scatter(self) -> Array:
         return self.factor @ self.factor.mT
 
     @property
-    def precision(self) -> Array:
+    def matrix(self) -> Array:
+        return self.structure.public(self.scatter)
+
+    @property
+    def _precisions(self) -> Array:
         return self.inverse.mT @ self.inverse
 
     @property
+    def precision(self) -> Array:
+        return self.structure.public(self._precisions)
+
+    @property
     def precision_factor(self) -> Array:
-        return self.inverse.mT
+        return self.structure.public(self.inverse.mT)
 
     def whitener(self, mean: Array) -> Whitener:
         K, d = mean.shape
@@ -236,22 +320,8 @@ class Full(Covariance):
         affine = np.concatenate([shift, inverse], axis=2).transpose(1, 0, 2)
         # Rows of a lower triangular matrix end in zeros: strips of rows leave most of them out.
         ends = [d * (i + 1) // STRIPS for i in range(STRIPS)] if d >= STRIPED else [d]
-        strips = [
-            (slice(start * K, end * K), np.ascontiguousarray(affine[start:end, :, : end + 1]))
-            for start, end in pairwise([0, *ends])
-        ]
-
-        def whiten(Z: Array) -> Array:
-            n = Z.shape[1]
-            lifted, out = np.empty((d + 1, n), Z.dtype), np.empty((d * K, n), Z.dtype)
-            lifted[0], lifted[1:] = 1.0, Z
-            for rows, strip in strips:
-                width = strip.shape[2]
-                flat = strip.reshape(-1, width).astype(Z.dtype, copy=False)
-                np.matmul(flat, lifted[:width], out=out[rows])
-            return out.reshape(d, K, n).transpose(1, 0, 2)
-
-        return whiten
+        strips = [np.ascontiguousarray(affine[a:b, :, : b + 1]) for a, b in pairwise([0, *ends])]
+        return partial(_whiten_in_strips, tuple(strips))
 
     def whiten_each(self, v: Array) -> Array:
         return (self.inverse @ v[..., None])[..., 0]
@@ -266,7 +336,7 @@ class Full(Covariance):
         return self.factor @ part @ self.factor.mT
 
     def rescale(self, s: Array) -> Self:
-        return type(self)(self.factor * s[:, None])
+        return type(self)(self.structure, self.factor * s[:, None])
 
     @property
     def log_det(self) -> Array:
@@ -280,106 +350,118 @@ class Full(Covariance):
     def precision_diagonal(self) -> Array:
         return (self.inverse**2).sum(axis=1)
 
-    @property
-    def scatter(self) -> Array:
-        return self.matrix
-
     def relative(self, axes: Self) -> Array:
         """Entries of inv(A) L, which is lower triangular too; logarithms on the diagonal."""
-        i, j = _lower(self.factor.shape[1])
+        i, j = _lower(self.structure.d)
         entries = (axes.inverse @ self.factor)[:, i, j]
         entries[:, i == j] = np.log(entries[:, i == j])
         return entries
 
     def absolute(self, relative: Array) -> Self:
-        i, j = _lower(self.factor.shape[1])
+        i, j = _lower(self.structure.d)
         entries = relative.copy()
         entries[:, i == j] = np.exp(entries[:, i == j])
         factor = np.zeros((len(relative), *self.factor.shape[1:]))
         factor[:, i, j] = entries
-        return type(self)(self.factor @ factor)
+        return type(self)(self.structure, self.factor @ factor)
 
     def part(self, chosen: Array) -> Self:
-        return type(self)(self.factor[chosen])
+        return type(self)(self.structure, self.factor[chosen])
 
     def moment_loss(self, mean: Array) -> Array:
         size = (mean**2).sum(axis=1) + self.variances.sum(axis=1)
         return size * self.precision_diagonal.max(axis=1)
 
-    @staticmethod
-    def monomials(Z: Array, out: Array) -> None:
-        start = 0
-        for j in range(len(Z)):
-            np.multiply(Z[j], Z[j:], out=out[start : start + len(Z) - j])
-            start += len(Z) - j
-
     def couple(self, v: Array) -> tuple[Array, Array]:
-        P = self.precision
-        i, j = _upper(P.shape[1])
+        P = self._precisions
+        i, j = _upper(self.structure.d)
         return (P @ v[..., None])[..., 0], np.where(i == j, -0.5, -1.0) * P[:, i, j]
 
-    @staticmethod
-    def assemble(m: Array, d: int) -> Array:
-        i, j = _upper(d)
-        part = np.empty((len(m), d, d))
-        part[:, i, j] = part[:, j, i] = m
-        return part
 
-    @staticmethod
-    def size(d: int) -> int:
-        return d * (d + 1) // 2
+def _whiten_in_strips(strips: tuple[Array, ...], Z: Array) -> Array:
+    """Affine images of rows (d, n) under K triangular matrices in strips (m, K, width), (K, d, n)."""
+    (d, n), K = Z.shape, strips[0].shape[1]
+    lifted, out = np.empty((d + 1, n), Z.dtype), np.empty((d * K, n), Z.dtype)
+    lifted[0], lifted[1:] = 1.0, Z
+    start = 0
+    for strip in strips:
+        width = strip.shape[2]
+        flat = strip.reshape(-1, width).astype(Z.dtype, copy=False)
+        np.matmul(flat, lifted[:width], out=out[start : start + len(flat)])
+        start += len(flat)
+    return out.reshape(d, K, n).transpose(1, 0, 2)
 
 
-@dataclass(frozen=True, eq=False)
-class Diagonal(Covariance):
-    """Independent features, kept as their standard deviations, (K, d)."""
+# -- a variance for each feature -----------------------------------------------------------------------
 
-    deviation: Array
+
+@dataclass(frozen=True)
+class Diagonal(Structure):
+    """Independent features; the diagonal is stored."""
+
     per_feature = True
     natural_features = np.inf
 
-    @staticmethod
-    def outer(v: Array) -> Array:
+    @property
+    def size(self) -> int:
+        return self.d
+
+    def outer(self, v: Array) -> Array:
         return v * v
 
-    @classmethod
-    def gram(cls, R: Array, w: Array) -> Array:
+    def gram(self, R: Array, w: Array) -> Array:
         V = R * np.sqrt(w)[:, None, :]
         return np.einsum("kdn,kdn->kd", V, V)
 
-    @staticmethod
-    def diagonal(part: Array, d: int) -> Array:
+    def diagonal(self, part: Array) -> Array:
         return part
 
-    @classmethod
-    def estimate(cls, scatter: Array, dof: Array, extra: Array) -> Self:
+    def monomials(self, Z: Array, out: Array) -> None:
+        np.multiply(Z, Z, out=out)
+
+    def assemble(self, m: Array) -> Array:
+        return m
+
+    def estimate(self, scatter: Array, dof: Array, extra: Array) -> "DiagonalCovariances":
         variance = _per_weight(scatter, dof) + extra
         variance[dof <= 0] += 1.0
-        return cls(_deviations(variance))
+        return DiagonalCovariances(self, _deviations(variance))
 
-    @classmethod
-    def from_matrix(cls, matrix: Array, d: int) -> Self:
-        return cls(_deviations(matrix))
+    def public_shape(self, n_components: int) -> tuple[int, ...]:
+        return (self.d,) if self.tied else (n_components, self.d)
 
-    @classmethod
-    def from_precision(cls, precision: Array, d: int) -> Self:
-        return cls(1.0 / _deviations(precision))
+    def _from_matrices(self, matrices: Array) -> "DiagonalCovariances":
+        return DiagonalCovariances(self, _deviations(matrices))
+
+    def _from_precisions(self, precisions: Array) -> "DiagonalCovariances":
+        return DiagonalCovariances(self, 1.0 / _deviations(precisions))
+
+
+@dataclass(frozen=True, eq=False)
+class DiagonalCovariances(Covariances):
+    """Diagonal covariances by their standard deviations, (K, d)."""
+
+    structure: Diagonal
+    deviation: Array
 
     @property
-    def matrix(self) -> Array:
+    def scatter(self) -> Array:
         return self.deviation**2
 
     @property
+    def matrix(self) -> Array:
+        return self.structure.public(self.deviation**2)
+
+    @property
     def precision(self) -> Array:
-        return self.deviation**-2
+        return self.structure.public(self.deviation**-2)
 
     @property
     def precision_factor(self) -> Array:
-        return 1.0 / self.deviation
+        return self.structure.public(1.0 / self.deviation)
 
     def whitener(self, mean: Array) -> Whitener:
-        centre, precision = mean[:, :, None], 1.0 / self.deviation[:, :, None]
-        return lambda Z: (Z - centre.astype(Z.dtype)) * precision.astype(Z.dtype)
+        return partial(_whiten_each_feature, mean[:, :, None], 1.0 / self.deviation[:, :, None])
 
     def whiten_each(self, v: Array) -> Array:
         return v / self.deviation
@@ -394,7 +476,7 @@ class Diagonal(Covariance):
         return part * self.deviation**2
 
     def rescale(self, s: Array) -> Self:
-        return type(self)(self.deviation * s)
+        return type(self)(self.structure, self.deviation * s)
 
     @property
     def log_det(self) -> Array:
@@ -408,107 +490,113 @@ class Diagonal(Covariance):
     def precision_diagonal(self) -> Array:
         return self.deviation**-2
 
-    @property
-    def scatter(self) -> Array:
-        return self.deviation**2
-
     def relative(self, axes: Self) -> Array:
         return np.log(self.deviation / axes.deviation)
 
     def absolute(self, relative: Array) -> Self:
-        return type(self)(self.deviation * np.exp(relative))
+        return type(self)(self.structure, self.deviation * np.exp(relative))
 
     def part(self, chosen: Array) -> Self:
-        return type(self)(self.deviation[chosen])
+        return type(self)(self.structure, self.deviation[chosen])
 
     def moment_loss(self, mean: Array) -> Array:
         return ((mean / self.deviation) ** 2).max(axis=1) + 1.0
 
-    @staticmethod
-    def monomials(Z: Array, out: Array) -> None:
-        np.multiply(Z, Z, out=out)
-
     def couple(self, v: Array) -> tuple[Array, Array]:
         return v * self.precision_diagonal, -0.5 * self.precision_diagonal
 
-    @staticmethod
-    def assemble(m: Array, d: int) -> Array:
-        return m
 
-    @staticmethod
-    def size(d: int) -> int:
-        return d
+def _whiten_each_feature(mean: Array, inverse: Array, Z: Array) -> Array:
+    """(z - m_k) / s_k of rows (d, n), with means and inverse deviations (K, d, 1)."""
+    return (Z - mean.astype(Z.dtype)) * inverse.astype(Z.dtype)
 
 
-@dataclass(frozen=True, eq=False)
+# -- one variance --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
 class Spherical(Diagonal):
-    """One variance for all features: a diagonal of equal entries, of which the trace is the part."""
+    """One variance for all features: a diagonal of equal entries, of which the trace is stored."""
 
     per_feature = False
 
-    @staticmethod
-    def outer(v: Array) -> Array:
+    @property
+    def size(self) -> int:
+        return 1
+
+    def outer(self, v: Array) -> Array:
         return (v * v).sum(axis=1)
 
-    @classmethod
-    def gram(cls, R: Array, w: Array) -> Array:
+    def gram(self, R: Array, w: Array) -> Array:
         V = R * np.sqrt(w)[:, None, :]
         return np.einsum("kdn,kdn->k", V, V)
 
-    @staticmethod
-    def diagonal(part: Array, d: int) -> Array:
-        return np.repeat(part[:, None] / d, d, axis=1)
+    def diagonal(self, part: Array) -> Array:
+        return np.repeat(part[:, None] / self.d, self.d, axis=1)
 
-    @classmethod
-    def estimate(cls, scatter: Array, dof: Array, extra: Array) -> Self:
-        variance = (_per_weight(scatter, dof) + extra.sum()) / len(extra)
+    def monomials(self, Z: Array, out: Array) -> None:
+        np.einsum("dn,dn->n", Z, Z, out=out[0])
+
+    def assemble(self, m: Array) -> Array:
+        return m[:, 0]
+
+    def estimate(self, scatter: Array, dof: Array, extra: Array) -> "SphericalCovariances":
+        variance = (_per_weight(scatter, dof) + extra.sum()) / self.d
         variance[dof <= 0] += 1.0
-        return cls.from_matrix(variance, len(extra))
+        return self._from_matrices(variance)
 
-    @classmethod
-    def from_matrix(cls, matrix: Array, d: int) -> Self:
-        return cls(_deviations(np.repeat(matrix[:, None], d, axis=1)))
+    def public_shape(self, n_components: int) -> tuple[int, ...]:
+        return () if self.tied else (n_components,)
 
-    @classmethod
-    def from_precision(cls, precision: Array, d: int) -> Self:
-        return cls(1.0 / _deviations(np.repeat(precision[:, None], d, axis=1)))
+    def _from_matrices(self, matrices: Array) -> "SphericalCovariances":
+        return SphericalCovariances(self, _deviations(self._repeated(matrices)))
 
-    @property
-    def matrix(self) -> Array:
-        return self.deviation[:, 0] ** 2
+    def _from_precisions(self, precisions: Array) -> "SphericalCovariances":
+        return SphericalCovariances(self, 1.0 / _deviations(self._repeated(precisions)))
+
+    def _repeated(self, variance: Array) -> Array:
+        return np.repeat(variance[:, None], self.d, axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class SphericalCovariances(DiagonalCovariances):
+    """Spherical covariances by their standard deviations, equal along each row, (K, d)."""
+
+    structure: Spherical
 
     @property
     def scatter(self) -> Array:
         return (self.deviation**2).sum(axis=1)
 
-    def relative(self, axes: Self) -> Array:
-        return np.log(self.deviation[:, :1] / axes.deviation[:, :1])
+    @property
+    def matrix(self) -> Array:
+        return self.structure.public(self.deviation[:, 0] ** 2)
 
     @property
     def precision(self) -> Array:
-        return self.deviation[:, 0] ** -2
+        return self.structure.public(self.deviation[:, 0] ** -2)
 
     @property
     def precision_factor(self) -> Array:
-        return 1.0 / self.deviation[:, 0]
+        return self.structure.public(1.0 / self.deviation[:, 0])
 
     def restore(self, part: Array) -> Array:
         return part * self.deviation[:, 0] ** 2
 
-    @staticmethod
-    def monomials(Z: Array, out: Array) -> None:
-        np.einsum("dn,dn->n", Z, Z, out=out[0])
+    def relative(self, axes: Self) -> Array:
+        return np.log(self.deviation[:, :1] / axes.deviation[:, :1])
 
     def couple(self, v: Array) -> tuple[Array, Array]:
         return v * self.precision_diagonal, -0.5 * self.precision_diagonal[:, :1]
 
-    @staticmethod
-    def assemble(m: Array, d: int) -> Array:
-        return m[:, 0]
 
-    @staticmethod
-    def size(d: int) -> int:
-        return 1
+# covariance_type -> the structure for so many features.
+COVARIANCE_TYPES: dict[str, Callable[[int], Structure]] = {
+    "full": Full,
+    "tied": partial(Full, tied=True),
+    "diag": Diagonal,
+    "spherical": Spherical,
+}
 
 
 _lower, _upper = cache(np.tril_indices), cache(np.triu_indices)

@@ -7,7 +7,7 @@ from math import log, tau
 import numpy as np
 
 from .._typing import Array
-from .covariance import Covariance
+from .covariance import Covariances, Structure
 from .lens import Lens, NaturalLens, ResidualLens, SharedLens, SplitLens
 from .moments import Moments
 
@@ -22,12 +22,12 @@ class Gaussians:
     """
 
     mean: Array
-    covariance: Covariance
+    covariance: Covariances
 
     @property
     def shared(self) -> bool:
-        """Whether all of them have one covariance ('tied')."""
-        return len(self.covariance.variances) == 1
+        """Whether one covariance is that of all: it is tied, or there is one Gaussian."""
+        return len(self.covariance) == 1
 
     @cached_property
     def constant(self) -> Array:
@@ -46,7 +46,7 @@ class Gaussians:
     def overall(self, weights: Array) -> "Gaussians":
         """The one Gaussian with the mean and the covariance of their mixture."""
         mean = weights @ self.mean
-        structure = type(self.covariance)
+        structure = self.covariance.structure
         spread = structure.outer((self.mean - mean) * np.sqrt(weights)[:, None]).sum(axis=0)
         scatter = self.covariance.scatter
         within = np.tensordot(
@@ -79,8 +79,7 @@ class Gaussians:
 
     def n_parameters(self) -> int:
         """Free parameters of means and covariances."""
-        covariances = len(self.covariance.variances)
-        return self.mean.size + covariances * self.covariance.size(self.mean.shape[1])
+        return self.mean.size + len(self.covariance) * self.covariance.structure.size
 
     def lens(self, offset: Array) -> Lens:
         """The cheapest form, but only for Gaussians whose digits survive it.
@@ -90,7 +89,7 @@ class Gaussians:
         if self.shared:
             far = (self.covariance.whiten_each(self.mean) ** 2).sum(axis=1).max() > MOMENT_LOSS
             return (ResidualLens if far else SharedLens)(self, offset)
-        if self.mean.shape[1] > self.covariance.natural_features:
+        if self.mean.shape[1] > self.covariance.structure.natural_features:
             return ResidualLens(self, offset)
         safe = self.covariance.moment_loss(self.mean) <= MOMENT_LOSS
         if safe.all():
@@ -104,16 +103,12 @@ class GaussianFamily:
 
     Attributes
     ----------
-    structure : type
-        The covariance structure.
-    tied : bool
-        Whether all Gaussians share one covariance.
+    structure : Structure
     extra : ndarray of shape (d,)
         Added to the variances: the exact M-step when each row is a small ball of that scatter.
     """
 
-    structure: type[Covariance]
-    tied: bool
+    structure: Structure
     extra: Array
 
     def statistics(self, Z: Array, w: Array) -> Moments:
@@ -122,9 +117,8 @@ class GaussianFamily:
 
     def estimate(self, moments: Moments) -> Gaussians:
         """Maximum likelihood (of balls), or the posterior mode if a prior was added to the moments."""
-        known = moments.pooled() if self.tied else moments
-        covariance = self.structure.estimate(known.scatter, known.dof, self.extra)
-        return Gaussians(known.mean, covariance)
+        covariance = self.structure.estimate(moments.scatter, moments.dof, self.extra)
+        return Gaussians(moments.mean, covariance)
 
     def tilt(self, gaussians: Gaussians) -> Array:
         """What the balls take from each log-density, (K,) or (1,)."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from .._typing import Array
-from .covariance import Covariance
+from .covariance import Structure
 from .moments import Moments
 
 if TYPE_CHECKING:
@@ -40,11 +40,11 @@ class Sums:
         return self.finish(*self.arrays)
 
 
-def row_width(structure: type[Covariance], n_components: int, d: int) -> int:
+def row_width(structure: Structure, n_components: int) -> int:
     """How many numbers a row grows into while K Gaussians look at it."""
-    if d > structure.natural_features:
-        return n_components * (d + 1)
-    return 1 + d + structure.size(d) + n_components
+    if structure.d > structure.natural_features:
+        return n_components * (structure.d + 1)
+    return 1 + structure.d + structure.size + n_components
 
 
 class Lens(Protocol):
@@ -97,18 +97,19 @@ class ResidualLens:
         return distance
 
     def sums(self, seen: Array, R: Array) -> Sums:
-        sums = _exact(R.sum(axis=1), *self.covariance.accumulate(seen, R))
+        sums = _exact(R.sum(axis=1), *self.covariance.structure.accumulate(seen, R))
         return Sums(sums, self.finish)
 
     def finish(self, weight: Array, first: Array, second: Array) -> Moments:
         """Undo the whitening, and move from the old means to the new."""
         weight, divisor = _held(weight)
         shift = np.where(weight[:, None] > 0, first / divisor[:, None], 0.0)
-        structure = type(self.covariance)
+        structure = self.covariance.structure
         scatter = second - structure.outer(shift * np.sqrt(weight)[:, None])
         scatter[weight == 0] = 0.0
         mean = self.mean + self.covariance.colour_each(shift)
-        return Moments(weight, weight, mean, self.covariance.restore(scatter), structure)
+        scatter = self.covariance.restore(scatter)
+        return Moments(weight, structure.pooled(weight), mean, structure.pooled(scatter), structure)
 
 
 class NaturalLens:
@@ -121,7 +122,7 @@ class NaturalLens:
 
     def __init__(self, gaussians: "Gaussians", offset: Array) -> None:
         self.covariance, self.mean = gaussians.covariance, gaussians.mean
-        self.structure = type(self.covariance)
+        self.structure = self.covariance.structure
         linear, quadratic = gaussians.covariance.couple(self.mean)
         K, d = self.mean.shape
         self.theta = np.empty((K, 1 + d + quadratic.shape[1]))
@@ -151,10 +152,11 @@ class NaturalLens:
         d = self.mean.shape[1]
         weight, divisor = _held(total[:, 0])
         mean = np.where(weight[:, None] > 0, total[:, 1 : 1 + d] / divisor[:, None], self.mean)
-        second = self.structure.assemble(total[:, 1 + d :], d)
+        second = self.structure.assemble(total[:, 1 + d :])
         scatter = second - self.structure.outer(mean * np.sqrt(weight)[:, None])
         scatter[weight == 0] = 0.0
-        return Moments(weight, weight, mean, scatter, self.structure)
+        pooled = self.structure.pooled
+        return Moments(weight, pooled(weight), mean, pooled(scatter), self.structure)
 
 
 class SharedLens:
@@ -186,14 +188,14 @@ class SharedLens:
         return joint
 
     def sums(self, seen: Array, R: Array) -> Sums:
-        second = self.covariance.gram(seen[None], R.sum(axis=0)[None])
+        second = self.covariance.structure.gram(seen[None], R.sum(axis=0)[None])
         return Sums(_exact(R.sum(axis=1), R @ seen.T, second), self.finish)
 
     def finish(self, weight: Array, first: Array, second: Array) -> Moments:
         """Undo the whitening, and take the scatter between the means out; that within is shared."""
         weight, divisor = _held(weight)
         centre = np.where(weight[:, None] > 0, first / divisor[:, None], self.centre)
-        structure = type(self.covariance)
+        structure = self.covariance.structure
         between = structure.outer(centre * np.sqrt(weight)[:, None]).sum(axis=0, keepdims=True)
         mean = self.covariance.colour_each(centre)
         scatter = self.covariance.restore(second - between)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._typing import Array
-from .covariance import Covariance
+from .covariance import Structure
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,26 +24,27 @@ class Moments:
         How sure of the scatter, in copies of -log|covariance|/2; equals ``weight`` for data.
     mean : ndarray of shape (K, d)
     scatter : ndarray of shape (K, *S)
-        S is the shape of what the covariance structure keeps of an outer product.
-    structure : type
-        The covariance structure.
+        S is the shape of the stored form of the covariance structure. Where the structure is tied,
+        ``dof`` and ``scatter`` are those of all K Gaussians together, with a leading axis of 1.
+    structure : Structure
     """
 
     weight: Array
     dof: Array
     mean: Array
     scatter: Array
-    structure: type[Covariance]
+    structure: Structure
 
     @classmethod
-    def of(cls, Z: Array, w: Array, structure: type[Covariance]) -> "Moments":
+    def of(cls, Z: Array, w: Array, structure: Structure) -> "Moments":
         """Measure rows, feature-major (d, n), under K sets of weights, (K, n)."""
         weight = w.sum(axis=1)
         mean = (w @ Z.T) / np.where(weight > 0, weight, 1.0)[:, None]
         scatter = [
             structure.gram((Z - m[:, None])[None], v[None])[0] for m, v in zip(mean, w, strict=True)
         ]
-        return cls(weight, weight, mean, np.stack(scatter), structure)
+        pooled = structure.pooled
+        return cls(weight, pooled(weight), mean, pooled(np.stack(scatter)), structure)
 
     def __add__(self, other: "Moments") -> "Moments":
         weight = self.weight + other.weight
@@ -54,7 +55,7 @@ class Moments:
             weight,
             self.dof + other.dof,
             self.mean + share[:, None] * shift,
-            self.scatter + other.scatter + gap,
+            self.scatter + other.scatter + self.structure.pooled(gap),
             self.structure,
         )
 
@@ -64,14 +65,4 @@ class Moments:
         growth = outer(factor[None]) / outer(np.ones_like(factor)[None])
         return Moments(
             self.weight, self.dof, self.mean * factor, self.scatter * growth, self.structure
-        )
-
-    def pooled(self) -> "Moments":
-        """Let the K Gaussians share one scatter ('tied'): its leading axis becomes 1."""
-        return Moments(
-            self.weight,
-            self.dof.sum(keepdims=True),
-            self.mean,
-            self.scatter.sum(axis=0, keepdims=True),
-            self.structure,
         )

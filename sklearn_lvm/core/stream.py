@@ -20,7 +20,7 @@ class Scatter:
     @classmethod
     def of(cls, V: Array, w: Array) -> "Scatter":
         """Measure rows (n, d)."""
-        return cls(Moments.of(V.T, w[None], Full))
+        return cls(Moments.of(V.T, w[None], Full(V.shape[1])))
 
     def __add__(self, other: "Scatter") -> "Scatter":
         return Scatter(self.moments + other.moments)

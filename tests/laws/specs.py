@@ -14,7 +14,7 @@ from sklearn_lvm.core.gaussian import GaussianFamily, Gaussians
 from sklearn_lvm.core.mixture import Mixture, MixtureSteps
 from sklearn_lvm.core.tosses import tosses
 
-# How the public form of a covariance becomes d x d matrices, and what of a matrix a structure keeps.
+# How arrays of covariances become d x d matrices, and what of a matrix a structure stores.
 DENSE = {
     Full: lambda matrix, d: matrix,
     Diagonal: lambda matrix, d: matrix[:, :, None] * np.eye(d),
@@ -42,13 +42,21 @@ class Family:
     def __str__(self):
         return f"{self.structure.__name__}{'-tied' if self.tied else ''}"
 
+    def of(self, d):
+        """The structure for d features."""
+        return self.structure(d, self.tied)
+
     def dense(self, matrix, d):
         """The public form of covariances as matrices, (K or 1, d, d)."""
-        return DENSE[self.structure](matrix, d)
+        return DENSE[self.structure](np.asarray(matrix)[None] if self.tied else matrix, d)
+
+    def from_dense(self, C):
+        """The covariances of this structure that are nearest to C, (K or 1, d, d)."""
+        return self.of(C.shape[1]).from_public(self.public(C))
 
     def public(self, C):
         """The public form of the covariance of this structure that is nearest to C."""
-        return PUBLIC[self.structure](C)
+        return self.of(C.shape[1]).public(PUBLIC[self.structure](C))
 
     def matrices(self, K, d, rng):
         """Well-conditioned covariances of this structure, (K or 1, d, d)."""
@@ -59,7 +67,7 @@ class Family:
 
     def covariance(self, K, d, rng):
         """The same as the package keeps them."""
-        return self.structure.from_matrix(self.public(self.matrices(K, d, rng)), d)
+        return self.from_dense(self.matrices(K, d, rng))
 
     def gaussians(self, K, d, rng):
         return Gaussians(rng.normal(size=(K, d)), self.covariance(K, d, rng))
@@ -75,7 +83,7 @@ class Family:
         return np.ascontiguousarray(rows.T)
 
     def estimation(self, extra):
-        return GaussianFamily(self.structure, self.tied, np.asarray(extra, dtype=float))
+        return GaussianFamily(self.of(len(extra)), np.asarray(extra, dtype=float))
 
     def steps(self, extra):
         return MixtureSteps(self.estimation(extra))
@@ -120,7 +128,9 @@ features = st.integers(1, 5)
 def dense_gaussians(gaussians):
     """Means (K, d) and one dense covariance for each of them, (K, d, d)."""
     K, d = gaussians.mean.shape
-    C = DENSE[type(gaussians.covariance)](gaussians.covariance.matrix, d)
+    structure = gaussians.covariance.structure
+    matrix = np.asarray(gaussians.covariance.matrix)
+    C = DENSE[type(structure)](matrix[None] if structure.tied else matrix, d)
     return gaussians.mean, np.broadcast_to(C, (K, d, d))
 
 

@@ -37,11 +37,12 @@ def rng():
 @given(seed=seeds, K=components, d=features)
 def test_public_forms_round_trip(family, seed, K, d):
     C = family.matrices(K, d, np.random.default_rng(seed))
-    covariance = family.structure.from_matrix(family.public(C), d)
+    covariance = family.from_dense(C)
     close(family.dense(covariance.matrix, d), C)
     close(family.dense(covariance.precision, d), np.linalg.inv(C))
-    again = family.structure.from_precision(covariance.precision, d)
+    again = family.of(d).from_public_precision(covariance.precision)
     close(again.matrix, covariance.matrix)
+    assert np.shape(covariance.matrix) == family.of(d).public_shape(K)
 
 
 @every_family
@@ -128,11 +129,11 @@ def test_rescaling_features_rescales_the_matrix(family, rng):
 def test_gram_keeps_a_part_of_the_weighted_sum_of_outer_products(structure, seed, K, d):
     rng = np.random.default_rng(seed)
     R, w = rng.normal(size=(K, d, N)), rng.uniform(size=(K, N))
-    plain = np.einsum("kn,kin,kjn->kij", w, R, R)
-    close(structure.gram(R, w), PART[structure](plain))
+    plain, keeps = np.einsum("kn,kin,kjn->kij", w, R, R), structure(d)
+    close(keeps.gram(R, w), PART[structure](plain))
     one = R[:, :, 0]
-    close(structure.outer(one), PART[structure](one[:, :, None] * one[:, None, :]))
-    diagonal = structure.diagonal(structure.gram(R, w), d)
+    close(keeps.outer(one), PART[structure](one[:, :, None] * one[:, None, :]))
+    diagonal = keeps.diagonal(keeps.gram(R, w))
     assert diagonal.shape == (K, d)
     close(diagonal.sum(axis=1), np.trace(plain, axis1=1, axis2=2))
 
@@ -142,7 +143,7 @@ def test_gram_keeps_a_part_of_the_weighted_sum_of_outer_products(structure, seed
 def test_accumulate_is_the_weighted_sum_and_the_gram(structure, seed, K, d):
     rng = np.random.default_rng(seed)
     R, w = rng.normal(size=(K, d, N)), rng.uniform(size=(K, N))
-    first, second = structure.accumulate(R, w)
+    first, second = structure(d).accumulate(R, w)
     close(first, np.einsum("kn,kin->ki", w, R))
     close(second, PART[structure](np.einsum("kn,kin,kjn->kij", w, R, R)))
 
@@ -154,8 +155,8 @@ def test_rows_of_negligible_weight_change_no_digit(structure, heavy, rng):
     R, w = rng.normal(size=(K, D, N)), rng.uniform(0.5, 1.0, size=(K, N))
     w[:, heavy:] *= NEGLIGIBLE / 10
     for found, plain in zip(
-        structure.accumulate(R, w),
-        structure.accumulate(R[:, :, :heavy], w[:, :heavy]),
+        structure(D).accumulate(R, w),
+        structure(D).accumulate(R[:, :, :heavy], w[:, :heavy]),
         strict=True,
     ):
         assert_allclose(found, plain, rtol=1e-14, atol=1e-15)
@@ -164,20 +165,20 @@ def test_rows_of_negligible_weight_change_no_digit(structure, heavy, rng):
 @every_structure
 def test_one_set_of_rows_may_have_many_weights(structure, rng):
     R, w = rng.normal(size=(1, D, N)), rng.uniform(size=(K, N))
-    plain = structure.accumulate(np.repeat(R, K, axis=0), w)
-    for found, expected in zip(structure.accumulate(R, w), plain, strict=True):
+    plain = structure(D).accumulate(np.repeat(R, K, axis=0), w)
+    for found, expected in zip(structure(D).accumulate(R, w), plain, strict=True):
         close(found, expected)
 
 
 @every_structure
 def test_no_rows_sum_to_nothing(structure):
-    for found in structure.accumulate(np.empty((K, D, 0)), np.empty((K, 0))):
+    for found in structure(D).accumulate(np.empty((K, D, 0)), np.empty((K, 0))):
         assert not found.any()
 
 
 @every_structure
 def test_no_weight_at_all_sums_to_nothing(structure, rng):
-    first, second = structure.accumulate(rng.normal(size=(K, D, N)), np.zeros((K, N)))
+    first, second = structure(D).accumulate(rng.normal(size=(K, D, N)), np.zeros((K, N)))
     assert not first.any()
     assert not second.any()
 
@@ -185,7 +186,7 @@ def test_no_weight_at_all_sums_to_nothing(structure, rng):
 @every_structure
 def test_size_counts_what_a_part_holds(structure):
     distinct = {Full: D * (D + 1) // 2, Diagonal: D, Spherical: 1}
-    assert structure.size(D) == distinct[structure]
+    assert structure(D).size == distinct[structure]
 
 
 @every_family
@@ -194,8 +195,8 @@ def test_restore_undoes_gram_of_whitened_rows(family, seed, d):
     rng = np.random.default_rng(seed)
     covariance = family.covariance(K, d, rng)
     w, Z = rng.uniform(size=(K, N)), rng.normal(size=(d, N))
-    restored = covariance.restore(family.structure.gram(whiten(covariance, Z), w))
-    close(restored, family.structure.gram(Z[None], w))
+    restored = covariance.restore(family.of(d).gram(whiten(covariance, Z), w))
+    close(restored, family.of(d).gram(Z[None], w))
 
 
 @every_family
@@ -204,8 +205,8 @@ def test_monomials_carry_the_quadratic_form(family, seed, d):
     rng = np.random.default_rng(seed)
     covariance = family.covariance(K, d, rng)
     Z, v = rng.normal(size=(d, N)), rng.normal(size=(K, d))
-    monomials = np.empty((family.structure.size(d), N))
-    family.structure.monomials(Z, out=monomials)
+    monomials = np.empty((family.of(d).size, N))
+    family.of(d).monomials(Z, out=monomials)
     linear, quadratic = covariance.couple(v)
     inverse = np.linalg.inv(family.dense(covariance.matrix, d))
     close(linear @ Z, np.einsum("ki,kij,jn->kn", v, np.broadcast_to(inverse, (K, d, d)), Z))
@@ -217,16 +218,16 @@ def test_monomials_carry_the_quadratic_form(family, seed, d):
 def test_summed_monomials_assemble_to_gram(structure, seed, K, d):
     rng = np.random.default_rng(seed)
     Z, w = rng.normal(size=(d, N)), rng.uniform(size=(K, N))
-    monomials = np.empty((structure.size(d), N))
-    structure.monomials(Z, out=monomials)
-    close(structure.assemble(w @ monomials.T, d), structure.gram(Z[None], w))
+    monomials = np.empty((structure(d).size, N))
+    structure(d).monomials(Z, out=monomials)
+    close(structure(d).assemble(w @ monomials.T), structure(d).gram(Z[None], w))
 
 
 @every_structure
 def test_estimate_divides_and_adds(structure, rng):
     R = rng.normal(size=(K, D, N))
     scatter, dof, extra = R @ R.mT, np.array([3.0, 10.0, 0.5]), np.arange(1.0, 1 + D)
-    estimated = structure.estimate(PART[structure](scatter), dof, extra)
+    estimated = structure(D).estimate(PART[structure](scatter), dof, extra)
     plain = scatter / dof[:, None, None] + np.diag(extra)
     close(estimated.matrix, PUBLIC[structure](plain))
 
@@ -236,7 +237,7 @@ def test_estimate_divides_and_adds(structure, rng):
 def test_no_data_gives_unit_covariance(structure, extra, rng):
     scatter = np.zeros_like(PART[structure](np.zeros((2, D, D))))
     scatter[1] = PART[structure](np.eye(D)[None])[0]
-    estimated = structure.estimate(scatter, np.array([0.0, 1.0]), np.full(D, extra))
+    estimated = structure(D).estimate(scatter, np.array([0.0, 1.0]), np.full(D, extra))
     close(estimated.variances[0], 1.0 + extra)
 
 
@@ -251,9 +252,9 @@ def test_scatter_is_the_part_of_the_covariances(family, rng):
 def test_absolute_undoes_relative(family, seed, K, d):
     rng = np.random.default_rng(seed)
     covariance = family.covariance(K, d, rng)
-    axes = Family(family.structure, True).covariance(1, d, rng)
+    axes = family.covariance(1, d, rng)
     relative = covariance.relative(axes)
-    assert relative.shape == (len(covariance.variances), family.structure.size(d))
+    assert relative.shape == (len(covariance.variances), family.of(d).size)
     close(axes.absolute(relative).matrix, covariance.matrix)
 
 
@@ -261,8 +262,8 @@ def test_absolute_undoes_relative(family, seed, K, d):
 @given(seed=seeds, d=features)
 def test_any_coordinates_are_those_of_a_covariance(family, seed, d):
     rng = np.random.default_rng(seed)
-    axes = Family(family.structure, True).covariance(1, d, rng)
-    relative = 2.0 * rng.normal(size=(K, family.structure.size(d)))
+    axes = family.covariance(1, d, rng)
+    relative = 2.0 * rng.normal(size=(1 if family.tied else K, family.of(d).size))
     close(axes.absolute(relative).relative(axes), relative)
     close(axes.relative(axes), 0.0)
 
@@ -271,7 +272,7 @@ def test_any_coordinates_are_those_of_a_covariance(family, seed, d):
 def test_part_chooses(structure, rng):
     matrix = Family(structure, False).covariance(K, D, rng).matrix
     chosen = np.array([2, 0])
-    close(structure.from_matrix(matrix, D).part(chosen).matrix, matrix[chosen])
+    close(structure(D).from_public(matrix).part(chosen).matrix, matrix[chosen])
 
 
 @every_structure
@@ -279,16 +280,16 @@ def test_part_chooses(structure, rng):
 def test_units_cost_no_digits(structure, unit, rng):
     C = np.array([[4.0, 1.0], [1.0, 2.0]])[None]
     public = {Full: C, Diagonal: np.array([[4.0, 2.0]]), Spherical: np.array([3.0])}[structure]
-    covariance = structure.from_matrix(public * unit**2, 2)
+    covariance = structure(2).from_public(public * unit**2)
     assert_allclose(covariance.matrix / unit**2, public, rtol=1e-14)
-    plain = structure.from_matrix(public, 2)
+    plain = structure(2).from_public(public)
     assert_allclose(covariance.log_det - 4 * np.log(unit), plain.log_det, rtol=0, atol=1e-11)
 
 
 def test_one_feature_may_be_far_smaller_than_another():
     s = np.array([1e-150, 1.0, 1e150])
     correlation = np.array([[1.0, 0.5, 0.2], [0.5, 1.0, -0.3], [0.2, -0.3, 1.0]])
-    covariance = Full.from_matrix((s[:, None] * correlation * s)[None], 3)
+    covariance = Full(3).from_public((s[:, None] * correlation * s)[None])
     z = (s * [1.0, 2.0, 3.0])[:, None]
     distance = (whiten(covariance, z) ** 2).sum()
     plain = np.array([1.0, 2.0, 3.0]) @ np.linalg.solve(correlation, [1.0, 2.0, 3.0])
@@ -310,7 +311,7 @@ def test_singular_covariances_are_named(case):
     structure, matrix, component, named = SINGULAR[case]
     d = 3 if structure is Spherical else np.shape(matrix)[-1]
     with pytest.raises(SingularCovarianceError) as caught:
-        structure.from_matrix(np.asarray(matrix, dtype=float), d)
+        structure(d).from_public(np.asarray(matrix, dtype=float))
     assert caught.value.component == component
     assert caught.value.features == named
 
@@ -320,12 +321,12 @@ def test_dependent_features_are_named_whatever_their_units():
     X = rng.normal(size=(50, 4)) * [1e-8, 1.0, 1e8, 1e3]
     X[:, 2] = 1e9 * X[:, 0] + X[:, 1]
     with pytest.raises(SingularCovarianceError) as caught:
-        Full.from_matrix(np.cov(X.T)[None], 4)
+        Full(4).from_public(np.cov(X.T)[None])
     (feature,) = caught.value.features
     assert feature in (0, 1, 2)
 
 
 def test_a_nearly_singular_covariance_is_not_called_singular():
     correlation = 1 - 1e-12
-    covariance = Full.from_matrix(np.array([[[1.0, correlation], [correlation, 1.0]]]), 2)
+    covariance = Full(2).from_public(np.array([[[1.0, correlation], [correlation, 1.0]]]))
     assert_allclose(covariance.log_det, np.log((1 - correlation) * (1 + correlation)), rtol=1e-4)

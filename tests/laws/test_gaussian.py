@@ -140,14 +140,14 @@ def test_the_overall_gaussian_has_the_moments_of_the_mixture(family, seed, K, d)
 
 def likelihood(family, mean, C, rows, R, extra):
     """sum_ki R_ki (log N(x_i | m_k, C_k) - tr(E inv(C_k)) / 2), from dense matrices."""
-    gaussians = Gaussians(mean, family.structure.from_matrix(family.public(C), mean.shape[1]))
+    gaussians = Gaussians(mean, family.from_dense(C))
     _, C = dense_gaussians(gaussians)
     tilt = -0.5 * np.einsum("kii,i->k", np.linalg.inv(C), extra)
     return (R * (plain_log_prob(gaussians, rows) + tilt[:, None])).sum() / R.sum()
 
 
 def estimate(family, rows, R, extra):
-    found = family.estimation(extra).estimate(Moments.of(rows.T, R, family.structure))
+    found = family.estimation(extra).estimate(Moments.of(rows.T, R, family.of(rows.shape[1])))
     return found.mean, family.dense(found.covariance.matrix, rows.shape[1])
 
 

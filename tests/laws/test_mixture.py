@@ -156,9 +156,9 @@ def nearby(family, mixture, rng, size=1e-3):
     """A mixture with slightly other weights, means and covariances."""
     log_weights = mixture.log_weights + size * rng.normal(size=len(mixture.log_weights))
     covariance = mixture.parts.covariance
-    matrix = covariance.matrix * (1 + size * rng.choice([-1, 1], size=1))
+    matrix = covariance.matrix * (1 + size * rng.choice([-1, 1]))
     mean = mixture.parts.mean + size * rng.normal(size=mixture.parts.mean.shape)
-    moved = family.structure.from_matrix(matrix, mean.shape[1])
+    moved = covariance.structure.from_public(matrix)
     return Mixture(log_weights - logsumexp(log_weights), Gaussians(mean, moved))
 
 
