@@ -9,8 +9,8 @@ import numpy as np
 
 from ._binary import not_binary
 from ._typing import Array
-from .base import Units
 from .core.observed import Centred, Threshold
+from .core.rows import Units
 
 # likelihood -> whether each feature has a scale of its own, or None where there are no units.
 SCALES: dict[str, bool | None] = {

@@ -10,7 +10,7 @@ from ._compat import Interval
 from ._typing import Array
 from .base import DensityEstimator
 from .core.bernoulli import IMPOSSIBLE
-from .core.frame import row_slices
+from .core.blocks import row_slices
 from .core.sides import Sides
 from .inference.distribute import block_size, cut
 

@@ -3,46 +3,23 @@
 from collections.abc import Callable
 from functools import partial
 from threading import Event
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.parallel import Parallel, delayed
 
 from ._compat import CallbackSupportMixin
 from ._typing import Array
 from ._watch import FitWatcher
-from .base import DensityEstimator, Units, _weights, fitting, precision, warn
+from .base import DensityEstimator, _weights, fitting, precision, warn
 from .core.covariance import SingularCovarianceError
-from .core.frame import Blocks
-from .core.mixture import Mixture, MixtureSteps
-from .core.rows import WeightedSet
-from .inference.distribute import Walker
-from .inference.em import Climb, best_of, climb
-from .inference.initialise import STARTS, Policy
-
-# What a user may ask for, and how it walks at a given tolerance: a fit of a given number of steps,
-# tol=0, is there to be compared step by step, and does not leap unless told to.
-ACCELERATIONS: dict[str | None, Callable[[float], str | None]] = {
-    "auto": lambda tol: "squarem" if tol > 0 else None,
-    "squarem": lambda tol: "squarem",
-    None: lambda tol: None,
-}
-
-MANY = 1 << 16  # rows from which on a sketch saves enough to be worth ends that agree only to tol
-
-Model = Callable[[np.random.RandomState], Mixture[Any]]
-
-
-class MixtureUnits(Units, Protocol):
-    """What a fit asks of units beyond: which rows are kept in them, and where starts come from."""
-
-    def keeps(self, X: Any) -> bool: ...
-    def merged(self, X: Any, w: Array, slices: list[slice]) -> tuple[Any, Array]: ...
-    def distinct(self, X: Any, w: Array, blocks: Any, size: int) -> WeightedSet: ...
-    def split(self, Z: Any, w: Array, slices: list[slice]) -> list[tuple[Any, Array]]: ...
-    def points(self, Z: Any, w: Array) -> Any: ...
+from .core.mixture import Mixture
+from .core.mixture_em import MixtureSteps
+from .core.rows import RowSource, Units
+from .fitting.mixture import MixtureSearch, Outcome
+from .fitting.starts import STARTS, DrawnStart, KnownStart, Start, StartStrategy
+from .inference.em import EMRun, best_run
 
 
 class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
@@ -62,22 +39,25 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
     n_jobs: int | None
     warm_start: bool
     _density: Mixture[Any]
-    _many: ClassVar[float] = MANY
+    _few_rows: StartStrategy | None = None  # what to do with fewer distinct rows than components
     _weight_seen: float
 
-    def _units(self, X: Array, w: Array) -> MixtureUnits:
+    def _units(self, X: Array, w: Array) -> Units:
         raise NotImplementedError
 
-    def _steps(self, frame: Any) -> MixtureSteps:
+    def _row_source(self, X: Any, w: Array, units: Any) -> RowSource:
+        return RowSource(X, w, units, self._cut)
+
+    def _steps(self, units: Any) -> MixtureSteps[Any, Any]:
         raise NotImplementedError
 
-    def _continued(self, frame: Any) -> Mixture[Any]:
+    def _continued(self, units: Any) -> Mixture[Any]:
         raise NotImplementedError
 
-    def _with_given(self, frame: Any, model: Mixture[Any] | None) -> Mixture[Any] | None:
+    def _with_given(self, units: Any, model: Mixture[Any] | None) -> Mixture[Any] | None:
         raise NotImplementedError
 
-    def _attributes(self, frame: Any, dtype: Any, run: Climb) -> dict[str, Any]:
+    def _attributes(self, units: Any, dtype: Any, run: EMRun[Any]) -> dict[str, Any]:
         raise NotImplementedError
 
     # -- fitting -----------------------------------------------------------------------------------
@@ -110,10 +90,10 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
             If the best start was still climbing after ``max_iter`` steps.
         """
         X, w = self._check_training(X, sample_weight)
-        frame = self._units(X, w)
+        units = self._units(X, w)
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
-        best = self._search(X, w, frame, {"X": X, "y": y, "metadata": metadata})
-        self._adopt(self._attributes(frame, precision(X), best))
+        best = self._search(X, w, units, {"X": X, "y": y, "metadata": metadata})
+        self._adopt(self._attributes(units, precision(X), best))
         self._weight_seen = float(w.sum())
         if self.max_iter and not (best.converged or best.stopped):
             warn(
@@ -138,50 +118,52 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         """
         return self.fit(X, y, sample_weight=sample_weight).predict(X)
 
-    def _search(self, X: Array, w: Array, frame: MixtureUnits, data: dict[str, Any]) -> Climb:
-        """Run all starts, side by side if asked for, and choose."""
+    def _search(self, X: Any, w: Array, units: Units, data: dict[str, Any]) -> EMRun[Any]:
+        """Run all starts, and choose."""
         warm = self.warm_start and hasattr(self, "_density")
         n_starts = 1 if warm else self.n_init
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=n_starts)
         context = self._init_callback_context(max_subtasks=n_starts, sequential_subtasks=False)
         context.call_on_fit_task_begin(estimator=self, **data)
-        attributes = partial(self._attributes, frame, precision(X))
-        stop = Event()
-        X, w = frame.merged(X, w, self._cut(X))
-        with Walker() as walker:
-            blocks = Blocks(X, w, frame, self._cut(X))
-            walk = ACCELERATIONS[self.acceleration](self.tol)
-            steps = self._steps(frame)
-            ascend = partial(climb, steps, walker=walker, acceleration=walk)
-            start = self._warm_start(frame) if warm else self._starts(X, w, frame, blocks, ascend)
-            blocks = blocks.held() if frame.keeps(X) else blocks
-            ascend = partial(ascend, blocks=blocks, max_iter=self.max_iter, tol=self.tol)
-            if walk and self.tol > 0 and X.shape[0] > self._many:
-                ascend = partial(ascend, sketch=steps.sketch())
-
-            def run(i: int) -> Climb | Exception | None:
-                if stop.is_set():
-                    return None
-                watcher = FitWatcher(self, context, i, data, attributes, stop)
-                try:
-                    end = ascend(start(np.random.RandomState(seeds[i])), watcher=watcher)
-                except (SingularCovarianceError, FloatingPointError) as failure:
-                    return failure
-                watcher.close(end)
-                return end
-
-            runs = Parallel(n_jobs=self.n_jobs, prefer="threads")
-            best = self._choose(runs(delayed(run)(i) for i in range(n_starts)))
+        attributes, stop = partial(self._attributes, units, precision(X)), Event()
+        search = MixtureSearch(
+            self._steps(units),
+            self._row_source(X, w, units),
+            max_iter=self.max_iter,
+            tol=self.tol,
+            acceleration=self.acceleration,
+            n_jobs=self.n_jobs,
+        )
+        start = KnownStart(self._continued(units)) if warm else self._start(units)
+        outcomes = search.runs(
+            start,
+            seeds,
+            lambda i: FitWatcher(self, context, i, data, attributes, stop),
+            stop.is_set,
+        )
+        best = self._choose(outcomes)
         context.call_on_fit_task_end(
             estimator=self, reconstruction_attributes=lambda: attributes(best), **data
         )
         return best
 
-    def _choose(self, runs: list[Any]) -> Climb:
-        ended = [run for run in runs if isinstance(run, Climb)]
-        if ended:
-            return best_of(ended)
-        raise ValueError(self._complaint(runs[0])) from runs[0]
+    def _start(self, units: Units) -> Start[Any]:
+        given = self._with_given(units, None)
+        if given is not None:
+            return KnownStart(given)
+        return DrawnStart(
+            self.n_components,
+            STARTS[self.init_params],
+            self._few_rows,
+            lambda model: self._with_given(units, model) or model,
+        )
+
+    def _choose(self, outcomes: list[Outcome[Any]]) -> EMRun[Any]:
+        runs = [outcome for outcome in outcomes if isinstance(outcome, EMRun)]
+        if runs:
+            return best_run(runs)
+        failure: Any = outcomes[0]
+        raise ValueError(self._complaint(failure)) from failure
 
     def _complaint(self, failure: Exception) -> str:
         remedy = "Raise reg_covar, lower n_components, or try another start."
@@ -193,46 +175,12 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
             )
         return f"Every start failed: {failure}. {remedy}"
 
-    def _warm_start(self, frame: MixtureUnits) -> Model:
-        model = self._continued(frame)
-        return lambda rng: model
-
-    def _starts(
-        self, X: Array, w: Array, frame: MixtureUnits, blocks: Blocks, ascend: Callable[..., Climb]
-    ) -> Model:
-        """A function that finds a start on the weighted set of distinct rows."""
-        given = self._with_given(frame, None)
-        if given is not None:
-            return lambda rng: given
-        policy, steps = STARTS[self.init_params], self._steps(frame)
-        rows = frame.distinct(X, w, blocks, max(policy.rows, 100 * self.n_components))
-        if len(rows) < self.n_components:
-            policy = self._few(len(rows))
-        sample = X[rows.index]
-        Z = frame.enter(sample)
-        points = frame.points(Z, rows.weight)
-        short = partial(ascend, blocks=frame.split(Z, rows.weight, self._cut(sample)), tol=0.0)
-
-        def draw(rng: np.random.RandomState) -> Mixture[Any]:
-            resp = policy.draw(points, rows.weight, self.n_components, rng)
-            model = steps.fit(steps.family.statistics(Z, resp * rows.weight))
-            return self._with_given(frame, model) or model
-
-        return policy.contest(draw, short, len(rows), rows.drawn_from)
-
-    def _few(self, n_rows: int) -> Policy:
-        """What to do with fewer distinct rows than components."""
-        raise ValueError(
-            f"n_components={self.n_components}, but X has n_samples={n_rows} distinct rows of "
-            "positive weight: lower n_components to at most that."
-        )
-
     # -- what a mixture says of a row ----------------------------------------------------------------
 
     def _responsibilities(self, X: Array) -> Array:
         def prepare() -> Callable[[Any], Array]:
-            lens = self._density.lens()
-            return lambda Z: lens.posterior(Z)[1]
+            kernel = self._density.kernel()
+            return lambda rows: kernel.posterior(rows)[1]
 
         return self._by_block(X, prepare).T
 
@@ -265,7 +213,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         labels : ndarray of shape (n_samples,)
         """
         X = self._check_rows(X)
-        return self._by_block(X, lambda: self._density.lens().labels)
+        return self._by_block(X, lambda: self._density.kernel().labels)
 
     def transform(self, X: Any) -> Array:
         """Compute the responsibilities, as features.

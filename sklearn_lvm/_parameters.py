@@ -37,7 +37,7 @@ class Given:
             with np.errstate(divide="ignore"):
                 log_weights = np.log(self.weights)
         if self.means is not None:
-            mean = frame.enter(self.means).T
+            mean = frame.transform(self.means).T
         if self.covariance is not None:
             covariance = self.covariance.rescale(1.0 / frame.scale)
         return Mixture(log_weights, Gaussians(mean, covariance))  # type: ignore[arg-type]

@@ -11,7 +11,8 @@ from .core.centred import CentredRows, slab_slices
 from .core.loadings import FactorSteps, Loadings
 from .core.spectrum import EPS, Spectrum, of_covariance, of_pieces, upright
 from .inference.distribute import Walker
-from .inference.em import climb
+from .inference.em import run_em
+from .inference.problem import Problem as EMProblem
 from .inference.subspace import Operator, leading
 
 MODERATE = 4096  # features up to which a covariance matrix is formed
@@ -196,11 +197,9 @@ def expectation_maximisation(problem: Problem) -> Solution:
         return direct(problem)
     start = Loadings(problem.random(q).T * np.sqrt(total / q), total / d)
     try:
-        run = climb(
-            FactorSteps(),
+        run = run_em(
+            EMProblem(FactorSteps(), problem.rows, problem.walker),
             start,
-            problem.rows,
-            problem.walker,
             max_iter=problem.max_iter,
             tol=problem.tol,
             acceleration="squarem",

@@ -18,6 +18,16 @@ Bools = NDArray[np.bool_]
 Hashes = NDArray[np.uint64]
 """64-bit hashes of rows."""
 
+Rows = Any
+"""A block of rows as its kernel takes it: (d, n) numbers, or packed or sparse zeros and ones."""
+Block = Any
+"""Rows and their weights as an E-step takes them: a pair, or an object of its own."""
+Features = Any
+"""What a kernel makes of a block of rows; only that kernel knows its type."""
+
+Table = Any
+"""Rows of data as users give them, once validated: an array (n, d), or a CSR matrix."""
+
 RandomState = int | np.random.RandomState | None
 """What scikit-learn's ``check_random_state`` takes."""
 Weights = ArrayLike | None

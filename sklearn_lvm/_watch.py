@@ -7,11 +7,12 @@ from threading import Event
 from time import perf_counter
 from typing import Any
 
-from .inference.em import Climb, Watcher
+from .fitting.mixture import RunCallback
+from .inference.em import EMRun
 
 
 @dataclass
-class FitWatcher(Watcher):
+class FitWatcher(RunCallback[Any]):
     """Reports the steps of one start.
 
     Attributes
@@ -35,7 +36,7 @@ class FitWatcher(Watcher):
     context: Any
     start: int
     data: dict[str, Any]
-    attributes: Callable[[Climb], dict[str, Any]]
+    attributes: Callable[[EMRun[Any]], dict[str, Any]]
     stop: Event
     began: float = field(default_factory=perf_counter)
 
@@ -46,24 +47,24 @@ class FitWatcher(Watcher):
         )
         self.task.call_on_fit_task_begin(estimator=self.estimator, **self.data)
 
-    def begin(self, now: Climb) -> None:
+    def begin(self, now: EMRun[Any]) -> None:
         self.step = self.task.subcontext(task_name="EM step")
         self.step.call_on_fit_task_begin(estimator=self.estimator, **self.data)
 
-    def end(self, now: Climb) -> bool:
+    def end(self, now: EMRun[Any]) -> bool:
         if now.n_iter % self.estimator.verbose_interval == 0:
             self._print(1, f"  Iteration {now.n_iter}", f"\t lower bound {now.objective:.6f}")
         if self._report(self.step, now):
             self.stop.set()
         return self.stop.is_set()
 
-    def close(self, now: Climb) -> None:
+    def close(self, now: EMRun[Any]) -> None:
         """Report the end of this start."""
         outcome = "converged" if now.converged else "did not converge"
         self._print(1, f"Initialization {outcome}.", f"\t lower bound {now.objective:.5f}")
         self._report(self.task, now)
 
-    def _report(self, task: Any, now: Climb) -> bool:
+    def _report(self, task: Any, now: EMRun[Any]) -> bool:
         made = partial(self.attributes, now)
         asked = task.call_on_fit_task_end(
             estimator=self.estimator, reconstruction_attributes=made, **self.data

@@ -19,7 +19,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._compat import _fit_context, check_sample_weight, with_callbacks
-from ._typing import Array
+from ._typing import Array, Floats, Rows
+from .core.rows import Units
 from .inference.distribute import Walker, block_size, cut, single_threaded_blas
 
 FLOATS = [np.float64, np.float32]
@@ -62,25 +63,16 @@ def warn(message: str, category: type[Warning]) -> None:
     warnings.warn(message, category, stacklevel=level)
 
 
-class RowLens(Protocol):
+class RowKernel(Protocol):
     """A density prepared to score blocks of rows."""
 
-    def log_prob(self, Z: Any) -> Array: ...
-
-
-class Units(Protocol):
-    """How rows of the data become blocks that a density looks at, and samples rows again."""
-
-    @property
-    def log_jacobian(self) -> float: ...
-    def enter(self, X: Any) -> Any: ...
-    def leave(self, Z: Array) -> Array: ...
+    def log_prob(self, rows: Rows, /) -> Floats: ...
 
 
 class Density(Protocol):
     """What an estimator keeps in standard units once it is fitted."""
 
-    def lens(self) -> RowLens: ...
+    def kernel(self) -> RowKernel: ...
     def sample(self, n: int, rng: np.random.RandomState) -> tuple[Array, Array]: ...
 
 
@@ -134,19 +126,19 @@ class DensityEstimator(
         """
         with Walker() as walker:
             function, slices = prepare(), self._cut(X)
-            first = function(self._frame.enter(X[slices[0]]))
+            first = function(self._frame.transform(X[slices[0]]))
             found = np.empty((*first.shape[:-1], X.shape[0]), first.dtype)
             found[..., slices[0]] = first
 
             def fill(rows: slice) -> None:
-                found[..., rows] = function(self._frame.enter(X[rows]))
+                found[..., rows] = function(self._frame.transform(X[rows]))
 
             walker.map(fill, slices[1:])
         return found
 
     def _log_prob(self, X: Array) -> Array:
         density = self._fitted_density()
-        return self._by_block(X, lambda: density.lens().log_prob) - self._frame.log_jacobian
+        return self._by_block(X, lambda: density.kernel().log_prob) - self._frame.log_jacobian
 
     def _cut(self, X: Array) -> list[slice]:
         """Which rows are looked at together."""
@@ -256,7 +248,7 @@ class DensityEstimator(
             raise ValueError(f"n_samples must be an integer of at least 1, got {n_samples!r}.")
         rng = check_random_state(self.random_state if random_state is None else random_state)
         Z, latent = self._fitted_density().sample(int(n_samples), rng)
-        X = self._frame.leave(Z).astype(self._dtype, copy=False)
+        X = self._frame.inverse_transform(Z).astype(self._dtype, copy=False)
         if latent.dtype.kind == "f":  # labels stay what they are
             latent = latent.astype(self._dtype, copy=False)
         return (X, latent) if return_latent else X

@@ -210,7 +210,7 @@ class BetaBernoulli(OneToOneFeatureMixin, BinaryEstimator):
         frame = self._sides()
         with Walker() as walker:
             return walker.sum(
-                lambda rows: Counts.of(frame.enter(X[rows]), w[None, rows]), self._cut(X)
+                lambda rows: Counts.of(frame.transform(X[rows]), w[None, rows]), self._cut(X)
             )
 
     def _settle(self, counts: Counts, dtype: Any) -> None:

@@ -1,5 +1,6 @@
 """Mixtures of coins, fitted by expectation-maximisation."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -15,12 +16,14 @@ from ._typing import Array
 from .base import fitting, precision
 from .core.bernoulli import BernoulliFamily, Bernoullis, Betas
 from .core.counts import Counts
-from .core.frame import Blocks
-from .core.mixture import Mixture, MixtureSteps, PosteriorSteps
-from .core.sides import Sides
+from .core.mixture import Mixture
+from .core.mixture_em import MixtureSteps
+from .core.rows import RowSource
+from .core.sides import BinaryRowSource, Sides
+from .fitting.starts import STARTS
 from .inference.distribute import Walker
-from .inference.em import Climb
-from .inference.initialise import STARTS, Policy
+from .inference.em import EMRun
+from .inference.problem import Problem
 from .inference.schedules import Stream
 
 
@@ -143,7 +146,7 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator):
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
     }
 
-    _many = float("inf")  # a sketch takes as long
+    _few_rows = STARTS["random"]  # fewer distinct rows than components: some will be much alike
     _density: Mixture[Bernoullis]
     _stream: Stream | None  # of batches since the last fit
 
@@ -216,11 +219,13 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator):
         frame, old = self._sides(), self._continued(None)
         steps, stream = self._steps(frame), self._stream
         with Walker() as walker:
-            found = walker.sum(steps.e_step(old), Blocks(X, w, frame, self._cut(X)))
+            blocks = self._row_source(X, w, frame).blocks
+            now = Problem(steps, blocks, walker).evaluate(old)
         if stream is None:
-            stream = Stream(Counts.expected(old, self._weight_seen), *2 * (self._weight_seen,))
-        stream = stream.joined(found.statistics, found.weight)
-        run = Climb(steps.fit(stream.statistics), (found.objective,), self.n_iter_ + 1)
+            by_component = self._weight_seen * np.exp(old.log_weights)
+            stream = Stream(old.parts.expected(by_component), *2 * (self._weight_seen,))
+        stream = stream.joined(now.statistics, float(w.sum()))
+        run = EMRun(steps.m_step(stream.statistics, old), (now.objective,), self.n_iter_ + 1)
         self._adopt(self._attributes(frame, precision(X), run))
         self._stream, self._weight_seen = stream, stream.seen
         return self
@@ -255,17 +260,20 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator):
     def _units(self, X: Any, w: Array) -> Sides:
         return self._sides()
 
-    def _steps(self, frame: Any) -> MixtureSteps:
-        return STEPS[self.inference](self._prior())
+    def _row_source(self, X: Any, w: Array, units: Any) -> RowSource:
+        return BinaryRowSource(X, w, units, self._cut)
 
-    def _prior(self) -> Counts:
-        """The tosses that the priors are worth."""
+    def _steps(self, frame: Any) -> MixtureSteps[Bernoullis, Counts]:
+        return STEPS[self.inference](self._prior(), self.weight_concentration_prior)
+
+    def _prior(self) -> Betas:
+        """The priors of all coins."""
         d, K = self.n_features_in_, self.n_components
         alpha, beta = (
             np.repeat(check_prior(name, getattr(self, name), d, least=1.0), K, axis=0)
             for name in ("alpha", "beta")
         )
-        return Betas(alpha, beta).pseudo_counts(np.full(K, self.weight_concentration_prior - 1.0))
+        return Betas(alpha, beta)
 
     def _with_given(
         self, frame: Any, model: Mixture[Bernoullis] | None
@@ -302,17 +310,15 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator):
             )
         return self._density
 
-    def _few(self, n_rows: int) -> Policy:
-        """Fewer distinct rows than components: some of these will be much alike."""
-        return STARTS["random"]
-
     def _complaint(self, failure: Exception) -> str:
         return (
             f"Every start failed: {failure}. A start with a probability or a weight of exactly 0 or "
             "1 has no log-prior: give another start, set warm_start=False, or inference='mle'."
         )
 
-    def _attributes(self, frame: Any, dtype: Any, run: Climb) -> dict[str, Any]:
+    def _attributes(
+        self, frame: Any, dtype: Any, run: EMRun[Mixture[Bernoullis]]
+    ) -> dict[str, Any]:
         return {
             "weights_": np.exp(run.model.log_weights).astype(dtype),
             "probabilities_": run.model.parts.probability.astype(dtype),
@@ -337,8 +343,10 @@ def _log(weights: Array) -> Array:
     return log_weights
 
 
-# inference -> the steps that seek it, given the prior as tosses.
-STEPS = {
-    "map": lambda prior: PosteriorSteps(BernoulliFamily(), prior),
-    "mle": lambda prior: MixtureSteps(BernoulliFamily()),
+# inference -> the steps that seek it, given the priors of coins and of weights.
+STEPS: dict[str, Callable[[Betas, float], MixtureSteps[Bernoullis, Counts]]] = {
+    "map": lambda prior, concentration: MixtureSteps(
+        BernoulliFamily(prior.pseudo_counts(np.zeros(len(prior.alpha)))), concentration
+    ),
+    "mle": lambda prior, concentration: MixtureSteps(BernoulliFamily()),
 }

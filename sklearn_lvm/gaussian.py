@@ -196,7 +196,7 @@ class GaussianMLE(DensityEstimator):
         structure = self._structure()
 
         def of_rows(rows: slice) -> Moments:
-            return Moments.of(frame.enter(X[rows]), w[None, rows], structure)
+            return Moments.of(frame.transform(X[rows]), w[None, rows], structure)
 
         with Walker() as walker:
             return walker.sum(of_rows, cut(len(X), block_size(3 * X.shape[1])))
@@ -207,7 +207,7 @@ class GaussianMLE(DensityEstimator):
         self._density, self._notice, self._lack = None, None, None
         weight = float(moments.weight[0])
         self.n_samples_seen_ = count(weight)
-        self.mean_ = frame.leave(moments.mean[0]).astype(dtype)
+        self.mean_ = frame.inverse_transform(moments.mean[0]).astype(dtype)
         try:
             gaussian, extra = self._estimate(moments, frame.scale)
         except ValueError as lack:
@@ -305,7 +305,7 @@ class GaussianMLE(DensityEstimator):
             raise ValueError(f"Z has {Z.shape[1]} columns, expected {self.n_features_in_}.")
         gaussian = self._gaussian
         rows = gaussian.covariance.colour(Z.astype(np.float64), 0) + gaussian.mean
-        return self._frame.leave(rows).astype(Z.dtype)
+        return self._frame.inverse_transform(rows).astype(Z.dtype)
 
     def sample(
         self, n_samples: int = 1, *, random_state: Any = None, return_latent: bool = False

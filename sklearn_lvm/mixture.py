@@ -13,9 +13,11 @@ from .core.covariance import COVARIANCE_TYPES, Structure
 from .core.frame import Frame
 from .core.gaussian import GaussianFamily, Gaussians
 from .core.lens import row_width
-from .core.mixture import Mixture, MixtureSteps
-from .inference.em import Climb
-from .inference.initialise import STARTS
+from .core.mixture import Mixture
+from .core.mixture_em import MixtureSteps
+from .core.moments import Moments
+from .fitting.starts import STARTS
+from .inference.em import EMRun
 
 
 class EMGaussianMixture(MixtureEstimator):
@@ -255,7 +257,7 @@ class EMGaussianMixture(MixtureEstimator):
     def _units(self, X: Array, w: Array) -> Frame:
         return Frame.of(X, w, per_feature=self._structure().per_feature)
 
-    def _steps(self, frame: Frame) -> MixtureSteps:
+    def _steps(self, frame: Frame) -> MixtureSteps[Gaussians, Moments]:
         return MixtureSteps(GaussianFamily(self._structure(), self.reg_covar * frame.unit))
 
     def _given(self) -> Given:
@@ -276,16 +278,19 @@ class EMGaussianMixture(MixtureEstimator):
     def _continued(self, frame: Frame) -> Mixture[Gaussians]:
         """The last solution, in the units of the new rows."""
         old, gaussians = self._frame, self._density.parts
-        asked = (self.n_components, self._structure())
-        if asked != (len(gaussians.mean), gaussians.covariance.structure):
+        K, structure = len(gaussians.mean), self._structure()
+        if K != self.n_components or not structure.fits(gaussians.covariance, K):
             raise ValueError(
                 "warm_start=True cannot continue from a solution with another n_components, "
                 "covariance_type or number of features: set warm_start=False."
             )
+        known = Gaussians(gaussians.mean, gaussians.covariance.restructured(structure))
         shift = (old.centre - frame.centre) / frame.scale
-        return Mixture(self._density.log_weights, gaussians.rescale(shift, old.scale / frame.scale))
+        return Mixture(self._density.log_weights, known.rescale(shift, old.scale / frame.scale))
 
-    def _attributes(self, frame: Frame, dtype: Any, run: Climb) -> dict[str, Any]:
+    def _attributes(
+        self, frame: Frame, dtype: Any, run: EMRun[Mixture[Gaussians]]
+    ) -> dict[str, Any]:
         bounds = [bound - frame.log_jacobian for bound in run.trace]
         return {
             **self._public(frame, dtype, run.model),
@@ -307,7 +312,7 @@ class EMGaussianMixture(MixtureEstimator):
             }
         return {
             "weights_": np.exp(density.log_weights).astype(dtype),
-            "means_": frame.leave(gaussians.mean).astype(dtype),
+            "means_": frame.inverse_transform(gaussians.mean).astype(dtype),
             **shapes,
             "n_parameters_": density.n_parameters(),
             "_frame": frame,

@@ -308,7 +308,7 @@ class PPCA(DensityEstimator):
             factor = self._estimate(spectrum, weight)
         except ValueError as lack:
             self._density, self._lack, self._frame, self._dtype = None, str(lack), frame, dtype
-            self.mean_ = frame.leave(spectrum.mean).astype(dtype)
+            self.mean_ = frame.inverse_transform(spectrum.mean).astype(dtype)
             self.n_samples_seen_ = count(weight)
             for name in OF_A_DENSITY:
                 self.__dict__.pop(name, None)  # of an earlier state
@@ -322,7 +322,7 @@ class PPCA(DensityEstimator):
     ) -> None:
         scale = float(frame.scale[0])
         self._density, self._lack, self._frame, self._dtype = factor, None, frame, dtype
-        self.mean_ = frame.leave(factor.mean).astype(dtype)
+        self.mean_ = frame.inverse_transform(factor.mean).astype(dtype)
         self.components_ = factor.axes.astype(dtype)
         self.n_components_ = len(factor.axes)
         with np.errstate(all="ignore"):  # squares of extreme units are no numbers
@@ -427,7 +427,7 @@ class PPCA(DensityEstimator):
         if Z.shape[1] != len(factor.axes):
             raise ValueError(f"Z has {Z.shape[1]} columns, expected {len(factor.axes)}.")
         rows = Z.astype(np.float64) @ factor.loadings.T + factor.mean
-        return self._frame.leave(rows).astype(Z.dtype)
+        return self._frame.inverse_transform(rows).astype(Z.dtype)
 
     @property
     def _n_features_out(self) -> int:

@@ -433,7 +433,7 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
     def _rows(self, neural: Any, frame: Any, rows: Array, weight: Array) -> Any:
         """Rows in standard units on the device, rounded so that no unit shows in them."""
         grey = self.binarize == DYNAMIC
-        Z = rows if grey else frame.enter(rows).T
+        Z = rows if grey else frame.transform(rows).T
         return neural.training.Rows.of(
             np.rint(Z * GRAIN) / GRAIN if SCALES[self.likelihood] is not None else Z,
             weight,
@@ -474,7 +474,7 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
 
     def _standard(self, X: Array) -> Array:
         """Rows in standard units, (n, d)."""
-        return self._frame.enter(X).T
+        return self._frame.transform(X).T
 
     def _log_jacobian(self, X: Array) -> Array:
         """Of what was observed, (n,)."""
@@ -589,7 +589,7 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         q = self.n_components_
         if T.shape[1] != q:
             raise ValueError(f"T has {T.shape[1]} columns, expected {q}.")
-        return self._frame.leave(self._density.decode(T)).astype(T.dtype)
+        return self._frame.inverse_transform(self._density.decode(T)).astype(T.dtype)
 
     def reconstruct(self, X: Any) -> Array:
         """Compute what the decoder makes of the posterior mean of each row.
@@ -629,7 +629,9 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         filled, hole = X.copy(), np.isnan(X)
         some = hole.any(axis=1)
         if some.any():
-            expected = self._frame.leave(self._density.impute(self._standard(X[some]), noise))
+            expected = self._frame.inverse_transform(
+                self._density.impute(self._standard(X[some]), noise)
+            )
             filled[hole] = expected[hole[some]]
         return filled
 

@@ -66,10 +66,10 @@ def test_the_walk_sees_the_imports():
     """Else the tests below would find nothing to object to."""
     assert len(MODULES) > 15
     assert "numpy" in imports("sklearn_lvm.core.moments")
-    assert "sklearn_lvm.core.covariance.Covariance" in imports("sklearn_lvm.core.moments")
+    assert "sklearn_lvm.core.covariance.Structure" in imports("sklearn_lvm.core.moments")
     assert "sklearn_lvm._typing.Array" in imports("sklearn_lvm.core.moments")
-    assert "sklearn_lvm.inference.em.Climb" in imports("sklearn_lvm.mixture")
-    assert "sklearn.cluster.KMeans" in imports("sklearn_lvm.inference.initialise")
+    assert "sklearn_lvm.inference.em.EMRun" in imports("sklearn_lvm.mixture")
+    assert "sklearn.cluster.KMeans" in imports("sklearn_lvm.fitting.starts")
     assert len(within("core")) >= 7
     assert len(within("inference")) >= 4
     assert outsiders("inference", *NUMERIC)

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from math import log
+from typing import ClassVar
 
 import numpy as np
 from scipy.special import gammaln
 
 from .._typing import Array
 from .counts import Counts
-from .mixture import Mixture, MixtureLens
+from .mixture import Mixture, MixtureKernel
 from .tosses import Tosses
 
 # Nats that an impossible toss costs: finite, so that models compare by their number, which a power of
@@ -64,9 +65,23 @@ class Bernoullis:
         """One for each coin."""
         return self.log_p.size
 
-    def lens(self, offset: Array) -> "TossLens":
-        """Look at rows; ``offset`` (K,) is added to the log-densities."""
-        return TossLens(self, offset)
+    def expected(self, weight: Array) -> Counts:
+        """The counts that are expected of rows of so much weight for each of K rows of coins."""
+        p, q = np.exp(self.log_p), np.exp(self.log_q)
+        return Counts(weight, weight[:, None] * p, weight[:, None] * q)
+
+    def log_likelihood(self, counts: Counts) -> float:
+        """log p of counted tosses, in nats."""
+        pairs = (counts.ones, self.log_p), (counts.zeros, self.log_q)
+        return sum(float(_times(amount, log).sum()) for amount, log in pairs)
+
+    def kernel(self, log_weights: Array) -> "BernoulliKernel":
+        """Prepare to score rows; log-weights (K,) are added."""
+        return BernoulliKernel(self._bounded(self.log_p), self._bounded(self.log_q), log_weights)
+
+    @staticmethod
+    def _bounded(log: Array) -> Array:
+        return np.maximum(log, -SURPRISE)
 
     def overall(self, weights: Array) -> "Bernoullis":
         """Log-odds are coordinates already: no density of the whole is needed to measure them."""
@@ -76,47 +91,68 @@ class Bernoullis:
         """Log-odds, (K, d); those of coins that are certain are finite, and stay where they are."""
         return (np.clip(self.log_p - self.log_q, -CERTAIN, CERTAIN),)
 
-    def absolute(self, log_odds: Array) -> "Bernoullis":
+    def absolute(self, coordinates: tuple[Array, ...]) -> "Bernoullis":
         """The coins that have these coordinates."""
+        (log_odds,) = coordinates
         return Bernoullis.of_log_odds(log_odds)
 
 
-class TossLens:
-    """Rows seen through K rows of coins: entries weighed by the logarithms of their probabilities."""
+@dataclass(frozen=True, eq=False)
+class BernoulliKernel:
+    """Rows of coins by the logarithms of their probabilities, (K, d), none of them infinite."""
 
+    log_p: Array
+    log_q: Array
+    log_weights: Array
     # Tables are looked up no faster in single precision: rows are not rounded.
-    amplification = np.inf
+    condition_number: ClassVar[float] = np.inf
 
-    def __init__(self, coins: Bernoullis, offset: Array) -> None:
-        self.offset = offset
-        self.logs = [np.maximum(part, -SURPRISE) for part in (coins.log_p, coins.log_q)]
+    def features(self, rows: Tosses) -> Tosses:
+        return rows
 
-    def look(self, Z: Tosses) -> Tosses:
-        return Z
+    def log_prob(self, features: Tosses) -> Array:
+        return features.weigh(self.log_p, self.log_q, base=self.log_weights)
 
-    def log_prob(self, seen: Tosses) -> Array:
-        one, zero = self.logs
-        return seen.weigh(one, zero, base=self.offset)
+    def accumulate(self, features: Tosses, resp: Array) -> tuple[Array, ...]:
+        counts = Counts.of(features, resp)
+        return counts.weight, counts.ones, counts.zeros
 
-    def sums(self, seen: Tosses, R: Array) -> Counts:
-        return Counts.of(seen, R)
+    def statistics(self, total: tuple[Array, ...]) -> Counts:
+        return Counts(*total)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BernoulliFamily:
-    """How coins are estimated: counts in, densities out."""
+    """How coins are estimated: counts in, densities out.
 
-    def statistics(self, Z: Tosses, w: Array) -> Counts:
+    Attributes
+    ----------
+    prior : Counts or None
+        Ones and zeros that a Beta prior is worth, which join those of every estimate.
+    """
+
+    prior: Counts | None = None
+
+    def statistics(self, rows: Tosses, resp: Array) -> Counts:
         """Counts of tosses (d, n) under K sets of weights (K, n)."""
-        return Counts.of(Z, w)
+        return Counts.of(rows, resp)
 
-    def estimate(self, counts: Counts) -> Bernoullis:
-        """Maximum likelihood, or the posterior mode if a prior was added to the counts."""
-        return Bernoullis.of(counts.ones, counts.zeros)
+    def estimate(self, counts: Counts, current: Bernoullis | None = None) -> Bernoullis:
+        """Maximum likelihood, or the posterior mode if there is a prior."""
+        known = counts if self.prior is None else counts + self.prior
+        return Bernoullis.of(known.ones, known.zeros)
 
-    def tilt(self, coins: Bernoullis) -> Array:
-        """Nothing: the objective is the plain log-likelihood."""
-        return np.zeros(1)
+    def kernel(self, coins: Bernoullis, log_weights: Array) -> BernoulliKernel:
+        """The kernel of the E-step: plain log-probabilities."""
+        return coins.kernel(log_weights)
+
+    def log_prior(self, coins: Bernoullis) -> float:
+        """The log-probability of the ones and zeros that the prior is worth."""
+        return 0.0 if self.prior is None else coins.log_likelihood(self.prior)
+
+    def predictive(self, coins: Bernoullis) -> Bernoullis:
+        """What rows are scored by: the coins themselves."""
+        return coins
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,9 +216,9 @@ class Coins:
 
     parts: Bernoullis
 
-    def lens(self) -> MixtureLens:
-        """Look at rows through the only component there is."""
-        return Mixture(np.zeros(1), self.parts).lens()
+    def kernel(self) -> MixtureKernel:
+        """The only component there is, prepared to score rows."""
+        return Mixture(np.zeros(1), self.parts).kernel()
 
     def sample(self, n: int, rng: np.random.RandomState) -> tuple[Array, Array]:
         """Draw n rows (n, d), and the biases that they were tossed with (n, d)."""
@@ -216,3 +252,8 @@ def _remainder(x: Array) -> Array:
     small = np.minimum(x, 10.0)
     exact = gammaln(small) - (small - 0.5) * np.log(small) + small - 0.5 * np.log(2 * np.pi)
     return np.where(x < 10.0, exact, series)
+
+
+def _times(amount: Array, log: Array) -> Array:
+    """amount * log, and nothing where the amount is: what never happened may be impossible."""
+    return np.multiply(amount, log, where=amount != 0, out=np.zeros(np.shape(log)))

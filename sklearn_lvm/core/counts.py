@@ -1,7 +1,6 @@
 """What a model of coins remembers of its data, of its prior, and of both: a value with ``+``."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -43,31 +42,9 @@ class Counts:
         """Count n rows of tosses under K sets of weights (K, n)."""
         return cls(w @ np.ones(w.shape[1]), *tosses.add_up(w))
 
-    @classmethod
-    def expected(cls, mixture: Any, weight: float) -> "Counts":
-        """What a mixture of coins expects of rows of some weight in all."""
-        by_component = weight * np.exp(mixture.log_weights)
-        p, q = np.exp(mixture.parts.log_p), np.exp(mixture.parts.log_q)
-        return cls(by_component, by_component[:, None] * p, by_component[:, None] * q)
-
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(self.weight + other.weight, self.ones + other.ones, self.zeros + other.zeros)
 
     def scaled(self, factor: float) -> "Counts":
         """The counts of the same rows with their weights multiplied."""
         return Counts(self.weight * factor, self.ones * factor, self.zeros * factor)
-
-    def moments(self) -> "Counts":
-        """Sums over rows are all that an estimate needs."""
-        return self
-
-    def log_likelihood(self, mixture: Any) -> float:
-        """log p of these tosses and of their components, in nats, under a mixture of coins."""
-        amounts = (self.weight, self.ones, self.zeros)
-        logs = (mixture.log_weights, mixture.parts.log_p, mixture.parts.log_q)
-        return sum(float(_times(a, log).sum()) for a, log in zip(amounts, logs, strict=True))
-
-
-def _times(amount: Array, log: Array) -> Array:
-    """amount * log, and nothing where the amount is: what never happened may be impossible."""
-    return np.multiply(amount, log, where=amount != 0, out=np.zeros(np.shape(log)))

@@ -6,7 +6,7 @@ in an array of shape S, the stored form. The public form is that of scikit-learn
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from itertools import pairwise
 from typing import ClassVar, Self
@@ -96,6 +96,14 @@ class Structure(ABC):
     @abstractmethod
     def estimate(self, scatter: Array, dof: Array, extra: Array) -> "Covariances":
         """Covariances scatter / dof + diag(extra); the unit covariance where dof is 0."""
+
+    def fits(self, covariances: "Covariances", n_components: int) -> bool:
+        """Whether these are covariances of so many components in this structure, but for its name.
+
+        A single component has one covariance, tied or not.
+        """
+        same = replace(covariances.structure, tied=self.tied) == self
+        return same and len(covariances) == (1 if self.tied else n_components)
 
     # -- the public form -----------------------------------------------------------------------------
 
@@ -204,6 +212,10 @@ class Covariances(ABC):
     @abstractmethod
     def couple(self, v: Array) -> tuple[Array, Array]:
         """Coefficients: v_k' inv(C_k), and of the monomials in -z' inv(C_k) z / 2."""
+
+    @abstractmethod
+    def restructured(self, structure: Structure) -> Self:
+        """The same covariances in a structure that they fit."""
 
     def __len__(self) -> int:
         return len(self.variances)
@@ -368,6 +380,9 @@ class FullCovariances(Covariances):
     def part(self, chosen: Array) -> Self:
         return type(self)(self.structure, self.factor[chosen])
 
+    def restructured(self, structure: Structure) -> Self:
+        return replace(self, structure=structure)
+
     def moment_loss(self, mean: Array) -> Array:
         size = (mean**2).sum(axis=1) + self.variances.sum(axis=1)
         return size * self.precision_diagonal.max(axis=1)
@@ -498,6 +513,9 @@ class DiagonalCovariances(Covariances):
 
     def part(self, chosen: Array) -> Self:
         return type(self)(self.structure, self.deviation[chosen])
+
+    def restructured(self, structure: Structure) -> Self:
+        return replace(self, structure=structure)
 
     def moment_loss(self, mean: Array) -> Array:
         return ((mean / self.deviation) ** 2).max(axis=1) + 1.0

@@ -1,26 +1,15 @@
 """Standard units: where data are centred and how large they are, so that no digit is lost inside."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from mmap import mmap
-from typing import Any
 
 import numpy as np
 
 from .._typing import Array
-from .rows import WeightedSet, subsample
+from .blocks import row_slices
 
 FAR = 1e100  # rows further out count as this far: their squares, and log-densities, stay finite
 DISPROPORTION = 1e30  # new rows so much larger than a scale ask for another one
-BLOCK = 1 << 17  # entries of a block of rows in passes over raw data: 1 MB in float64
-
-
-def row_slices(
-    n: int, d: int, entries: int = BLOCK, *, at_least: int = 64, at_most: int | None = None
-) -> Iterator[slice]:
-    """Cut n rows of d features into consecutive blocks of about ``entries`` numbers."""
-    size = max(at_least, min(at_most or n, entries // max(d, 1)))
-    return (slice(start, min(start + size, n)) for start in range(0, n, size))
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,82 +69,16 @@ class Frame:
         """log |dx / dz|, in nats."""
         return float(np.log(self.scale).sum())
 
-    def enter(self, X: Array) -> Array:
+    def transform(self, X: Array) -> Array:
         """Rows in standard units, always in float64 and feature-major: (n, d) -> (d, n)."""
         with np.errstate(over="ignore"):
             Z = np.subtract(X.T, self.centre[:, None], dtype=np.float64, order="C")
             Z /= self.scale[:, None]
         return np.clip(Z, -FAR, FAR, out=Z)
 
-    def leave(self, Z: Array) -> Array:
+    def inverse_transform(self, Z: Array) -> Array:
         """Rows in the data's own units, (n, d) -> (n, d)."""
         return Z * self.scale + self.centre
-
-    def keeps(self, X: Array) -> bool:
-        """Whether a copy of the rows is kept in standard units: not if they were left on disk."""
-        return not on_disk(X)
-
-    def merged(self, X: Array, w: Array, slices: Sequence[slice]) -> tuple[Array, Array]:
-        """The rows to climb on: measurements are seldom equal, and stay as they are."""
-        return X, w
-
-    def distinct(
-        self, X: Array, w: Array, blocks: Iterable[tuple[Array, Array]], size: int
-    ) -> WeightedSet:
-        """About ``size`` distinct rows with their weights."""
-        return subsample(X, w, blocks, size)
-
-    def split(self, Z: Array, w: Array, slices: Sequence[slice]) -> list[tuple[Array, Array]]:
-        """Weighted blocks of rows that were entered together: views."""
-        return [(Z[:, part], w[part]) for part in slices]
-
-    def points(self, Z: Array, w: Array) -> Array:
-        """Rows (n, d) for clustering."""
-        return Z.T
-
-
-class Blocks(Sequence[tuple[Array, Array]]):
-    """Weighted rows in standard units, cut into blocks: pairs of (d, b) and (b,).
-
-    Each block is made anew whenever it is looked at, unless all of them are held in memory.
-
-    Parameters
-    ----------
-    X, w : ndarray of shape (n, d) and (n,)
-    frame : Frame
-    slices : sequence of slice
-        Which rows are in which block.
-    made : sequence of ndarray, optional
-        The blocks in standard units.
-    """
-
-    def __init__(
-        self, X: Array, w: Array, frame: Any, slices: Sequence[slice], made: Sequence[Any] = ()
-    ) -> None:
-        self.X, self.w, self.frame, self.slices, self.made = X, w, frame, slices, made
-
-    def __len__(self) -> int:
-        return len(self.slices)
-
-    def __getitem__(self, i: Any) -> Any:
-        rows = self.slices[i]
-        return (self.made[i] if self.made else self._make(rows)), self.w[rows]
-
-    def _make(self, rows: slice) -> Array:
-        return self.frame.enter(self.X[rows])
-
-    def held(self) -> "Blocks":
-        """The same blocks, made once: a copy of the rows."""
-        made = [self._make(rows) for rows in self.slices]
-        return type(self)(self.X, self.w, self.frame, self.slices, made)
-
-
-def on_disk(X: Array) -> bool:
-    """Whether an array is a view of a file, however many views lie between."""
-    base: Any = X
-    while base is not None and not isinstance(base, np.memmap | mmap):
-        base = getattr(base, "base", None)
-    return base is not None
 
 
 def _range_and_mean(X: Array, w: Array, share: Array) -> tuple[Array, Array, Array]:

@@ -6,12 +6,10 @@ from math import log, tau
 
 import numpy as np
 
-from .._typing import Array
+from .._typing import Array, Floats
 from .covariance import Covariances, Structure
-from .lens import Lens, NaturalLens, ResidualLens, SharedLens, SplitLens
+from .lens import GaussianKernel, kernel_of
 from .moments import Moments
-
-MOMENT_LOSS = 1e5  # the factor of accuracy that the natural form may cost: five digits of sixteen
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +58,9 @@ class Gaussians:
         mean = axes.covariance.whiten_each(self.mean - axes.mean)
         return mean, self.covariance.relative(axes.covariance)
 
-    def absolute(self, mean: Array, covariance: Array) -> "Gaussians":
+    def absolute(self, coordinates: tuple[Floats, ...]) -> "Gaussians":
         """The Gaussians that have these coordinates in the units of this one."""
+        mean, covariance = coordinates
         centre = self.mean + self.covariance.colour_each(mean)
         return Gaussians(centre, self.covariance.absolute(covariance))
 
@@ -81,20 +80,9 @@ class Gaussians:
         """Free parameters of means and covariances."""
         return self.mean.size + len(self.covariance) * self.covariance.structure.size
 
-    def lens(self, offset: Array) -> Lens:
-        """The cheapest form, but only for Gaussians whose digits survive it.
-
-        ``offset`` (K,) is added to the log-densities.
-        """
-        if self.shared:
-            far = (self.covariance.whiten_each(self.mean) ** 2).sum(axis=1).max() > MOMENT_LOSS
-            return (ResidualLens if far else SharedLens)(self, offset)
-        if self.mean.shape[1] > self.covariance.structure.natural_features:
-            return ResidualLens(self, offset)
-        safe = self.covariance.moment_loss(self.mean) <= MOMENT_LOSS
-        if safe.all():
-            return NaturalLens(self, offset)
-        return SplitLens(self, offset, safe) if safe.any() else ResidualLens(self, offset)
+    def kernel(self, log_weights: Floats) -> GaussianKernel:
+        """The E-step kernel that suits these Gaussians; log-weights (K,) are added."""
+        return kernel_of(self.mean, self.covariance, self.constant + log_weights)
 
 
 @dataclass(frozen=True)
@@ -115,11 +103,19 @@ class GaussianFamily:
         """Moments of rows (d, n) under K sets of weights (K, n)."""
         return Moments.of(Z, w, self.structure)
 
-    def estimate(self, moments: Moments) -> Gaussians:
+    def estimate(self, moments: Moments, current: Gaussians | None = None) -> Gaussians:
         """Maximum likelihood (of balls), or the posterior mode if a prior was added to the moments."""
         covariance = self.structure.estimate(moments.scatter, moments.dof, self.extra)
         return Gaussians(moments.mean, covariance)
 
-    def tilt(self, gaussians: Gaussians) -> Array:
-        """What the balls take from each log-density, (K,) or (1,)."""
-        return gaussians.blur(self.extra)
+    def kernel(self, gaussians: Gaussians, log_weights: Floats) -> GaussianKernel:
+        """The kernel of the E-step, in which balls take their part from each log-density."""
+        return gaussians.kernel(log_weights + gaussians.blur(self.extra))
+
+    def log_prior(self, gaussians: Gaussians) -> float:
+        """Nothing: there is no prior."""
+        return 0.0
+
+    def predictive(self, gaussians: Gaussians) -> Gaussians:
+        """What rows are scored by: the Gaussians themselves."""
+        return gaussians

@@ -1,61 +1,56 @@
-"""How a block of rows looks through K Gaussians: the inner products of every E-step and score.
+"""E-step kernels: log-densities of a block of rows under K Gaussians, and its weighted sums.
 
-A lens is made once a pass over the data. ``look`` takes a block of rows, feature-major (d, n), to
-whatever the other two verbs share; ``log_prob`` gives log-densities (K, n), with an offset for each
-Gaussian such as its log-weight; ``sums`` adds the block up under responsibilities (K, n). Sums of
-blocks add, and end as moments. Nothing of size n x K x d ever exists beyond a block.
+A kernel is made once a pass over the data, of arrays alone. ``features`` takes a block of rows,
+feature-major (d, n), to what the next two verbs share; ``log_prob`` gives log-densities (K, n), a
+constant for each Gaussian such as its log-weight included; ``accumulate`` sums the block up under
+responsibilities (K, n). Sums of blocks add, and ``statistics`` turns those of all rows into moments.
+Nothing of size n x K x d ever exists beyond a block.
 
-A lens computes in the precision of the rows that it is given; sums are float64.
+A kernel computes in the precision of the rows that it is given; sums are float64.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from .._typing import Array
-from .covariance import Structure
+from .._typing import Array, Bools, Floats, Ints
+from .covariance import Covariances, Structure, Whitener
 from .moments import Moments
 
-if TYPE_CHECKING:
-    from .gaussian import Gaussians
-
 EMPTY = 1e-100  # a component with a smaller share of the weight holds nothing to be measured
+MAX_CONDITION = 1e5  # the factor of accuracy that monomials may cost: five digits of sixteen
 
-
-@dataclass(frozen=True, eq=False)
-class Sums:
-    """Weighted sums over rows as one lens sees them; ``a + b`` joins two blocks."""
-
-    arrays: tuple[Array, ...]
-    finish: Callable[..., Moments]
-
-    def __add__(self, other: "Sums") -> "Sums":
-        joined = tuple(a + b for a, b in zip(self.arrays, other.arrays, strict=True))
-        return Sums(joined, self.finish)
-
-    def moments(self) -> Moments:
-        """The same as counts, means, and scatters about those means."""
-        return self.finish(*self.arrays)
+Sums = tuple[Floats, ...]
 
 
 def row_width(structure: Structure, n_components: int) -> int:
-    """How many numbers a row grows into while K Gaussians look at it."""
+    """How many numbers a row grows into in the E-step of K Gaussians."""
     if structure.d > structure.natural_features:
         return n_components * (structure.d + 1)
     return 1 + structure.d + structure.size + n_components
 
 
-class Lens(Protocol):
-    """The verbs of a lens, and by how much a rounding error of a row grows in its log-density."""
+def kernel_of(mean: Floats, covariance: Covariances, constant: Floats) -> "GaussianKernel":
+    """The cheapest kernel of K Gaussians whose digits survive it.
 
-    @property
-    def amplification(self) -> float: ...
-
-    def look(self, Z: Any) -> Any: ...
-    def log_prob(self, seen: Any) -> Array: ...
-    def sums(self, seen: Any, R: Array) -> Any: ...
+    Parameters
+    ----------
+    mean : ndarray of shape (K, d)
+    covariance : Covariances
+        K of them, or one.
+    constant : ndarray of shape (K,)
+        Log-densities at the means, log-weights included.
+    """
+    if len(covariance) == 1:
+        far = (covariance.whiten_each(mean) ** 2).sum(axis=1).max() > MAX_CONDITION
+        return (ResidualKernel if far else TiedKernel).of(mean, covariance, constant)
+    if covariance.structure.d > covariance.structure.natural_features:
+        return ResidualKernel.of(mean, covariance, constant)
+    safe = covariance.moment_loss(mean) <= MAX_CONDITION
+    if safe.all():
+        return NaturalKernel.of(mean, covariance, constant)
+    kind = MixedKernel if safe.any() else ResidualKernel
+    return kind.of(mean, covariance, constant)
 
 
 def _alike(array: Array, rows: Array) -> Array:
@@ -63,7 +58,7 @@ def _alike(array: Array, rows: Array) -> Array:
     return array.astype(rows.dtype, copy=False)
 
 
-def _exact(*sums: Array) -> tuple[Array, ...]:
+def _exact(*sums: Array) -> Sums:
     """Sums over a block in float64, since many blocks are added."""
     return tuple(array.astype(np.float64, copy=False) for array in sums)
 
@@ -74,34 +69,43 @@ def _held(weight: Array) -> tuple[Array, Array]:
     return weight, np.where(weight > 0, weight, 1.0)
 
 
-class ResidualLens:
-    """Rows seen as whitened residuals y_k = inv(L_k) (z - m_k), (K, d, n).
+@dataclass(frozen=True, eq=False)
+class ResidualKernel:
+    """Gaussians by whitened residuals y_k = inv(L_k) (z - m_k), (K, d, n).
 
     Exact whatever the place and the size of a Gaussian: sums are taken about the current mean and in
     the current covariance's own units.
     """
 
-    def __init__(self, gaussians: "Gaussians", offset: Array) -> None:
-        self.covariance, self.mean = gaussians.covariance, gaussians.mean
-        self.constant = (gaussians.constant + offset)[:, None]
-        self.look = self.covariance.whitener(self.mean)
+    mean: Floats
+    covariance: Covariances
+    constant: Floats
+    whiten: Whitener
+
+    @classmethod
+    def of(cls, mean: Floats, covariance: Covariances, constant: Floats) -> "ResidualKernel":
+        return cls(mean, covariance, constant[:, None], covariance.whitener(mean))
 
     @property
-    def amplification(self) -> float:
+    def condition_number(self) -> float:
         return float(np.sqrt(self.covariance.moment_loss(self.mean).max()))
 
-    def log_prob(self, seen: Array) -> Array:
-        distance = np.einsum("kdn,kdn->kn", seen, seen)
+    def features(self, rows: Floats) -> Floats:
+        return self.whiten(rows)
+
+    def log_prob(self, features: Floats) -> Floats:
+        distance = np.einsum("kdn,kdn->kn", features, features)
         distance *= -0.5
-        distance += _alike(self.constant, seen)
+        distance += _alike(self.constant, features)
         return distance
 
-    def sums(self, seen: Array, R: Array) -> Sums:
-        sums = _exact(R.sum(axis=1), *self.covariance.structure.accumulate(seen, R))
-        return Sums(sums, self.finish)
+    def accumulate(self, features: Floats, resp: Floats) -> Sums:
+        sums = self.covariance.structure.accumulate(features, resp)
+        return _exact(resp.sum(axis=1), *sums)
 
-    def finish(self, weight: Array, first: Array, second: Array) -> Moments:
+    def statistics(self, total: Sums) -> Moments:
         """Undo the whitening, and move from the old means to the new."""
+        weight, first, second = total
         weight, divisor = _held(weight)
         shift = np.where(weight[:, None] > 0, first / divisor[:, None], 0.0)
         structure = self.covariance.structure
@@ -112,89 +116,101 @@ class ResidualLens:
         return Moments(weight, structure.pooled(weight), mean, structure.pooled(scatter), structure)
 
 
-class NaturalLens:
-    """Rows seen as phi(z) = [1, z, products of two entries of z], (P, n).
+@dataclass(frozen=True, eq=False)
+class NaturalKernel:
+    """Gaussians as an exponential family, log N = theta . phi(z), phi = [1, z, products of z], (P, n).
 
-    The Gaussian as an exponential family, log N = theta . phi(z): one matrix product gives all
-    log-densities and another all sums. Squares about zero in place of squares about the mean lose
-    digits by ``Covariance.moment_loss``.
+    One matrix product gives all log-densities and another all sums. Squares about zero in place of
+    squares about the mean lose digits by ``Covariances.moment_loss``.
     """
 
-    def __init__(self, gaussians: "Gaussians", offset: Array) -> None:
-        self.covariance, self.mean = gaussians.covariance, gaussians.mean
-        self.structure = self.covariance.structure
-        linear, quadratic = gaussians.covariance.couple(self.mean)
-        K, d = self.mean.shape
-        self.theta = np.empty((K, 1 + d + quadratic.shape[1]))
-        self.theta[:, 0] = gaussians.constant + offset - 0.5 * (linear * self.mean).sum(axis=1)
-        self.theta[:, 1 : 1 + d], self.theta[:, 1 + d :] = linear, quadratic
+    mean: Floats
+    covariance: Covariances
+    theta: Floats
+
+    @classmethod
+    def of(cls, mean: Floats, covariance: Covariances, constant: Floats) -> "NaturalKernel":
+        linear, quadratic = covariance.couple(mean)
+        K, d = mean.shape
+        theta = np.empty((K, 1 + d + quadratic.shape[1]))
+        theta[:, 0] = constant - 0.5 * (linear * mean).sum(axis=1)
+        theta[:, 1 : 1 + d], theta[:, 1 + d :] = linear, quadratic
+        return cls(mean, covariance, theta)
 
     @property
-    def amplification(self) -> float:
+    def condition_number(self) -> float:
         return float(self.covariance.moment_loss(self.mean).max())
 
-    def look(self, Z: Array) -> Array:
-        d = len(Z)
-        phi = np.empty((self.theta.shape[1], Z.shape[1]), dtype=Z.dtype)
+    def features(self, rows: Floats) -> Floats:
+        d = len(rows)
+        phi = np.empty((self.theta.shape[1], rows.shape[1]), dtype=rows.dtype)
         phi[0] = 1.0
-        phi[1 : 1 + d] = Z
-        self.structure.monomials(Z, out=phi[1 + d :])
+        phi[1 : 1 + d] = rows
+        self.covariance.structure.monomials(rows, out=phi[1 + d :])
         return phi
 
-    def log_prob(self, seen: Array) -> Array:
-        return _alike(self.theta, seen) @ seen
+    def log_prob(self, features: Floats) -> Floats:
+        return _alike(self.theta, features) @ features
 
-    def sums(self, seen: Array, R: Array) -> Sums:
-        return Sums(_exact(R @ seen.T), self.finish)
+    def accumulate(self, features: Floats, resp: Floats) -> Sums:
+        return _exact(resp @ features.T)
 
-    def finish(self, total: Array) -> Moments:
+    def statistics(self, total: Sums) -> Moments:
         """Move from zero to the means."""
-        d = self.mean.shape[1]
-        weight, divisor = _held(total[:, 0])
-        mean = np.where(weight[:, None] > 0, total[:, 1 : 1 + d] / divisor[:, None], self.mean)
-        second = self.structure.assemble(total[:, 1 + d :])
-        scatter = second - self.structure.outer(mean * np.sqrt(weight)[:, None])
+        (sums,) = total
+        d, structure = self.mean.shape[1], self.covariance.structure
+        weight, divisor = _held(sums[:, 0])
+        mean = np.where(weight[:, None] > 0, sums[:, 1 : 1 + d] / divisor[:, None], self.mean)
+        second = structure.assemble(sums[:, 1 + d :])
+        scatter = second - structure.outer(mean * np.sqrt(weight)[:, None])
         scatter[weight == 0] = 0.0
-        pooled = self.structure.pooled
-        return Moments(weight, pooled(weight), mean, pooled(scatter), self.structure)
+        return Moments(weight, structure.pooled(weight), mean, structure.pooled(scatter), structure)
 
 
-class SharedLens:
-    """Rows seen as y = inv(L) z, (d, n), by Gaussians that share one covariance.
+@dataclass(frozen=True, eq=False)
+class TiedKernel:
+    """Gaussians that share one covariance, by whitened rows y = inv(L) z, (d, n).
 
     All distances come from one whitening, |y - c_k|^2 = |y|^2 - 2 c_k . y + |c_k|^2 with c_k the
     whitened means, and the scatter within is the scatter of all rows less that between. Both lose
     digits where the means are far out in units of the shared covariance.
     """
 
-    def __init__(self, gaussians: "Gaussians", offset: Array) -> None:
-        self.covariance, self.mean = gaussians.covariance, gaussians.mean
-        self.centre = self.covariance.whiten_each(self.mean)
-        constant = gaussians.constant + offset - 0.5 * (self.centre**2).sum(axis=1)
-        self.constant = constant[:, None]
-        self.whiten = self.covariance.whitener(np.zeros_like(self.mean[:1]))
+    mean: Floats
+    covariance: Covariances
+    whitened_mean: Floats
+    constant: Floats
+    whiten: Whitener
+
+    @classmethod
+    def of(cls, mean: Floats, covariance: Covariances, constant: Floats) -> "TiedKernel":
+        whitened = covariance.whiten_each(mean)
+        constant = constant - 0.5 * (whitened**2).sum(axis=1)
+        whiten = covariance.whitener(np.zeros_like(mean[:1]))
+        return cls(mean, covariance, whitened, constant[:, None], whiten)
 
     @property
-    def amplification(self) -> float:
+    def condition_number(self) -> float:
         return float(self.covariance.moment_loss(self.mean).max())
 
-    def look(self, Z: Array) -> Array:
-        return self.whiten(Z)[0]
+    def features(self, rows: Floats) -> Floats:
+        return self.whiten(rows)[0]
 
-    def log_prob(self, seen: Array) -> Array:
-        joint = _alike(self.centre, seen) @ seen
-        joint += _alike(self.constant, seen)
-        joint -= 0.5 * np.einsum("dn,dn->n", seen, seen)
+    def log_prob(self, features: Floats) -> Floats:
+        joint = _alike(self.whitened_mean, features) @ features
+        joint += _alike(self.constant, features)
+        joint -= 0.5 * np.einsum("dn,dn->n", features, features)
         return joint
 
-    def sums(self, seen: Array, R: Array) -> Sums:
-        second = self.covariance.structure.gram(seen[None], R.sum(axis=0)[None])
-        return Sums(_exact(R.sum(axis=1), R @ seen.T, second), self.finish)
+    def accumulate(self, features: Floats, resp: Floats) -> Sums:
+        second = self.covariance.structure.gram(features[None], resp.sum(axis=0)[None])
+        return _exact(resp.sum(axis=1), resp @ features.T, second)
 
-    def finish(self, weight: Array, first: Array, second: Array) -> Moments:
+    def statistics(self, total: Sums) -> Moments:
         """Undo the whitening, and take the scatter between the means out; that within is shared."""
+        weight, first, second = total
         weight, divisor = _held(weight)
-        centre = np.where(weight[:, None] > 0, first / divisor[:, None], self.centre)
+        centre = np.where(weight[:, None] > 0, first / divisor[:, None], self.whitened_mean)
         structure = self.covariance.structure
         between = structure.outer(centre * np.sqrt(weight)[:, None]).sum(axis=0, keepdims=True)
         mean = self.covariance.colour_each(centre)
@@ -202,47 +218,72 @@ class SharedLens:
         return Moments(weight, weight.sum(keepdims=True), mean, scatter, structure)
 
 
-class SplitLens:
-    """The natural form for the Gaussians that are ``safe`` in it, residuals for the others."""
+@dataclass(frozen=True, eq=False)
+class MixedKernel:
+    """Monomials for the Gaussians whose digits survive them, residuals for the others.
 
-    def __init__(self, gaussians: "Gaussians", offset: Array, safe: Array) -> None:
-        self.groups = np.flatnonzero(safe), np.flatnonzero(~safe)
-        self.order = np.argsort(np.concatenate(self.groups))
-        parts = [(gaussians.part(group), offset[group]) for group in self.groups]
-        self.lenses: tuple[Any, Any] = NaturalLens(*parts[0]), ResidualLens(*parts[1])
+    Attributes
+    ----------
+    natural, residual : kernels
+    groups : tuple of ndarray
+        The components of either.
+    order : ndarray of shape (K,)
+        Where each component stands after the two groups are joined.
+    """
+
+    natural: NaturalKernel
+    residual: ResidualKernel
+    groups: tuple[Ints, Ints]
+    order: Ints
+
+    @classmethod
+    def of(
+        cls,
+        mean: Floats,
+        covariance: Covariances,
+        constant: Floats,
+        safe: Bools | None = None,
+    ) -> "MixedKernel":
+        """Split by ``safe``, (K,); by default by the digits that monomials would cost."""
+        if safe is None:
+            safe = covariance.moment_loss(mean) <= MAX_CONDITION
+        groups = np.flatnonzero(safe), np.flatnonzero(~safe)
+        parts = [(mean[group], covariance.part(group), constant[group]) for group in groups]
+        order = np.argsort(np.concatenate(groups))
+        return cls(NaturalKernel.of(*parts[0]), ResidualKernel.of(*parts[1]), groups, order)
 
     @property
-    def amplification(self) -> float:
-        return max(lens.amplification for lens in self.lenses)
+    def condition_number(self) -> float:
+        return max(self.natural.condition_number, self.residual.condition_number)
 
-    def look(self, Z: Array) -> list[Array]:
-        return [lens.look(Z) for lens in self.lenses]
+    def features(self, rows: Floats) -> tuple[Floats, Floats]:
+        return self.natural.features(rows), self.residual.features(rows)
 
-    def log_prob(self, seen: list[Array]) -> Array:
-        parts = [lens.log_prob(view) for lens, view in zip(self.lenses, seen, strict=True)]
+    def log_prob(self, features: tuple[Floats, Floats]) -> Floats:
+        parts = self.natural.log_prob(features[0]), self.residual.log_prob(features[1])
         return np.concatenate(parts)[self.order]
 
-    def sums(self, seen: list[Array], R: Array) -> Sums:
-        parts = [
-            lens.sums(view, R[group])
-            for lens, view, group in zip(self.lenses, seen, self.groups, strict=True)
-        ]
-        return Sums(tuple(a for part in parts for a in part.arrays), self.finish)
+    def accumulate(self, features: tuple[Floats, Floats], resp: Floats) -> Sums:
+        first, second = self.groups
+        return (
+            *self.natural.accumulate(features[0], resp[first]),
+            *self.residual.accumulate(features[1], resp[second]),
+        )
 
-    def finish(self, total: Array, *exact: Array) -> Moments:
+    def statistics(self, total: Sums) -> Moments:
         """Put the two groups back into their order."""
-        natural, residual = self.lenses
-        return _interleave(natural.finish(total), residual.finish(*exact), self.order)
+        a, b = self.natural.statistics(total[:1]), self.residual.statistics(total[1:])
+
+        def join(x: Floats, y: Floats) -> Floats:
+            return np.concatenate([x, y])[self.order]
+
+        return Moments(
+            join(a.weight, b.weight),
+            join(a.dof, b.dof),
+            join(a.mean, b.mean),
+            join(a.scatter, b.scatter),
+            a.structure,
+        )
 
 
-def _interleave(a: Moments, b: Moments, order: Array) -> Moments:
-    def join(x: Array, y: Array) -> Array:
-        return np.concatenate([x, y])[order]
-
-    return Moments(
-        join(a.weight, b.weight),
-        join(a.dof, b.dof),
-        join(a.mean, b.mean),
-        join(a.scatter, b.scatter),
-        a.structure,
-    )
+GaussianKernel = ResidualKernel | NaturalKernel | TiedKernel | MixedKernel

@@ -3,16 +3,16 @@
 For where there is no closed form; the latent variable's expectations are the statistics.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from math import log, tau
+from math import inf, log, tau
 
 import numpy as np
 from scipy.linalg import solve, svd
 
 from .._typing import Array
 from .centred import Slab
+from .family import BlockSums
 from .spectrum import Spectrum, upright
 
 
@@ -41,7 +41,7 @@ class Loadings:
 
 @dataclass(frozen=True, eq=False)
 class Latent:
-    """Sums of what is expected of the latent variable: a value with ``+``.
+    """Sums of what is expected of the latent variable.
 
     Attributes
     ----------
@@ -49,51 +49,60 @@ class Latent:
         sum_i w_i E[u_i] z_i'.
     second : ndarray of shape (q, q)
         sum_i w_i E[u_i u_i'].
-    square, weight, evidence : float
-        Sums of w |z|^2, of w, and of w log p(z).
+    square, weight : float
+        Sums of w |z|^2 and of w.
     """
 
     cross: Array
     second: Array
     square: float
     weight: float
-    evidence: float
 
-    def __add__(self, other: "Latent") -> "Latent":
-        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
-        return Latent(*(a + b for a, b in pairs))
 
-    @property
-    def statistics(self) -> "Latent":
-        return self
+@dataclass(frozen=True, eq=False)
+class FactorEStep:
+    """The E-step of one model: W, the inverse of M, and the noise."""
 
-    @property
-    def objective(self) -> float:
-        """The log-likelihood per unit of weight, in nats."""
-        return self.evidence / self.weight
+    W: Array
+    inverse: Array
+    noise: float
+    log_det: float
+    condition_number = inf  # rows are not rounded
+
+    @classmethod
+    def of(cls, model: Loadings) -> "FactorEStep":
+        d, q = model.W.shape
+        log_det = np.linalg.slogdet(model.inner)[1] + (d - q) * log(model.noise)
+        return cls(model.W, np.linalg.inv(model.inner), model.noise, float(log_det))
+
+    def __call__(self, slab: Slab) -> BlockSums:
+        """Expect the latent variables of a slab of rows."""
+        w, y = slab.weight, slab.project(self.W.T)
+        u = self.inverse @ y
+        square, weight = slab.squares(), float(w.sum())
+        exponent = (square - np.einsum("qb,qb->b", y, u)) / self.noise
+        log_prob = -0.5 * (w @ exponent + weight * (len(self.W) * log(tau) + self.log_det))
+        second = (u * w) @ u.T + weight * self.noise * self.inverse
+        arrays = (slab.gather(u * w), second, np.asarray(w @ square))
+        return BlockSums(arrays, float(log_prob), weight)
+
+    def statistics(self, total: BlockSums) -> Latent:
+        cross, second, square = total.arrays
+        return Latent(cross, second, float(square), total.weight)
 
 
 class FactorSteps:
     """EM for probabilistic PCA of centred rows (Tipping & Bishop, 1999, eqs. 25 to 28)."""
 
-    def e_step(self, model: Loadings) -> Callable[[Slab], Latent]:
+    def e_step(self, model: Loadings) -> FactorEStep:
         """What to do with each slab of rows."""
-        d, q = model.W.shape
-        inverse = np.linalg.inv(model.inner)
-        log_det = np.linalg.slogdet(model.inner)[1] + (d - q) * log(model.noise)
+        return FactorEStep.of(model)
 
-        def expect(slab: Slab) -> Latent:
-            w, y = slab.weight, slab.project(model.W.T)
-            u = inverse @ y
-            square, weight = slab.squares(), float(w.sum())
-            exponent = (square - np.einsum("qb,qb->b", y, u)) / model.noise
-            evidence = -0.5 * (w @ exponent + weight * (d * log(tau) + log_det))
-            second = (u * w) @ u.T + weight * model.noise * inverse
-            return Latent(slab.gather(u * w), second, float(w @ square), weight, float(evidence))
+    def log_prior(self, model: Loadings) -> float:
+        """Nothing: there is no prior."""
+        return 0.0
 
-        return expect
-
-    def m_step(self, latent: Latent) -> Loadings:
+    def m_step(self, latent: Latent, model: Loadings | None = None) -> Loadings:
         """The loadings and the noise that make these expectations most likely.
 
         The prior covariance of the latent variable is estimated along with them and then absorbed

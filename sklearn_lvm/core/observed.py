@@ -62,7 +62,7 @@ class Centred:
     def of(cls, X: Array, w: Array, *, per_feature: bool) -> "Centred":
         """Measure weighted rows, in which NaN was not observed."""
         frame = observed_frame(X, w, per_feature=per_feature)
-        Z, share = frame.enter(X), w / w.sum()
+        Z, share = frame.transform(X), w / w.sum()
         seen = ~np.isnan(Z)
         return cls(frame, (np.where(seen, Z, 0.0) @ share) / (seen @ share))
 
@@ -81,13 +81,13 @@ class Centred:
         """log |dx / dz|, in nats."""
         return self.frame.log_jacobian
 
-    def enter(self, X: Array) -> Array:
+    def transform(self, X: Array) -> Array:
         """Rows in standard units, feature-major: (n, d) -> (d, n)."""
-        return self.frame.enter(X) - self.rest[:, None]
+        return self.frame.transform(X) - self.rest[:, None]
 
-    def leave(self, Z: Array) -> Array:
+    def inverse_transform(self, Z: Array) -> Array:
         """Rows in the data's own units, (n, d) -> (n, d)."""
-        return self.frame.leave(Z + self.rest)
+        return self.frame.inverse_transform(Z + self.rest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,10 +107,10 @@ class Threshold:
         """Probabilities do not change with units."""
         return 0.0
 
-    def enter(self, X: Array) -> Array:
+    def transform(self, X: Array) -> Array:
         """Zeros and ones, feature-major: (n, d) -> (d, n)."""
         return np.where(np.isnan(X), np.nan, self.level < X).T
 
-    def leave(self, Z: Array) -> Array:
+    def inverse_transform(self, Z: Array) -> Array:
         """Ones and zeros are what they are."""
         return Z

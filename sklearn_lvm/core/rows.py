@@ -4,12 +4,15 @@ A start, a subsample or a split that is drawn from this set cannot tell a row of
 same row given twice, nor one order of the rows from another.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Protocol, Self
 
 import numpy as np
 
-from .._typing import Array
+from .._typing import Array, Floats, Rows, Table
+from .blocks import Blocks
 
 CELLS = (
     2.0**20
@@ -36,6 +39,71 @@ class WeightedSet:
 
     def __len__(self) -> int:
         return len(self.index)
+
+
+class Units(Protocol):
+    """How rows of a table become what kernels take, and samples become rows again."""
+
+    @property
+    def log_jacobian(self) -> float:
+        """log |dx / dz|, in nats."""
+        ...
+
+    def transform(self, X: Table, /) -> Rows:
+        """Rows (n, d) as kernels take them."""
+        ...
+
+    def inverse_transform(self, Z: Floats, /) -> Floats:
+        """Rows in the units of the data, (n, d) -> (n, d)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class RowSource:
+    """The weighted rows of a table, from which fits and their starts take blocks and samples.
+
+    Attributes
+    ----------
+    X, w : ndarray of shape (n, d) and (n,)
+    units : Units
+    cut : callable
+        From a table to the slices of its blocks.
+    """
+
+    X: Table
+    w: Floats
+    units: Units
+    cut: Callable[[Table], list[slice]]
+
+    def __len__(self) -> int:
+        return len(self.w)
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        """All rows in blocks."""
+        return Blocks(self.X, self.w, self.units.transform, self.cut(self.X))
+
+    @cached_property
+    def block(self) -> Rows:
+        """All rows in one block."""
+        return self.units.transform(self.X)
+
+    def merged(self) -> Self:
+        """The rows to fit to: measurements are seldom equal, and stay as they are."""
+        return self
+
+    def distinct(self, size: int) -> WeightedSet:
+        """About ``size`` distinct rows with their weights."""
+        return subsample(self.X, self.w, self.blocks, size)
+
+    def sample(self, size: int) -> tuple[Self, int]:
+        """About ``size`` distinct rows, and how many there are in all."""
+        rows = self.distinct(size)
+        return replace(self, X=self.X[rows.index], w=rows.weight), rows.drawn_from
+
+    def points(self) -> Table:
+        """Rows (n, d) for clustering."""
+        return self.block.T
 
 
 def canonical(X: Array, w: Array) -> WeightedSet:

@@ -1,14 +1,12 @@
 """The units in which models of coins compute: on which side of a threshold an entry is."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .._typing import Array
-from .frame import on_disk
-from .rows import WeightedSet, canonical, subsample_by_key
+from .._typing import Array, Floats, Table
+from .blocks import on_disk
+from .rows import RowSource, WeightedSet, canonical, subsample_by_key
 from .tosses import Tosses, tosses
 
 PROBE = 2048  # rows of which some are equal if many are
@@ -26,51 +24,47 @@ class Sides:
     threshold: float
     log_jacobian: float = 0.0
 
-    def enter(self, X: Any) -> Tosses:
+    def transform(self, X: Table) -> Tosses:
         """Rows (n, d) as a block of tosses."""
         return tosses(X, self.threshold)
 
-    def leave(self, Z: Array) -> Array:
+    def inverse_transform(self, Z: Floats) -> Floats:
         """Rows of zeros and ones are what they are."""
         return Z
 
-    def keeps(self, X: Any) -> bool:
-        """Whether blocks of tosses are kept: they are small, but those on disk are left there."""
-        return not on_disk(X)
 
-    def merged(self, X: Any, w: Array, slices: Sequence[slice]) -> tuple[Any, Array]:
-        """The rows to climb on: equal rows are one, of their summed weight, where many are equal.
+class BinaryRowSource(RowSource):
+    """Rows of ones, zeros and holes, many of which may be equal."""
+
+    def merged(self) -> "BinaryRowSource":
+        """The rows to fit to: equal rows are one, of their summed weight, where many are equal.
 
         Few rows are always merged, and come in an order that their content decides; many rows on
         disk never are, for what is left of them might not fit into memory.
         """
-        n, d = X.shape
+        (n, d), X = self.X.shape, self.X
         if n > PROBE and on_disk(X):
-            return X, w
-        probe = _codes(self.enter(X[:: -(-n // PROBE)]), d)
+            return self
+        probe = _codes(self.units.transform(X[:: -(-n // PROBE)]), d)
         if n > PROBE and len(np.unique(probe, axis=0)) == len(probe):
-            return X, w
-        codes = np.concatenate([_codes(self.enter(X[rows]), d) for rows in slices])
-        rows = canonical(codes, w)
+            return self
+        rows = canonical(self._all_codes(), self.w)
         worth = n <= PROBE or 2 * len(rows) <= n
-        return (X[rows.index], rows.weight) if worth else (X, w)
+        return replace(self, X=X[rows.index], w=rows.weight) if worth else self
 
-    def distinct(
-        self, X: Any, w: Array, blocks: Iterable[tuple[Tosses, Array]], size: int
-    ) -> WeightedSet:
+    def distinct(self, size: int) -> WeightedSet:
         """About ``size`` distinct rows of ones, zeros and holes, with their weights."""
-        d = X.shape[1]
-        return subsample_by_key(np.concatenate([_codes(Z, d) for Z, _ in blocks]), w, size)
+        return subsample_by_key(self._all_codes(), self.w, size)
 
-    def split(self, Z: Tosses, w: Array, slices: Sequence[slice]) -> list[tuple[Tosses, Array]]:
-        """One block: tosses are small."""
-        return [(Z, w)]
-
-    def points(self, Z: Tosses, w: Array) -> Any:
+    def points(self) -> Table:
         """Rows (n, d) for clustering, sparse if they came so; a hole is the mean of its column."""
-        ones, zeros = Z.add_up(w[None])
+        ones, zeros = self.block.add_up(self.w[None])
         seen = ones + zeros
-        return Z.filled(np.divide(ones, seen, where=seen > 0, out=np.full(seen.shape, 0.5))[0])
+        means = np.divide(ones, seen, where=seen > 0, out=np.full(seen.shape, 0.5))
+        return self.block.filled(means[0])
+
+    def _all_codes(self) -> Floats:
+        return np.concatenate([_codes(rows, self.X.shape[1]) for rows, _ in self.blocks])
 
 
 def _codes(block: Tosses, d: int) -> Array:

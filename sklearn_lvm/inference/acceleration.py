@@ -1,128 +1,101 @@
-"""The steps of a climb: plain EM, or EM that leaps ahead along its own path.
+"""Accelerations of EM: they propose models that may lie further along than the next EM step.
 
-A walk is a generator of evaluated points, one for each E-step; it knows no model, only points, the
-step from one to the next, and a vector for each model.
+The loop evaluates a proposal, and accepts it only if the objective does not fall. An acceleration
+knows no model: it sees iterates of the loop, and a vector for each of them.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from math import inf
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable
+from typing import Generic, Protocol
 
 import numpy as np
 
-from .._typing import Array
 from .leaps import Leaps
+from .problem import Coordinates, Iterate, M, S, Steps, V, attempt
 
 
-@dataclass(frozen=True, eq=False)
-class Point:
-    """A model that an E-step has looked at.
+class Acceleration(Protocol[M, S]):
+    """What the loop asks between two E-steps."""
 
-    Attributes
-    ----------
-    model, statistics : object
-        The model, and what the M-step needs to improve it.
-    objective : float
-    gain : float or None
-        What the plain EM step to this point gained; None if it was reached by a leap.
-    rate : float
-        By what factor the gain of the next plain step is smaller, as far as one can tell.
-    accepted : bool
-        False for a leap that did not pay.
-    anew : bool
-        True for a model that was looked at before, with fewer digits.
-    """
+    def propose(self) -> M | None:
+        """A model to evaluate next; None asks for a plain EM step."""
+        ...
 
-    model: Any
-    statistics: Any
-    objective: float
-    gain: float | None = None
-    rate: float = inf
-    accepted: bool = True
-    anew: bool = False
+    def after_proposal(self, current: Iterate[M, S], accepted: bool, /) -> None:
+        """Take note of whether the proposal was accepted; ``current`` is where the loop stands."""
+        ...
+
+    def after_step(self, current: Iterate[M, S], gain: float, /) -> float | None:
+        """Take note of a plain step to ``current`` and its gain.
+
+        Returns by what factor the next gain is smaller; None leaves that to the ratio of gains.
+        """
+        ...
 
 
-class Coordinates(Protocol):
-    """Models as vectors, in units in which one entry is about as large as another."""
+class PlainEM(Generic[M, S]):
+    """EM as it is: nothing is proposed."""
 
-    def vector(self, model: Any) -> Array: ...
-    def model(self, vector: Array, like: Any) -> Any: ...
+    def propose(self) -> M | None:
+        return None
 
+    def after_proposal(self, current: Iterate[M, S], accepted: bool) -> None:
+        raise AssertionError("plain EM proposes nothing")
 
-class Terrain(Protocol):
-    """What a walk asks: the next model, what a model is worth, and vectors."""
-
-    def improve(self, point: Point) -> Any: ...
-    def evaluate(self, model: Any) -> Point: ...
-    def coordinates(self, model: Any) -> Coordinates: ...
-
-
-T = TypeVar("T")
-Walk = Callable[[Terrain, Point], Iterator[Point]]
-
-
-def attempt(trial: Callable[..., T], *arguments: Any) -> T | None:
-    """What a trial gives, or None where its model makes no sense."""
-    try:
-        return trial(*arguments)
-    except (np.linalg.LinAlgError, FloatingPointError):
+    def after_step(self, current: Iterate[M, S], gain: float) -> float | None:
         return None
 
 
-def plain(terrain: Terrain, point: Point) -> Iterator[Point]:
-    """One EM step after the other; the rate is the ratio of two gains in a row."""
-    while True:
-        point = _step(terrain, point, terrain.improve(point))
-        yield point
+class Squarem(Generic[M, S]):
+    """Squared extrapolation (Varadhan & Roland, 2008, scheme S3), kept monotone by the loop.
 
-
-def squarem(terrain: Terrain, point: Point) -> Iterator[Point]:
-    """Squared extrapolation (Varadhan & Roland, 2008, scheme S3), kept monotone.
-
-    From two EM steps a -> b -> c, with r = b - a and v = (c - b) - r, the walk leaps to
-    a + 2 s r + s^2 v, where s is |r| / |v|, but at least 1 and no more than lately paid; or, where
-    steps are gentle, in several directions at once. A leap counts if its objective is finite and no
-    lower than that of the last EM point that was evaluated; else c is taken. The first two steps are
-    plain.
+    From two EM steps a -> b -> c, with r = b - a and v = (c - b) - r, it proposes a + 2 s r + s^2 v,
+    where s is |r| / |v|, but at least 1 and no more than was lately accepted; or, where gains are
+    small, an extrapolation in several directions at once. Usually c is not evaluated, so that a cycle
+    costs two E-steps. In the first cycle both steps are evaluated, before anything is proposed.
     """
-    a, b = point, _step(terrain, point, terrain.improve(point))
-    yield b
-    second = _step(terrain, b, terrain.improve(b))
-    yield second
-    axes = terrain.coordinates(second.model)
-    path = [axes.vector(p.model) for p in (a, b, second)]
-    c: Point | None = second
-    ahead = second.model
-    leaps = Leaps()
-    leaps.see(path, second.gain)
-    while True:
+
+    def __init__(self, steps: Steps[M, V, S], start: Iterate[M, S]) -> None:
+        self.steps, self.path = steps, [start.model]
+        self.coordinates: Coordinates[M] | None = None
+        self.extrapolation = Leaps()
+        self.ready = False
+
+    def propose(self) -> M | None:
+        if not (self.ready and self.coordinates):
+            return None
         with np.errstate(all="ignore"):
-            leap = attempt(terrain.evaluate, axes.model(leaps.next(), like=ahead))
-        if leap is not None and leap.objective >= (c or b).objective:
-            leaps.paid()
-            a = leap
+            return self.coordinates.model(self.extrapolation.next(), like=self.path[-1])
+
+    def after_proposal(self, current: Iterate[M, S], accepted: bool) -> None:
+        if accepted:
+            self.extrapolation.paid()
         else:
-            leaps.failed()
-            yield replace(b, accepted=False)
-            a = c or _step(terrain, b, ahead)
-        if a is not c:
-            yield a
-        b, c = _step(terrain, a, terrain.improve(a)), None
-        try:
-            ahead = terrain.improve(b)
-        except np.linalg.LinAlgError:
-            yield b  # the last model that makes sense
-            raise
-        path = [axes.vector(model) for model in (a.model, b.model, ahead)]
-        yield replace(b, rate=leaps.see(path, b.gain))
+            self.extrapolation.failed()
+        self.path = [current.model] if accepted or self.path[-1] is current.model else []
+        self.ready = False
+
+    def after_step(self, current: Iterate[M, S], gain: float) -> float | None:
+        self.path.append(current.model)
+        if self.coordinates is None:
+            self._after_first_steps(current, gain)
+            return None
+        if len(self.path) < 2 or (following := attempt(lambda: current.following)) is None:
+            return None
+        self.path.append(following)
+        return self._observe(gain, self.coordinates)
+
+    def _after_first_steps(self, current: Iterate[M, S], gain: float) -> None:
+        if len(self.path) == 3:
+            self.coordinates = self.steps.coordinates(current.model)
+            self._observe(gain, self.coordinates)
+
+    def _observe(self, gain: float, coordinates: Coordinates[M]) -> float:
+        self.ready = True
+        return self.extrapolation.see([coordinates.vector(model) for model in self.path], gain)
 
 
-WALKS: dict[str | None, Walk] = {None: plain, "squarem": squarem}
-
-
-def _step(terrain: Terrain, point: Point, model: Any) -> Point:
-    """Evaluate the model that a plain step from ``point`` led to."""
-    there = terrain.evaluate(model)
-    gain = there.objective - point.objective
-    return replace(there, gain=gain, rate=gain / point.gain if point.gain else inf)
+# name -> what makes an acceleration of steps and their start
+ACCELERATIONS: dict[str | None, Callable[..., "PlainEM[M, S] | Squarem[M, S]"]] = {
+    None: lambda steps, start: PlainEM(),
+    "squarem": Squarem,
+}

@@ -1,54 +1,38 @@
-"""Expectation-maximisation for any model that has an E-step and an M-step."""
+"""The loop of expectation-maximization, for any model that has an E-step and an M-step."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
-from math import inf, isfinite
-from typing import Any, Protocol
+from math import inf
+from typing import Generic
 
 import numpy as np
 
-from .acceleration import WALKS, Coordinates, Point, Walk, attempt
-from .distribute import Walker
-from .stopping import Summit
+from .acceleration import ACCELERATIONS, Acceleration
+from .problem import Iterate, M, Problem, S, V, attempt
+from .stopping import StoppingRule
 
-ROUNDING = 1e-9  # nats per unit of weight below which two objectives are the same
-DRAFT = 1e-6  # nats per unit of weight that a sketch can still tell apart
-FINISH = 2  # E-steps that a sketch leaves for the end
-SHORT = 10  # climbs of fewer E-steps are not worth a sketch
-
-
-class Steps(Protocol):
-    """What the loop asks of a model.
-
-    ``e_step`` returns a function of a block; its values add, and their sum has ``statistics`` and the
-    ``objective`` of the model that was given. ``m_step`` turns statistics into the next model.
-    ``coordinates`` tells how models around the one given are written as vectors.
-    """
-
-    def e_step(self, model: Any) -> Callable[[Any], Any]: ...
-    def m_step(self, statistics: Any) -> Any: ...
-    def coordinates(self, model: Any) -> Coordinates: ...
+EQUAL = 1e-9  # nats per unit of weight below which two objectives are the same
 
 
 @dataclass(frozen=True)
-class Climb:
-    """How far one run has come.
+class EMRun(Generic[M]):
+    """The state of a run after an E-step.
 
     Attributes
     ----------
     model : object
+        The best model so far.
     trace : tuple of float
         The objective of the start and of every model accepted since; the last is that of ``model``.
     n_iter : int
-        E-steps after that of the start, rejected ones included.
+        E-steps after that of the start, those of rejected proposals included.
     converged : bool
-        Whether what remains to be gained is estimated to be less than the tolerance.
+        Whether the estimated remaining gain is below the tolerance.
     stopped : bool
-        Whether somebody who watched asked for an end.
+        Whether a callback asked for an end.
     """
 
-    model: Any
+    model: M
     trace: tuple[float, ...]
     n_iter: int = 0
     converged: bool = False
@@ -58,123 +42,122 @@ class Climb:
     def objective(self) -> float:
         return self.trace[-1]
 
+    def rejected(self) -> "EMRun[M]":
+        """The run after a proposal that was not accepted."""
+        return replace(self, n_iter=self.n_iter + 1)
 
-class Watcher:
-    """Sees every step of a climb; this one does nothing."""
+    def moved(self, current: Iterate[M, S]) -> "EMRun[M]":
+        """The run after a step to another model.
 
-    def begin(self, now: Climb) -> None:
-        """Before a step."""
+        The objective of an exact step cannot fall. A fall by no more than rounding counts as level.
+        After a larger one rounding errors dominate: the run ends as converged with the better model.
+        """
+        if current.objective < self.objective - EQUAL:
+            return replace(self, n_iter=self.n_iter + 1, converged=True)
+        trace = (*self.trace, max(current.objective, self.objective))
+        return EMRun(current.model, trace, self.n_iter + 1)
 
-    def end(self, now: Climb) -> bool:
-        """After a step; True asks for an end."""
+    def reevaluated(self, current: Iterate[M, S]) -> "EMRun[M]":
+        """The run after its model was evaluated again, more exactly; the trace still never falls."""
+        known = tuple(min(objective, current.objective) for objective in self.trace)
+        return EMRun(current.model, (*known, current.objective), self.n_iter + 1)
+
+
+class Callback(Generic[M]):
+    """Sees every iteration of a run; this one does nothing."""
+
+    def begin(self, run: EMRun[M]) -> None:
+        """Before an iteration."""
+
+    def end(self, run: EMRun[M]) -> bool:
+        """After an iteration; True asks for an end."""
         return False
 
 
-@dataclass(frozen=True, eq=False)
-class Data:
-    """The rows a model is climbed on: what makes points of models."""
-
-    steps: Steps
-    blocks: Sequence[Any]
-    walker: Walker
-
-    def evaluate(self, model: Any) -> Point:
-        """Run an E-step."""
-        expected = self.walker.sum(self.steps.e_step(model), self.blocks)
-        if not isfinite(expected.objective):
-            raise FloatingPointError(f"the objective became {expected.objective}")
-        return Point(model, expected.statistics, expected.objective)
-
-    def improve(self, point: Point) -> Any:
-        """Run an M-step."""
-        return self.steps.m_step(point.statistics)
-
-    def coordinates(self, model: Any) -> Coordinates:
-        return self.steps.coordinates(model)
-
-
-class RoughData(Data):
-    """The same rows for steps with fewer digits, where numbers overflow that may be fine with more."""
-
-    def evaluate(self, model: Any) -> Point:
-        with np.errstate(all="ignore"):
-            return super().evaluate(model)
-
-
-def climb(
-    steps: Steps,
-    model: Any,
-    blocks: Sequence[Any],
-    walker: Walker,
+def run_em(
+    problem: Problem[M, V, S],
+    model: M,
     *,
     max_iter: int,
     tol: float,
     acceleration: str | None = None,
-    sketch: Steps | None = None,
-    watcher: Watcher | None = None,
-) -> Climb:
-    """Raise the objective until no more than ``tol`` seems to be left, or for ``max_iter`` E-steps.
+    callback: Callback[M] | None = None,
+) -> EMRun[M]:
+    """Raise the objective until its estimated remaining gain is below a tolerance.
 
-    The objective of an exact step cannot fall. Where it seems to by no more than rounding the step
-    counts as level; by more, arithmetic has nothing left to climb, and the better model stays.
-    ``watcher`` sees every step and may ask for an end. ``sketch``, if given, are the same steps with
-    fewer digits: they go first, as far as their digits lead.
+    Parameters
+    ----------
+    problem : Problem
+    model : object
+        Where to start.
+    max_iter : int
+        The most E-steps, after that of the start.
+    tol : float
+        In nats per unit of weight; 0 goes on to ``max_iter``.
+    acceleration : str or None
+        A key of ``ACCELERATIONS``.
+    callback : Callback, optional
+
+    Raises
+    ------
+    FloatingPointError, numpy.linalg.LinAlgError
+        If the objective of a plain EM step is not finite, or its model cannot be estimated.
     """
-    watcher, summit = watcher or Watcher(), Summit(tol)
-    data, walk = Data(steps, blocks, walker), WALKS[acceleration]
-    if sketch is None or max_iter < SHORT:
-        start = data.evaluate(model)
-        points = walk(data, start)
-    else:
-        rough = RoughData(sketch, blocks, walker)
-        start = attempt(rough.evaluate, model) or data.evaluate(model)
-        points = sketched(walk, rough, data, start, max_iter - FINISH, tol)
-    now = Climb(model, (start.objective,))
-    while not (now.converged or now.stopped) and now.n_iter < max_iter:
-        watcher.begin(now)
-        now = _advance(now, next(points), summit)
-        now = replace(now, stopped=watcher.end(now))
-    return now
+    return ended(em_states(problem, model, tol=tol, acceleration=acceleration), max_iter, callback)
 
 
-def sketched(
-    walk: Walk, rough: Data, data: Data, start: Point, max_iter: int, tol: float
-) -> Iterator[Point]:
-    """Walk on rough data until their digits give out or tell of the top, then on from there."""
-    best, summit = start, Summit(max(tol, DRAFT))
-    try:
-        for point in islice(walk(rough, start), max_iter):
-            risen = point.objective >= best.objective
-            yield replace(point, gain=None, accepted=point.accepted and risen)
-            if not point.accepted:
-                continue
-            best = point if risen else best
-            if not risen or summit.reached(point):
-                break
-    except (np.linalg.LinAlgError, FloatingPointError):
-        pass  # with all digits it may make sense
-    again = data.evaluate(best.model)
-    yield replace(again, anew=True)
-    yield from walk(data, again)
+def ended(states: Iterator[EMRun[M]], max_iter: int, callback: Callback[M] | None) -> EMRun[M]:
+    """The state in which a run ends: converged, stopped by a callback, or after ``max_iter`` steps."""
+    callback = callback or Callback()
+    run = next(states)
+    while not (run.converged or run.stopped) and run.n_iter < max_iter:
+        callback.begin(run)
+        run = next(states)
+        run = replace(run, stopped=callback.end(run))
+    return run
 
 
-def _advance(now: Climb, point: Point, summit: Summit) -> Climb:
-    n_iter = now.n_iter + 1
-    if not point.accepted:
-        return replace(now, n_iter=n_iter)
-    if point.anew:
-        known = tuple(min(objective, point.objective) for objective in now.trace)
-        return Climb(point.model, (*known, point.objective), n_iter)
-    if point.objective < now.objective - ROUNDING:
-        return replace(now, n_iter=n_iter, converged=True)
-    trace = (*now.trace, max(point.objective, now.objective))
-    return Climb(point.model, trace, n_iter, converged=summit.reached(point))
+def em_states(
+    problem: Problem[M, V, S],
+    model: M,
+    *,
+    tol: float,
+    acceleration: str | None,
+    earlier: EMRun[M] | None = None,
+) -> Iterator[EMRun[M]]:
+    """The states of a run, one after each E-step; ``earlier`` is a run that this one continues."""
+    current, gain, rule = problem.evaluate(model), None, StoppingRule(tol)
+    run = EMRun(model, (current.objective,)) if earlier is None else earlier.reevaluated(current)
+    method: Acceleration[M, S] = ACCELERATIONS[acceleration](problem.steps, current)
+    while True:
+        yield run
+        proposal = method.propose()
+        if proposal is None:
+            previous, current = current, problem.evaluate(current.following)
+            last, gain = gain, current.objective - previous.objective
+            rate = method.after_step(current, gain)
+            if rate is None:
+                rate = gain / last if last else inf
+            run = run.moved(current)
+            if not run.converged:
+                run = replace(run, converged=rule.is_met(current.objective, gain, rate))
+            continue
+        with np.errstate(all="ignore"):
+            candidate = attempt(problem.evaluate, proposal)
+        if candidate is None or candidate.objective < current.objective:
+            method.after_proposal(current, False)
+            run = run.rejected()
+            continue
+        current, gain = candidate, None
+        method.after_proposal(current, True)
+        run = run.moved(current)
+        run = replace(run, converged=rule.is_met(current.objective))
 
 
-def best_of(runs: Sequence[Climb]) -> Climb:
-    """The run that climbed highest; a later one wins only by more than rounding."""
-    best, height = runs[0], -inf
+def best_run(runs: Sequence[EMRun[M]]) -> EMRun[M]:
+    """The run of the highest objective; a later one wins only by more than rounding."""
+    best, highest = runs[0], -inf
     for run in runs:
-        if run.objective > height + ROUNDING:
-            best, height = run, run.objective
+        if run.objective > highest + EQUAL:
+            best, highest = run, run.objective
     return best

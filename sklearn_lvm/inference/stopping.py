@@ -1,37 +1,51 @@
-"""When a climb is over: when what remains to be gained is small, not when the last step was."""
+"""The stopping rule of EM: the estimated remaining gain is small, not the last one."""
 
 from collections import deque
 from math import inf
 
-from .acceleration import Point
-
-MEMORY = 8  # how many rates are remembered: the slowest of them counts
-CALM = 2  # how many estimates in a row must agree
-NOISE = 1e-12  # a gain below this, in nats per unit of weight, is rounding
+WINDOW = 8  # iterates: the slowest rate among them counts, and what they gained together
+N_CONFIRMATIONS = 2  # estimates in a row that must be below the tolerance
+MIN_GAIN = 1e-12  # nats per unit of weight; smaller gains are rounding
 
 
-class Summit:
-    """Estimates how far below the top of its basin a walk is.
+class StoppingRule:
+    """Estimates how far an objective is below the optimum that EM converges to.
 
-    If gains g shrink by a factor r a step, g r / (1 - r) remains (Aitken). It is read off plain EM
-    steps alone, with the slowest rate seen recently, and counts as unknown unless 0 < r < 1. What the
-    last points gained together, leaps included, must be as small: as long as leaps pay there is more.
+    If gains g shrink by a factor r a step, g r / (1 - r) remains (Aitken). It is estimated from plain
+    EM steps alone, with the slowest recent rate, and counts as unknown unless 0 < r < 1. What the last
+    iterates gained together, extrapolations included, must be as small.
+
+    Parameters
+    ----------
+    tol : float
+        In nats per unit of weight.
     """
 
     def __init__(self, tol: float) -> None:
-        self.tol, self.calm = tol, 0
-        self.rates: deque[float] = deque(maxlen=MEMORY)
-        self.objectives: deque[float] = deque(maxlen=MEMORY)
+        self.tol, self.confirmations = tol, 0
+        self.rates: deque[float] = deque(maxlen=WINDOW)
+        self.objectives: deque[float] = deque(maxlen=WINDOW)
 
-    def reached(self, point: Point) -> bool:
-        """Whether less than the tolerance remains, by this point and the one before it."""
-        self.objectives.append(point.objective)
-        if point.gain is not None:
-            self.calm = self.calm + 1 if self._remaining(point.gain, point.rate) < self.tol else 0
-        return self.calm >= CALM and point.objective - self.objectives[0] < self.tol
+    def is_met(self, objective: float, gain: float | None = None, rate: float = inf) -> bool:
+        """Whether less than the tolerance remains, by this iterate and those before it.
+
+        Parameters
+        ----------
+        objective : float
+        gain : float or None
+            What the plain step to this iterate gained; None after an extrapolation.
+        rate : float
+            By what factor the gain of the next plain step is smaller.
+        """
+        self.objectives.append(objective)
+        if gain is not None:
+            small = self._remaining(gain, rate) < self.tol
+            self.confirmations = self.confirmations + 1 if small else 0
+        recent = objective - self.objectives[0]
+        return self.confirmations >= N_CONFIRMATIONS and recent < self.tol
 
     def _remaining(self, gain: float, rate: float) -> float:
-        if gain <= NOISE:
+        if gain <= MIN_GAIN:
             return 0.0
         if not 0.0 < rate < 1.0:
             return inf

@@ -136,7 +136,7 @@ def test_callbacks_are_torn_down_after_a_failure(failure, X, monkeypatch):
     def breaks(*args):
         raise failure("broken on purpose")
 
-    monkeypatch.setattr(GaussianFamily, "tilt", breaks)
+    monkeypatch.setattr(GaussianFamily, "kernel", breaks)
     with pytest.raises(failure, match="on purpose"):
         model.fit(X)
     assert seen.events[-1] == ("teardown", "fit")

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_lvm import EMGaussianMixture
-from sklearn_lvm.inference.initialise import STARTS
+from sklearn_lvm.fitting.starts import STARTS
 
 from .specs import (
     clouds,

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sklearn_lvm import EMGaussianMixture, _mixture_base
-from sklearn_lvm.core.frame import Blocks, Frame
+from sklearn_lvm import EMGaussianMixture
+from sklearn_lvm.core.blocks import Blocks
+from sklearn_lvm.core.frame import Frame
 
 from .specs import clouds, every_covariance_type, same_state, weights
 
@@ -18,20 +19,21 @@ N = 40_000
 
 @pytest.fixture
 def watched(monkeypatch):
-    """The sizes of all tables that enter standard units, and the blocks that a fit walks."""
-    sizes, blocks, enter = [], [], Frame.enter
-
-    class Watched(Blocks):
-        def __init__(self, *args):
-            super().__init__(*args)
-            blocks.append(self)
+    """The sizes of all tables that are standardized, and the blocks of all fits."""
+    sizes, blocks, transform, held = [], [], Frame.transform, Blocks.held
 
     def counted(frame, X):
         sizes.append(len(X))
-        return enter(frame, X)
+        return transform(frame, X)
 
-    monkeypatch.setattr(Frame, "enter", counted)
-    monkeypatch.setattr(_mixture_base, "Blocks", Watched)
+    def recorded(self):
+        found = held(self)
+        if len(self.w) == N:
+            blocks.append(found)
+        return found
+
+    monkeypatch.setattr(Frame, "transform", counted)
+    monkeypatch.setattr(Blocks, "held", recorded)
     return sizes, blocks
 
 

@@ -14,7 +14,7 @@ from sklearn_lvm.core.frame import Frame
 from sklearn_lvm.core.gaussian import GaussianFamily
 from sklearn_lvm.core.moments import Moments
 from sklearn_lvm.core.sides import Sides
-from sklearn_lvm.inference import em
+from sklearn_lvm.inference.em import EMRun
 
 from .specs import (
     COIN_MIXTURES,
@@ -43,21 +43,21 @@ every_failure = pytest.mark.parametrize("failure", FAILURES, ids=lambda f: f.__n
 # Deep places: whose function fails, after how many calls that go well, and which fits pass it.
 PLACES = {
     "measuring": (Frame, "of", 0, GAUSSIANS),
-    "entering": (Frame, "enter", 0, GAUSSIANS),
+    "entering": (Frame, "transform", 0, GAUSSIANS),
     "summing": (Moments, "of", 0, GAUSSIANS),
     "estimating": (GaussianFamily, "estimate", 0, GAUSSIANS),
-    "naming": (Frame, "leave", 0, [spec for spec in EXACT if spec.units]),
-    "climbing": (GaussianFamily, "tilt", 1, GAUSSIAN_MIXTURES),
-    "advancing": (em, "_advance", 0, MIXTURES),
+    "naming": (Frame, "inverse_transform", 0, [spec for spec in EXACT if spec.units]),
+    "climbing": (GaussianFamily, "kernel", 1, GAUSSIAN_MIXTURES),
+    "advancing": (EMRun, "moved", 0, MIXTURES),
     "centring": (CentredRows, "of", 0, FACTORS),
     "choosing": (Factor, "of", 0, FACTORS),
-    "tossing": (Sides, "enter", 0, COINS),
+    "tossing": (Sides, "transform", 0, COINS),
     "counting": (Counts, "of", 0, COINS),
     "weighing": (Bernoullis, "of", 0, COINS),
     "opening": (vae, "canonical_with_holes", 0, NEURAL),
     "splitting": (VAEDensity, "_split", 0, NEURAL),
     "settling": (VAEDensity, "_adopt", 0, NEURAL),
-    "climbing coins": (BernoulliFamily, "tilt", 1, COIN_MIXTURES),
+    "climbing coins": (BernoulliFamily, "kernel", 1, COIN_MIXTURES),
 }
 CASES = [
     pytest.param(spec, *where, id=f"{spec}-{place}")
@@ -71,7 +71,7 @@ every_streamed_place = pytest.mark.parametrize(
         case
         for case in CASES
         if hasattr(case.values[0].estimator, "partial_fit")
-        and case.values[1] not in (em, BernoulliFamily, CentredRows)
+        and case.values[1] not in (EMRun, BernoulliFamily, CentredRows)
         and case.values[2] != "_split"
     ],
 )

@@ -8,9 +8,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from threadpoolctl import threadpool_limits
 
 from sklearn_lvm import _mixture_base
-from sklearn_lvm.core.frame import Frame
-from sklearn_lvm.core.sides import Sides
-from sklearn_lvm.inference.initialise import STARTS
+from sklearn_lvm.core.rows import RowSource
+from sklearn_lvm.core.sides import BinaryRowSource
+from sklearn_lvm.fitting.starts import STARTS
 
 from .specs import EXACT, SPECS, clouds, every_mixture, every_spec, public_state, weights
 
@@ -107,20 +107,20 @@ def test_bad_weights_are_refused(spec, w, message, X):
 @pytest.fixture
 def sampled_starts(monkeypatch):
     """Let starts be drawn from a part of the rows, as they are where rows are many."""
-    few = {name: replace(policy, rows=1) for name, policy in STARTS.items()}
+    few = {name: replace(strategy, n_rows=1) for name, strategy in STARTS.items()}
     monkeypatch.setattr(_mixture_base, "STARTS", few)
     drawn = []
 
     def recording(distinct):
-        def recorded(units, X, w, blocks, size):
-            rows = distinct(units, X, w, blocks, size)
-            drawn.append((len(rows), len(X)))
+        def recorded(source, size):
+            rows = distinct(source, size)
+            drawn.append((len(rows), len(source)))
             return rows
 
         return recorded
 
-    for units in (Frame, Sides):
-        monkeypatch.setattr(units, "distinct", recording(units.distinct))
+    for source in (RowSource, BinaryRowSource):
+        monkeypatch.setattr(source, "distinct", recording(source.distinct))
     return drawn
 
 

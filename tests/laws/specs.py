@@ -1,4 +1,4 @@
-"""One spec per family of Gaussians, and plain references that know nothing of the package's tricks."""
+"""One spec per family of densities, with plain references that know none of the package's tricks."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,8 @@ from scipy.stats import bernoulli, multivariate_normal
 from sklearn_lvm.core.bernoulli import BernoulliFamily, Bernoullis
 from sklearn_lvm.core.covariance import Diagonal, Full, Spherical
 from sklearn_lvm.core.gaussian import GaussianFamily, Gaussians
-from sklearn_lvm.core.mixture import Mixture, MixtureSteps
+from sklearn_lvm.core.mixture import Mixture
+from sklearn_lvm.core.mixture_em import MixtureSteps
 from sklearn_lvm.core.tosses import tosses
 
 # How arrays of covariances become d x d matrices, and what of a matrix a structure stores.
@@ -32,9 +33,53 @@ PUBLIC = {
 }
 
 
+class Spec:
+    """What a spec states: densities, rows of data, the steps of EM, and references for all of them.
+
+    ``extra`` (d,) is what the M-step adds to every variance, for families that have variances.
+    """
+
+    def components(self, K, d, rng):
+        """K densities of d features."""
+        raise NotImplementedError
+
+    def rows(self, n, d, rng):
+        """Rows (n, d)."""
+        raise NotImplementedError
+
+    def clustered_rows(self, labels, d, rng):
+        """Rows (n, d) of clusters that differ, as their labels (n,) do."""
+        raise NotImplementedError
+
+    def block(self, rows):
+        """Rows (n, d) as a kernel takes them."""
+        raise NotImplementedError
+
+    def family(self, extra):
+        raise NotImplementedError
+
+    def log_prob(self, components, rows):
+        """Log-densities of rows (n, d) by scipy, (K, n)."""
+        raise NotImplementedError
+
+    def penalty(self, components, extra):
+        """What the objective takes from each log-density, (K,)."""
+        return np.zeros(1)
+
+    def numbers(self, components):
+        """Arrays that tell one set of densities from another."""
+        raise NotImplementedError
+
+    def mixture(self, K, d, rng):
+        return Mixture(np.log(rng.dirichlet(np.full(K, 3.0))), self.components(K, d, rng))
+
+    def steps(self, extra):
+        return MixtureSteps(self.family(extra))
+
+
 @dataclass(frozen=True)
-class Family:
-    """A covariance structure, and whether all Gaussians share one covariance."""
+class Family(Spec):
+    """Gaussians of a covariance structure, which may share one covariance."""
 
     structure: type
     tied: bool
@@ -50,13 +95,13 @@ class Family:
         """The public form of covariances as matrices, (K or 1, d, d)."""
         return DENSE[self.structure](np.asarray(matrix)[None] if self.tied else matrix, d)
 
-    def from_dense(self, C):
-        """The covariances of this structure that are nearest to C, (K or 1, d, d)."""
-        return self.of(C.shape[1]).from_public(self.public(C))
-
     def public(self, C):
         """The public form of the covariance of this structure that is nearest to C."""
         return self.of(C.shape[1]).public(PUBLIC[self.structure](C))
+
+    def from_dense(self, C):
+        """The covariances of this structure that are nearest to C, (K or 1, d, d)."""
+        return self.of(C.shape[1]).from_public(self.public(C))
 
     def matrices(self, K, d, rng):
         """Well-conditioned covariances of this structure, (K or 1, d, d)."""
@@ -69,52 +114,77 @@ class Family:
         """The same as the package keeps them."""
         return self.from_dense(self.matrices(K, d, rng))
 
-    def gaussians(self, K, d, rng):
+    def components(self, K, d, rng):
         return Gaussians(rng.normal(size=(K, d)), self.covariance(K, d, rng))
-
-    def mixture(self, K, d, rng):
-        return Mixture(np.log(rng.dirichlet(np.full(K, 3.0))), self.gaussians(K, d, rng))
 
     def rows(self, n, d, rng):
         return rng.normal(size=(n, d))
 
+    def clustered_rows(self, labels, d, rng):
+        return rng.normal(size=(len(labels), d)) + 4 * labels[:, None]
+
     def block(self, rows):
-        """Rows (n, d) as a lens takes them."""
         return np.ascontiguousarray(rows.T)
 
-    def estimation(self, extra):
+    def family(self, extra):
         return GaussianFamily(self.of(len(extra)), np.asarray(extra, dtype=float))
 
-    def steps(self, extra):
-        return MixtureSteps(self.estimation(extra))
+    def log_prob(self, components, rows):
+        pairs = zip(*dense_gaussians(components), strict=True)
+        return np.stack(
+            [multivariate_normal(m, C).logpdf(rows).reshape(len(rows)) for m, C in pairs]
+        )
+
+    def penalty(self, components, extra):
+        """tr(E inv(C_k)) / 2, from dense matrices."""
+        _, C = dense_gaussians(components)
+        precision = np.stack([np.linalg.inv(c) for c in C])
+        return -0.5 * (np.diagonal(precision, axis1=1, axis2=2) * extra).sum(axis=1)
+
+    def numbers(self, components):
+        return components.mean, np.asarray(components.covariance.matrix)
 
 
-class CoinFamily:
-    """Rows of coins; there are no balls, and ``extra`` says nothing of them."""
+class CoinFamily(Spec):
+    """Rows of coins, which have no variances: ``extra`` says nothing of them."""
 
     def __str__(self):
         return "Coins"
 
-    def mixture(self, K, d, rng):
+    def components(self, K, d, rng):
         p = rng.uniform(0.02, 0.98, size=(K, d))
-        return Mixture(np.log(rng.dirichlet(np.full(K, 3.0))), Bernoullis.of(p, 1 - p))
+        return Bernoullis.of(p, 1 - p)
 
     def rows(self, n, d, rng):
         """Rows of which some entries were not observed."""
-        rows = (rng.uniform(size=(n, d)) < rng.uniform(0.2, 0.8, size=d)).astype(float)
-        return np.where(rng.uniform(size=(n, d)) < 0.1, np.nan, rows)
+        return self._with_holes(rng.uniform(size=(n, d)) < rng.uniform(0.2, 0.8, size=d), rng)
+
+    def clustered_rows(self, labels, d, rng):
+        p = (1 + 2 * labels[:, None]) / (2 + 2 * labels.max())
+        return self._with_holes(rng.uniform(size=(len(labels), d)) < p, rng)
+
+    def _with_holes(self, rows, rng):
+        return np.where(rng.uniform(size=rows.shape) < 0.1, np.nan, rows.astype(float))
 
     def block(self, rows):
         return tosses(rows, 0.5)
 
-    def steps(self, extra):
-        return MixtureSteps(BernoulliFamily())
+    def family(self, extra):
+        return BernoulliFamily()
+
+    def log_prob(self, components, rows):
+        entries = bernoulli(components.probability[:, None]).logpmf(np.nan_to_num(rows))
+        return np.where(np.isnan(rows), 0.0, entries).sum(axis=2)
+
+    def numbers(self, components):
+        return components.log_p, components.log_q
 
 
 STRUCTURES = (Full, Diagonal, Spherical)
 FAMILIES = [Family(structure, tied) for structure in STRUCTURES for tied in (False, True)]
+MEMBERS = [*FAMILIES, CoinFamily()]
 every_family = pytest.mark.parametrize("family", FAMILIES, ids=str)
-every_member = pytest.mark.parametrize("family", [*FAMILIES, CoinFamily()], ids=str)
+every_member = pytest.mark.parametrize("family", MEMBERS, ids=str)
 every_separate_family = pytest.mark.parametrize(
     "family", [family for family in FAMILIES if not family.tied], ids=str
 )
@@ -134,32 +204,15 @@ def dense_gaussians(gaussians):
     return gaussians.mean, np.broadcast_to(C, (K, d, d))
 
 
-def plain_log_prob(gaussians, rows):
-    """log N(x | m_k, C_k) of rows (n, d) by scipy, (K, n)."""
-    if isinstance(gaussians, Bernoullis):
-        return _plain_log_prob_of_coins(gaussians, rows)
-    pairs = zip(*dense_gaussians(gaussians), strict=True)
-    return np.stack([multivariate_normal(m, C).logpdf(rows).reshape(len(rows)) for m, C in pairs])
+def plain_joint(family, mixture, rows, extra=0.0):
+    """log p(k, x) by scipy, less what the objective takes from it, (K, n)."""
+    penalty = family.penalty(mixture.parts, extra)
+    return family.log_prob(mixture.parts, rows) + (mixture.log_weights + penalty)[:, None]
 
 
-def _plain_log_prob_of_coins(coins, rows):
-    entries = bernoulli(coins.probability[:, None]).logpmf(np.nan_to_num(rows))
-    return np.where(np.isnan(rows), 0.0, entries).sum(axis=2)
-
-
-def plain_joint(mixture, rows, extra=0.0):
-    """log p(k, x), less what a ball of scatter diag(extra) costs, (K, n)."""
-    if isinstance(mixture.parts, Bernoullis):
-        return plain_log_prob(mixture.parts, rows) + mixture.log_weights[:, None]
-    _, C = dense_gaussians(mixture.parts)
-    precision = np.stack([np.linalg.inv(c) for c in C])
-    tilt = -0.5 * (np.diagonal(precision, axis1=1, axis2=2) * extra).sum(axis=1)
-    return plain_log_prob(mixture.parts, rows) + (mixture.log_weights + tilt)[:, None]
-
-
-def plain_objective(mixture, rows, w, extra=0.0):
-    """The objective of expectation-maximisation per unit of weight, by scipy."""
-    return w @ logsumexp(plain_joint(mixture, rows, extra), axis=0) / w.sum()
+def plain_objective(family, mixture, rows, w, extra=0.0):
+    """The objective of expectation-maximization per unit of weight, by scipy."""
+    return w @ logsumexp(plain_joint(family, mixture, rows, extra), axis=0) / w.sum()
 
 
 def plain_moments(rows, R):

@@ -17,7 +17,7 @@ from sklearn_lvm.core.factor.density import Factor, FactorLens
 from sklearn_lvm.core.loadings import FactorSteps, Loadings
 from sklearn_lvm.core.spectrum import Spectrum, of_covariance, of_pieces, triangular
 from sklearn_lvm.core.stream import Scatter, Sketch
-from sklearn_lvm.inference.acceleration import WALKS
+from sklearn_lvm.inference.acceleration import ACCELERATIONS
 from sklearn_lvm.inference.distribute import Walker
 from sklearn_lvm.inference.em import climb
 from sklearn_lvm.inference.subspace import Operator, leading
@@ -82,7 +82,7 @@ def test_an_m_step_is_stationary(seed):
         assert expected(W, best.noise, prior * np.exp(step[0, 0])) < top
 
 
-@pytest.mark.parametrize("acceleration", WALKS)
+@pytest.mark.parametrize("acceleration", ACCELERATIONS)
 @given(seed=seeds)
 def test_the_objective_never_falls(acceleration, seed):
     V, w, start = scene(seed)
@@ -112,7 +112,7 @@ def test_leaps_reach_the_closed_form_in_fewer_steps():
     V, start = V - V.mean(axis=0), Loadings(rng.normal(size=(12, 4)), 1.0)
     steps, ends = FactorSteps(), {}
     with Walker() as walker:
-        for acceleration in WALKS:
+        for acceleration in ACCELERATIONS:
             options = {"max_iter": 20_000, "tol": 1e-10, "acceleration": acceleration}
             ends[acceleration] = climb(steps, start, [Slab(V, None, w)], walker, **options)
     exact = Factor.of(of_covariance(np.zeros(12), (V.T * w) @ V, 12), 4).height

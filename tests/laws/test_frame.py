@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_lvm.core.frame import FAR, Blocks, Frame, on_disk, root_of_average, row_slices
+from sklearn_lvm.core.blocks import Blocks, on_disk, row_slices
+from sklearn_lvm.core.frame import FAR, Frame, root_of_average
 
 from .specs import features, seeds
 
@@ -28,19 +29,19 @@ def weights(seed, n=N):
 
 @per_feature
 @given(seed=seeds, d=features, power=powers)
-def test_leaving_undoes_entering(per_feature, seed, d, power):
+def test_the_inverse_undoes_the_transform(per_feature, seed, d, power):
     X = table(seed, d) * 10.0**power
     frame = Frame.of(X, weights(seed), per_feature=per_feature)
-    Z = frame.enter(X)
+    Z = frame.transform(X)
     assert Z.shape == (d, N)
     assert Z.flags.c_contiguous
-    assert_allclose(frame.leave(Z.T), X, rtol=0, atol=1e-15 * abs(X).max())
+    assert_allclose(frame.inverse_transform(Z.T), X, rtol=0, atol=1e-15 * abs(X).max())
 
 
 @given(seed=seeds, d=features)
-def test_entered_rows_have_mean_zero_and_variance_one(seed, d):
+def test_transformed_rows_have_mean_zero_and_variance_one(seed, d):
     X, w = table(seed, d), weights(seed)
-    Z = Frame.of(X, w, per_feature=True).enter(X)
+    Z = Frame.of(X, w, per_feature=True).transform(X)
     assert_allclose(Z @ w / w.sum(), 0.0, atol=1e-14)
     assert_allclose(Z**2 @ w / w.sum(), 1.0, rtol=1e-13)
 
@@ -61,8 +62,8 @@ def test_standard_units_do_not_know_the_units_of_the_data(per_feature, seed, pow
     X, w = table(seed, 3), weights(seed)
     plain = Frame.of(X, w, per_feature=per_feature)
     scaled = Frame.of((X + offset) * 10.0**power, w, per_feature=per_feature)
-    moved = scaled.enter((X + offset) * 10.0**power)
-    assert_allclose(moved, plain.enter(X), rtol=0, atol=1e-14 * (10 + 10 * offset))
+    moved = scaled.transform((X + offset) * 10.0**power)
+    assert_allclose(moved, plain.transform(X), rtol=0, atol=1e-14 * (10 + 10 * offset))
     change = scaled.log_jacobian - plain.log_jacobian
     assert_allclose(change, 3 * power * np.log(10.0), rtol=1e-12, atol=1e-12)
     assert_allclose(scaled.unit, plain.unit, rtol=1e-11)
@@ -72,8 +73,8 @@ def test_standard_units_do_not_know_the_units_of_the_data(per_feature, seed, pow
 def test_the_jacobian_is_that_of_the_map(per_feature):
     X = table(0, 3) * [1.0, 10.0, 0.01]
     frame = Frame.of(X, weights(0), per_feature=per_feature)
-    corner = frame.leave(np.zeros(3))
-    edges = frame.leave(np.eye(3)) - corner
+    corner = frame.inverse_transform(np.zeros(3))
+    edges = frame.inverse_transform(np.eye(3)) - corner
     assert_allclose(frame.log_jacobian, np.linalg.slogdet(edges)[1], rtol=1e-12)
 
 
@@ -81,7 +82,7 @@ def test_mixed_units_span_three_hundred_powers_of_ten():
     X = table(0, 3)
     s = np.array([1e-150, 1.0, 1e150])
     frame, plain = (Frame.of(Y, weights(0), per_feature=True) for Y in (X * s, X))
-    assert_allclose(frame.enter(X * s), plain.enter(X), rtol=1e-13)
+    assert_allclose(frame.transform(X * s), plain.transform(X), rtol=1e-13)
     assert_allclose(frame.scale, plain.scale * s, rtol=1e-14)
 
 
@@ -91,9 +92,9 @@ def test_a_constant_column_is_exactly_zero_and_takes_a_typical_scale(per_feature
     X = table(0, 4)
     X[:, 1] = value
     frame = Frame.of(X, weights(0), per_feature=per_feature)
-    assert not frame.enter(X)[1].any()
+    assert not frame.transform(X)[1].any()
     assert frame.centre[1] == value
-    assert_allclose(frame.leave(np.zeros((1, 4)))[0, 1], value, rtol=0)
+    assert_allclose(frame.inverse_transform(np.zeros((1, 4)))[0, 1], value, rtol=0)
     variance = np.delete(np.diag(np.cov(X.T, aweights=weights(0), bias=True)), 1)
     assert_allclose(frame.unit[1] * frame.scale[1] ** 2, np.median(variance), rtol=1e-13)
 
@@ -142,10 +143,12 @@ def test_float32_rows_are_measured_in_float64(per_feature):
     X = (table(0, 2) + 1e4).astype(np.float32)
     frame = Frame.of(X, weights(0), per_feature=per_feature)
     plain = Frame.of(X.astype(np.float64), weights(0), per_feature=per_feature)
-    assert frame.enter(X).dtype == np.float64
+    assert frame.transform(X).dtype == np.float64
     assert_allclose(frame.centre, plain.centre, rtol=1e-15)
     assert_allclose(frame.scale, plain.scale, rtol=1e-13)
-    assert_allclose(frame.enter(X), plain.enter(X.astype(np.float64)), rtol=1e-12, atol=1e-12)
+    assert_allclose(
+        frame.transform(X), plain.transform(X.astype(np.float64)), rtol=1e-12, atol=1e-12
+    )
 
 
 def test_many_blocks_are_measured_like_one():
@@ -161,7 +164,7 @@ def test_many_blocks_are_measured_like_one():
 
 def test_far_rows_stay_finite():
     frame = Frame.of(np.array([[-1e-200], [1e-200]]), np.ones(2), per_feature=True)
-    assert_array_equal(frame.enter(np.array([[1e200], [-1e200], [1e-200]])), [[FAR, -FAR, 1.0]])
+    assert_array_equal(frame.transform(np.array([[1e200], [-1e200], [1e-200]])), [[FAR, -FAR, 1.0]])
 
 
 @given(n=st.integers(1, 1000), d=st.integers(1, 50), entries=st.integers(1, 5000))
@@ -184,14 +187,14 @@ def test_blocks_made_anew_are_those_that_are_held(per_feature, seed, d, size):
     X, w = table(seed, d), weights(seed)
     frame = Frame.of(X, w, per_feature=per_feature)
     slices = [slice(start, start + size) for start in range(0, N, size)]
-    anew = Blocks(X, w, frame, slices)
+    anew = Blocks(X, w, frame.transform, slices)
     kept = anew.held()
     assert len(kept) == len(anew) == len(slices)
     for (one, v), (two, u), rows in zip(kept, anew, slices, strict=True):
         assert_array_equal(one, two)
         assert_array_equal(v, w[rows])
         assert_array_equal(u, w[rows])
-    assert_array_equal(np.concatenate([Z for Z, _ in anew], axis=1), frame.enter(X))
+    assert_array_equal(np.concatenate([Z for Z, _ in anew], axis=1), frame.transform(X))
 
 
 def test_views_of_a_file_are_known_however_far_removed(tmp_path):

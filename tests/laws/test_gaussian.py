@@ -13,7 +13,6 @@ from .specs import (
     dense_gaussians,
     every_family,
     features,
-    plain_log_prob,
     plain_moments,
     seeds,
 )
@@ -22,23 +21,23 @@ N = 30
 
 
 def log_prob(gaussians, rows):
-    lens = gaussians.lens(np.zeros(len(gaussians.mean)))
-    return lens.log_prob(lens.look(rows.T))
+    kernel = gaussians.kernel(np.zeros(len(gaussians.mean)))
+    return kernel.log_prob(kernel.features(rows.T))
 
 
 @every_family
 @given(seed=seeds, K=components, d=features)
 def test_log_density_agrees_with_scipy(family, seed, K, d):
     rng = np.random.default_rng(seed)
-    gaussians, rows = family.gaussians(K, d, rng), rng.normal(size=(N, d))
-    plain = plain_log_prob(gaussians, rows)
+    gaussians, rows = family.components(K, d, rng), rng.normal(size=(N, d))
+    plain = family.log_prob(gaussians, rows)
     assert_allclose(log_prob(gaussians, rows), plain, rtol=1e-10, atol=1e-10)
 
 
 @every_family
 @pytest.mark.parametrize("d", [1, 2])
 def test_densities_integrate_to_one(family, d):
-    gaussians = family.gaussians(2, d, np.random.default_rng(d))
+    gaussians = family.components(2, d, np.random.default_rng(d))
     axis, step = np.linspace(-40, 40, 801, retstep=True)
     grid = np.stack(np.meshgrid(*[axis] * d), axis=-1).reshape(-1, d)
     mass = np.exp(log_prob(gaussians, grid)).sum(axis=1) * step**d
@@ -47,18 +46,18 @@ def test_densities_integrate_to_one(family, d):
 
 @every_family
 def test_constant_is_the_log_density_at_the_mean(family):
-    gaussians = family.gaussians(3, 2, np.random.default_rng(0))
-    at_means = np.diagonal(plain_log_prob(gaussians, gaussians.mean))
+    gaussians = family.components(3, 2, np.random.default_rng(0))
+    at_means = np.diagonal(family.log_prob(gaussians, gaussians.mean))
     assert_allclose(gaussians.constant, at_means, rtol=1e-12)
 
 
 @every_family
 def test_blur_is_the_expected_loss_on_a_ball(family):
     """E log N(m + e) - log N(m) over balls e of scatter E is -tr(E inv(C)) / 2."""
-    gaussians, extra = family.gaussians(3, 2, np.random.default_rng(1)), np.array([0.3, 0.7])
+    gaussians, extra = family.components(3, 2, np.random.default_rng(1)), np.array([0.3, 0.7])
     corners = np.array([[a, b] for a in (-1, 1) for b in (-1, 1)]) * np.sqrt(extra)
     around = [
-        plain_log_prob(gaussians, m + corners)[k].mean() for k, m in enumerate(gaussians.mean)
+        family.log_prob(gaussians, m + corners)[k].mean() for k, m in enumerate(gaussians.mean)
     ]
     lost = np.broadcast_to(gaussians.blur(extra), 3)
     assert_allclose(np.array(around) - gaussians.constant, lost, rtol=1e-12)
@@ -67,7 +66,7 @@ def test_blur_is_the_expected_loss_on_a_ball(family):
 @every_family
 def test_samples_have_the_moments_of_their_gaussian(family):
     n, rng = 40_000, np.random.RandomState(0)
-    gaussians = family.gaussians(3, 2, np.random.default_rng(2))
+    gaussians = family.components(3, 2, np.random.default_rng(2))
     labels = np.repeat([2, 0, 1], n)
     rows = gaussians.sample(labels, rng)
     for k, (mean, C) in enumerate(zip(*dense_gaussians(gaussians), strict=True)):
@@ -81,7 +80,7 @@ def test_samples_have_the_moments_of_their_gaussian(family):
 @every_family
 def test_rescaling_is_a_change_of_variables(family):
     rng = np.random.default_rng(3)
-    gaussians, rows = family.gaussians(3, 2, rng), rng.normal(size=(N, 2))
+    gaussians, rows = family.components(3, 2, rng), rng.normal(size=(N, 2))
     scale = np.array([2.0, 0.1]) if family.structure.per_feature else np.full(2, 3.0)
     shift = np.array([5.0, -1.0])
     moved = log_prob(gaussians.rescale(shift, scale), rows * scale + shift)
@@ -93,7 +92,7 @@ def test_rescaling_is_a_change_of_variables(family):
 def test_parameters_are_counted(family, K, d, n):
     matrix = {"Full": d * (d + 1) // 2, "Diagonal": d, "Spherical": 1}[family.structure.__name__]
     expected = K * d + (1 if family.tied else K) * matrix
-    gaussians = family.gaussians(K, d, np.random.default_rng(0))
+    gaussians = family.components(K, d, np.random.default_rng(0))
     assert gaussians.n_parameters() == expected
 
 
@@ -101,8 +100,8 @@ def test_parameters_are_counted(family, K, d, n):
 @given(seed=seeds, K=components, d=features)
 def test_absolute_undoes_relative(family, seed, K, d):
     rng = np.random.default_rng(seed)
-    gaussians, axes = family.gaussians(K, d, rng), family.gaussians(1, d, rng)
-    again = axes.absolute(*gaussians.relative(axes))
+    gaussians, axes = family.components(K, d, rng), family.components(1, d, rng)
+    again = axes.absolute(gaussians.relative(axes))
     assert_allclose(again.mean, gaussians.mean, rtol=1e-10, atol=1e-10)
     for found, plain in zip(dense_gaussians(again), dense_gaussians(gaussians), strict=True):
         assert_allclose(found, plain, rtol=1e-10, atol=1e-10)
@@ -112,7 +111,7 @@ def test_absolute_undoes_relative(family, seed, K, d):
 @given(seed=seeds, d=features)
 def test_relative_coordinates_know_no_units(family, seed, d):
     rng = np.random.default_rng(seed)
-    gaussians, axes = family.gaussians(3, d, rng), family.gaussians(1, d, rng)
+    gaussians, axes = family.components(3, d, rng), family.components(1, d, rng)
     scale = rng.uniform(0.1, 10, d) if family.structure.per_feature else np.full(d, 3.0)
     shift = rng.normal(size=d)
     moved = gaussians.rescale(shift, scale).relative(axes.rescale(shift, scale))
@@ -124,7 +123,7 @@ def test_relative_coordinates_know_no_units(family, seed, d):
 @given(seed=seeds, K=components, d=features)
 def test_the_overall_gaussian_has_the_moments_of_the_mixture(family, seed, K, d):
     rng = np.random.default_rng(seed)
-    gaussians, weights = family.gaussians(K, d, rng), rng.dirichlet(np.ones(K))
+    gaussians, weights = family.components(K, d, rng), rng.dirichlet(np.ones(K))
     means, C = dense_gaussians(gaussians)
     mean = weights @ means
     gaps = means - mean
@@ -143,11 +142,11 @@ def likelihood(family, mean, C, rows, R, extra):
     gaussians = Gaussians(mean, family.from_dense(C))
     _, C = dense_gaussians(gaussians)
     tilt = -0.5 * np.einsum("kii,i->k", np.linalg.inv(C), extra)
-    return (R * (plain_log_prob(gaussians, rows) + tilt[:, None])).sum() / R.sum()
+    return (R * (family.log_prob(gaussians, rows) + tilt[:, None])).sum() / R.sum()
 
 
 def estimate(family, rows, R, extra):
-    found = family.estimation(extra).estimate(Moments.of(rows.T, R, family.of(rows.shape[1])))
+    found = family.family(extra).estimate(Moments.of(rows.T, R, family.of(rows.shape[1])))
     return found.mean, family.dense(found.covariance.matrix, rows.shape[1])
 
 

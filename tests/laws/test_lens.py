@@ -1,4 +1,4 @@
-"""All lenses see the same: log-densities and moments agree with each other and with plain sums."""
+"""All kernels agree: log-densities and moments with each other and with plain sums."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,13 @@ from numpy.testing import assert_allclose
 
 from sklearn_lvm.core.covariance import Full
 from sklearn_lvm.core.gaussian import Gaussians
-from sklearn_lvm.core.lens import NaturalLens, ResidualLens, SharedLens, SplitLens, row_width
+from sklearn_lvm.core.lens import (
+    MixedKernel,
+    NaturalKernel,
+    ResidualKernel,
+    TiedKernel,
+    row_width,
+)
 from sklearn_lvm.core.moments import Moments
 
 from .specs import (
@@ -20,22 +26,21 @@ from .specs import (
     every_separate_family,
     every_structure,
     features,
-    plain_log_prob,
     plain_moments,
     seeds,
 )
 
 N = 40
-SEEN_BY = {
-    NaturalLens: FAMILIES,
-    ResidualLens: FAMILIES,
-    SharedLens: [family for family in FAMILIES if family.tied],
+SUITS = {
+    NaturalKernel: FAMILIES,
+    ResidualKernel: FAMILIES,
+    TiedKernel: [family for family in FAMILIES if family.tied],
 }
-every_pure_lens = pytest.mark.parametrize(
-    ("make", "family"),
+every_pure_kernel = pytest.mark.parametrize(
+    ("kind", "family"),
     [
-        pytest.param(make, family, id=f"{make.__name__}-{family}")
-        for make, families in SEEN_BY.items()
+        pytest.param(kind, family, id=f"{kind.__name__}-{family}")
+        for kind, families in SUITS.items()
         for family in families
     ],
 )
@@ -45,7 +50,7 @@ def scene(family, seed, K, d):
     """Gaussians, rows (n, d), and responsibilities (K, n)."""
     rng = np.random.default_rng(seed)
     resp = rng.dirichlet(np.ones(K), size=N).T * rng.uniform(0.1, 3, N)
-    return family.gaussians(K, d, rng), rng.normal(size=(N, d)), resp
+    return family.components(K, d, rng), rng.normal(size=(N, d)), resp
 
 
 def offset(gaussians):
@@ -69,58 +74,67 @@ def same(found, expected, rtol=1e-9, atol=1e-9):
     assert_allclose(found.scatter, expected.scatter, rtol=rtol, atol=atol)
 
 
-def check(lens, gaussians, rows, resp):
-    """The lens against plain sums."""
-    seen = lens.look(rows.T)
-    plain = plain_log_prob(gaussians, rows) + offset(gaussians)[:, None]
-    assert_allclose(lens.log_prob(seen), plain, rtol=1e-9, atol=1e-9)
-    same(lens.sums(seen, resp).moments(), plain_sums(gaussians, rows, resp))
+def made(kind, gaussians, *more):
+    """A kernel of Gaussians, something like a log-weight added to each log-density."""
+    constant = gaussians.constant + offset(gaussians)
+    return kind.of(gaussians.mean, gaussians.covariance, constant, *more)
 
 
-@every_pure_lens
+def moments_of(kernel, rows, resp):
+    return kernel.statistics(kernel.accumulate(kernel.features(rows.T), resp))
+
+
+def check(kernel, family, gaussians, rows, resp):
+    """The kernel against plain sums."""
+    plain = family.log_prob(gaussians, rows) + offset(gaussians)[:, None]
+    assert_allclose(kernel.log_prob(kernel.features(rows.T)), plain, rtol=1e-9, atol=1e-9)
+    same(moments_of(kernel, rows, resp), plain_sums(gaussians, rows, resp))
+
+
+@every_pure_kernel
 @given(seed=seeds, K=components, d=features)
-def test_a_lens_sees_what_plain_sums_see(make, family, seed, K, d):
+def test_a_kernel_agrees_with_plain_sums(kind, family, seed, K, d):
     gaussians, rows, resp = scene(family, seed, K, d)
-    check(make(gaussians, offset(gaussians)), gaussians, rows, resp)
+    check(made(kind, gaussians), family, gaussians, rows, resp)
 
 
 @every_separate_family
 @given(seed=seeds, d=features, safe=st.lists(st.booleans(), min_size=2, max_size=5))
-def test_a_split_lens_sees_what_plain_sums_see(family, seed, d, safe):
+def test_a_mixed_kernel_agrees_with_plain_sums(family, seed, d, safe):
     safe = np.array([True, False, *safe])
     gaussians, rows, resp = scene(family, seed, len(safe), d)
     order = np.random.default_rng(seed).permutation(len(safe))
-    check(SplitLens(gaussians, offset(gaussians), safe[order]), gaussians, rows, resp)
+    check(made(MixedKernel, gaussians, safe[order]), family, gaussians, rows, resp)
 
 
 @every_family
 @given(seed=seeds, K=components, d=features)
-def test_the_chosen_lens_sees_what_plain_sums_see(family, seed, K, d):
+def test_the_chosen_kernel_agrees_with_plain_sums(family, seed, K, d):
     gaussians, rows, resp = scene(family, seed, K, d)
-    check(gaussians.lens(offset(gaussians)), gaussians, rows, resp)
+    check(gaussians.kernel(offset(gaussians)), family, gaussians, rows, resp)
 
 
-@every_pure_lens
+@every_pure_kernel
 @given(seed=seeds, cut=st.integers(1, N - 1))
-def test_blocks_equal_the_whole(make, family, seed, cut):
+def test_blocks_equal_the_whole(kind, family, seed, cut):
     gaussians, rows, resp = scene(family, seed, 3, 2)
-    lens = make(gaussians, offset(gaussians))
-    whole = lens.sums(lens.look(rows.T), resp).moments()
+    kernel = made(kind, gaussians)
+    whole = moments_of(kernel, rows, resp)
     halves = [
-        lens.sums(lens.look(np.ascontiguousarray(rows[part].T)), resp[:, part])
+        kernel.accumulate(kernel.features(np.ascontiguousarray(rows[part].T)), resp[:, part])
         for part in (slice(None, cut), slice(cut, None))
     ]
-    for joined in (halves[0] + halves[1], halves[1] + halves[0]):
-        same(joined.moments(), whole, rtol=1e-10, atol=1e-10)
+    for one, two in (halves, halves[::-1]):
+        joined = tuple(a + b for a, b in zip(one, two, strict=True))
+        same(kernel.statistics(joined), whole, rtol=1e-10, atol=1e-10)
 
 
-@every_pure_lens
+@every_pure_kernel
 @pytest.mark.parametrize("nothing", [0.0, 1e-120, 1e-310])
-def test_a_gaussian_that_sees_nothing_keeps_its_mean(make, family, nothing):
+def test_a_gaussian_without_rows_keeps_its_mean(kind, family, nothing):
     gaussians, rows, resp = scene(family, 0, 3, 2)
     resp[1] = nothing
-    lens = make(gaussians, offset(gaussians))
-    moments = lens.sums(lens.look(rows.T), resp).moments()
+    moments = moments_of(made(kind, gaussians), rows, resp)
     assert moments.weight[1] == 0.0
     assert_allclose(moments.mean[1], gaussians.mean[1], rtol=1e-14)
     others = plain_sums(gaussians, rows, resp[[0, 2]])
@@ -143,45 +157,44 @@ def tight(family, size, K=3, d=2):
 @pytest.mark.parametrize("size", [1e-2, 1e-4, 1e-6])
 def test_tight_gaussians_keep_their_digits(family, size):
     gaussians, rows, resp = tight(family, size)
-    lens = gaussians.lens(offset(gaussians))
-    found = lens.sums(lens.look(rows.T), resp).moments()
+    found = moments_of(gaussians.kernel(offset(gaussians)), rows, resp)
     plain = plain_sums(gaussians, rows, resp)
     assert_allclose(found.mean, plain.mean, rtol=0, atol=1e-9 * size)
     assert_allclose(found.scatter, plain.scatter, rtol=0, atol=1e-9 * plain.scatter.max())
 
 
-def test_a_tied_covariance_is_seen_once_unless_it_is_tight():
+def test_a_tied_covariance_is_whitened_once_unless_it_is_tight():
     family = Family(Full, True)
-    wide, narrow = family.gaussians(3, 2, np.random.default_rng(0)), tight(family, 1e-6)[0]
-    assert isinstance(wide.lens(offset(wide)), SharedLens)
-    assert isinstance(narrow.lens(offset(narrow)), ResidualLens)
+    wide, narrow = family.components(3, 2, np.random.default_rng(0)), tight(family, 1e-6)[0]
+    assert isinstance(wide.kernel(offset(wide)), TiedKernel)
+    assert isinstance(narrow.kernel(offset(narrow)), ResidualKernel)
 
 
 @every_separate_family
-def test_only_the_gaussians_that_would_lose_digits_are_seen_as_residuals(family):
+def test_only_the_gaussians_that_would_lose_digits_are_kept_as_residuals(family):
     rng = np.random.default_rng(0)
-    wide, narrow = family.gaussians(2, 2, rng), tight(family, 1e-6)[0]
+    wide, narrow = family.components(2, 2, rng), tight(family, 1e-6)[0]
     mean = np.concatenate([wide.mean, narrow.mean])[[0, 2, 1, 3, 4]]
     matrix = np.concatenate([wide.covariance.matrix, narrow.covariance.matrix])[[0, 2, 1, 3, 4]]
     both = Gaussians(mean, family.of(2).from_public(matrix))
-    assert isinstance(wide.lens(offset(wide)), NaturalLens)
-    assert isinstance(narrow.lens(offset(narrow)), ResidualLens)
-    lens = both.lens(offset(both))
-    assert isinstance(lens, SplitLens)
-    safe, exact = lens.groups
+    assert isinstance(wide.kernel(offset(wide)), NaturalKernel)
+    assert isinstance(narrow.kernel(offset(narrow)), ResidualKernel)
+    kernel = both.kernel(offset(both))
+    assert isinstance(kernel, MixedKernel)
+    safe, exact = kernel.groups
     assert_allclose(safe, [0, 2])
     assert_allclose(exact, [1, 3, 4])
 
 
-def test_many_features_are_seen_as_residuals():
+def test_many_features_are_kept_as_residuals():
     rng = np.random.default_rng(0)
     d = Full.natural_features + 1
     gaussians = Gaussians(np.zeros((2, d)), Full(d).from_public(np.stack([np.eye(d)] * 2)))
-    lens = gaussians.lens(offset(gaussians))
-    assert isinstance(lens, ResidualLens)
+    kernel = gaussians.kernel(offset(gaussians))
+    assert isinstance(kernel, ResidualKernel)
     rows = rng.normal(size=(N, d))
-    plain = plain_log_prob(gaussians, rows) + offset(gaussians)[:, None]
-    assert_allclose(lens.log_prob(lens.look(rows.T)), plain, rtol=1e-12)
+    plain = Family(Full, False).log_prob(gaussians, rows) + offset(gaussians)[:, None]
+    assert_allclose(kernel.log_prob(kernel.features(rows.T)), plain, rtol=1e-12)
 
 
 @every_structure
@@ -189,5 +202,5 @@ def test_row_width_counts_what_a_row_grows_into(structure):
     K, d = 4, 3
     assert row_width(structure(d), K) == 1 + d + structure(d).size + K
     many = structure(1000)
-    looks = K * 1001 if structure is Full else 1 + 1000 + many.size + K
-    assert row_width(many, K) == looks
+    numbers = K * 1001 if structure is Full else 1 + 1000 + many.size + K
+    assert row_width(many, K) == numbers

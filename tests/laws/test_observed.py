@@ -63,15 +63,15 @@ def test_rows_far_out_are_centred_to_the_last_digit(offset):
     X, w = table()
     X = np.round(X[:, :2] * 2**20) / 2**20 + offset  # what is moved is not rounded again
     near, far = Centred.of(X - offset, w, per_feature=True), Centred.of(X, w, per_feature=True)
-    assert_allclose(far.enter(X), near.enter(X - offset), rtol=1e-13, atol=1e-14)
-    assert_allclose(far.leave(far.enter(X).T), X, rtol=1e-14)
-    mean = np.nanmean(np.where(np.isnan(X), np.nan, far.enter(X).T) * w[:, None], axis=0)
+    assert_allclose(far.transform(X), near.transform(X - offset), rtol=1e-13, atol=1e-14)
+    assert_allclose(far.inverse_transform(far.transform(X).T), X, rtol=1e-14)
+    mean = np.nanmean(np.where(np.isnan(X), np.nan, far.transform(X).T) * w[:, None], axis=0)
     assert_allclose(mean, 0.0, atol=1e-14)
 
 
 def test_a_threshold_keeps_what_was_not_observed():
     units = Threshold.at(0.5, 2)
-    found = units.enter(np.array([[0.5, np.nan], [0.6, -3.0]]))
+    found = units.transform(np.array([[0.5, np.nan], [0.6, -3.0]]))
     assert_array_equal(found, [[0.0, 1.0], [np.nan, 0.0]])
     assert units.log_jacobian == 0.0
-    assert_array_equal(units.leave(found), found)
+    assert_array_equal(units.inverse_transform(found), found)

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_lvm.core.frame import Blocks, Frame
+from sklearn_lvm.core.blocks import Blocks
+from sklearn_lvm.core.frame import Frame
 from sklearn_lvm.core.rows import canonical, subsample
 from sklearn_lvm.inference.distribute import cut
 
@@ -81,7 +82,7 @@ N, D, SIZE = 600, 3, 100
 def drawn(X, w, size=SIZE):
     """The rows of a subsample and their weights, as a table in lexicographic order."""
     frame = Frame.of(X, w, per_feature=True)
-    rows = subsample(X, w, Blocks(X, w, frame, cut(len(X), 128)), size)
+    rows = subsample(X, w, Blocks(X, w, frame.transform, cut(len(X), 128)), size)
     return X[rows.index], rows.weight
 
 
@@ -116,9 +117,9 @@ def test_mirrored_rows_are_drawn_apart(data):
 def test_a_subsample_knows_how_many_distinct_rows_there_are(data):
     X, w = data
     frame = Frame.of(X, w, per_feature=True)
-    rows = subsample(X, w, [(frame.enter(X), w)], SIZE)
+    rows = subsample(X, w, [(frame.transform(X), w)], SIZE)
     tenfold, weight = np.tile(X, (10, 1)), np.tile(w, 10)
-    again = subsample(tenfold, weight, [(frame.enter(tenfold), weight)], SIZE)
+    again = subsample(tenfold, weight, [(frame.transform(tenfold), weight)], SIZE)
     assert rows.drawn_from == again.drawn_from == np.count_nonzero(w)
     assert canonical(X, w).drawn_from == len(canonical(X, w))
 
@@ -169,7 +170,7 @@ def test_a_subsample_ignores_units_and_offsets(data, units, offset):
 
 def test_a_subsample_ignores_where_the_standard_units_begin(data):
     X, w = data
-    Z = Frame.of(X, w, per_feature=True).enter(X)
+    Z = Frame.of(X, w, per_feature=True).transform(X)
     plain, moved = (subsample(X, w, [(Z + shift, w)], SIZE) for shift in (0.0, 0.3))
     assert_array_equal(moved.index, plain.index)
     assert_array_equal(moved.weight, plain.weight)

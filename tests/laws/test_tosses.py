@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from sklearn_lvm.core.counts import Counts
-from sklearn_lvm.core.sides import PROBE, Sides
+from sklearn_lvm.core.sides import PROBE, BinaryRowSource, Sides
 from sklearn_lvm.core.tosses import HOLE, ONE, ZERO, tosses
 
 KINDS = {"dense": np.asarray, "csr_array": sparse.csr_array, "csr_matrix": sparse.csr_matrix}
@@ -132,6 +132,12 @@ def test_counts_of_blocks_are_those_of_the_whole(holes, at, seed):
 # -- which rows are equal ----------------------------------------------------------------------------
 
 
+def source(X, w, first=None):
+    """Rows in one block, or in two of which the first has so many rows."""
+    slices = [slice(None)] if first is None else [slice(first), slice(first, None)]
+    return BinaryRowSource(X, w, Sides(0.5), lambda X: slices)
+
+
 def as_set(X, rows):
     """Rows with their weights, in an order of their own."""
     found = sorted(zip(map(tuple, sides_of(X[rows.index])), rows.weight, strict=True))
@@ -143,31 +149,29 @@ def as_set(X, rows):
 def test_distinct_rows_are_those_of_their_content(holes, d):
     X, rng = table(300, d, d, holes)
     w = rng.integers(0, 3, size=300).astype(float)
-    sides = Sides(0.5)
-    rows = sides.distinct(X, w, [(tosses(X, 0.5), w)], 10**6)
+    rows = source(X, w).distinct(10**6)
     plain = {}
     for row, weight in zip(map(tuple, sides_of(X)), w, strict=True):
         plain[row] = plain.get(row, 0.0) + weight
     assert as_set(X, rows) == sorted((row, weight) for row, weight in plain.items() if weight)
     table_ = sparse.csr_array(X)
-    same = sides.distinct(table_, w, [(tosses(table_, 0.5), w)], 10**6)
+    same = source(table_, w).distinct(10**6)
     assert_array_equal(same.index, rows.index)
 
 
 def test_a_subsample_of_tosses_ignores_order_and_blocks():
     X, rng = table(3000, 40, 0, True)
     w, order = rng.uniform(size=3000), rng.permutation(3000)
-    sides = Sides(0.5)
-    rows = sides.distinct(X, w, [(tosses(X, 0.5), w)], 100)
-    blocks = [(tosses(X[order][p], 0.5), w[order][p]) for p in (slice(7), slice(7, None))]
-    again = sides.distinct(X[order], w[order], blocks, 100)
+    rows = source(X, w).distinct(100)
+    again = source(X[order], w[order], 7).distinct(100)
     assert len(rows) == 100
     assert rows.drawn_from == 3000
     assert as_set(X, rows) == as_set(X[order], again)
 
 
 def merged(X, w):
-    return Sides(0.5).merged(X, w, [slice(0, 100), slice(100, len(X))])
+    found = source(X, w, 100).merged()
+    return found.X, found.w
 
 
 def test_equal_rows_are_merged_where_there_are_many():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_lvm.inference.em import Climb
-from sklearn_lvm.inference.initialise import EFFORT, STARTS, Policy
+from sklearn_lvm.fitting.starts import SHORT_RUN_COST, STARTS, StartStrategy, best_start
+from sklearn_lvm.inference.em import EMRun
 
 N, K = 60, 3
 every_start = pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
@@ -18,41 +18,39 @@ def clusters():
 
 
 RUNS, STEPS = 4, 10
-contested = Policy(lambda *_: None, rows=100, runs=RUNS, steps=STEPS)
 
 
-def contest(heights, n_rows=10**6, n_drawn=100):
-    """Starts 0, 1, ... that climb to the heights given; None fails."""
-    drawn, climbed = iter(range(len(heights))), []
+def chosen(*objectives):
+    """The start among models 0, 1, ... whose short runs end at given objectives; None fails."""
+    drawn, begun = iter(range(len(objectives))), []
 
-    def short(model, max_iter):
-        climbed.append((model, max_iter))
-        if heights[model] is None:
+    def short_run(model):
+        begun.append(model)
+        if objectives[model] is None:
             raise np.linalg.LinAlgError
-        return Climb(f"end of {model}", (heights[model],))
+        return EMRun(f"end of {model}", (objectives[model],))
 
-    start = contested.contest(lambda rng: next(drawn), short, n_drawn, n_rows)
-    return start(np.random.RandomState(0)), climbed
+    start = best_start(lambda rng: next(drawn), short_run, RUNS, np.random.RandomState(0))
+    return start, begun
 
 
-def test_the_highest_of_several_short_runs_is_the_start():
-    model, climbed = contest([1.0, 3.0, 2.0, 0.0])
+def test_the_best_of_several_short_runs_is_the_start():
+    model, begun = chosen(1.0, 3.0, 2.0, 0.0)
     assert model == "end of 1"
-    assert climbed == [(run, STEPS) for run in range(RUNS)]
+    assert begun == list(range(RUNS))
 
 
 def test_short_runs_that_fail_are_left_out():
-    assert contest([None, 1.0, None, 0.0])[0] == "end of 1"
-    assert contest([None] * RUNS + [0.0])[0] == RUNS
+    assert chosen(None, 1.0, None, 0.0)[0] == "end of 1"
+    assert chosen(*[None] * RUNS, 0.0)[0] == RUNS
 
 
-@pytest.mark.parametrize(("n_rows", "runs"), [(100, 0), (333, 0), (334, 2), (10**6, RUNS)])
+@pytest.mark.parametrize(("n_rows", "runs"), [(100, 1), (333, 1), (334, 2), (10**6, RUNS)])
 def test_short_runs_cost_a_few_steps_over_all_rows(n_rows, runs):
-    """A single draw, that nothing need be climbed for, where rows are few."""
-    model, climbed = contest([0.0] * RUNS, n_rows)
-    assert len(climbed) == runs
-    assert model == ("end of 0" if runs else 0)
-    assert len(climbed) * STEPS * 100 <= EFFORT * n_rows
+    """A single draw, which no run need follow, where rows are few."""
+    strategy = StartStrategy(lambda *_: None, n_rows=100, n_runs=RUNS, n_steps=STEPS)
+    assert strategy.affordable_runs(100, n_rows) == runs
+    assert runs == 1 or runs * STEPS * 100 <= SHORT_RUN_COST * n_rows
 
 
 @every_start

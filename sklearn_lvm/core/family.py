@@ -1,0 +1,132 @@
+"""What a family of densities provides, so that mixtures and algorithms need to know none of them."""
+
+from dataclasses import dataclass
+from typing import Protocol, Self, TypeVar
+
+import numpy as np
+
+from .._typing import Features, Floats, Ints, Rows
+
+S = TypeVar("S", bound="Statistics")
+S_co = TypeVar("S_co", covariant=True)
+C = TypeVar("C", bound="Components")
+
+
+class Statistics(Protocol):
+    """What is remembered of weighted rows: a value with ``+``.
+
+    Attributes
+    ----------
+    weight : ndarray of shape (K,)
+        Summed responsibilities, of which mixing weights are made.
+    """
+
+    @property
+    def weight(self) -> Floats: ...
+    def __add__(self, other: Self, /) -> Self: ...
+
+
+@dataclass(frozen=True, eq=False)
+class BlockSums:
+    """Sums over the rows of a block: float64 arrays and nothing else, so that they travel cheaply.
+
+    Attributes
+    ----------
+    arrays : tuple of ndarray
+        Weighted sums, of which the kernel that accumulated them makes statistics.
+    log_likelihood : float
+        Weighted sum of the log-densities of the rows, in nats.
+    weight : float
+        Summed weight of the rows.
+    """
+
+    arrays: tuple[Floats, ...]
+    log_likelihood: float
+    weight: float
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(
+            tuple(a + b for a, b in zip(self.arrays, other.arrays, strict=True)),
+            self.log_likelihood + other.log_likelihood,
+            self.weight + other.weight,
+        )
+
+
+class Kernel(Protocol[S_co]):
+    """K densities prepared for one pass over blocks of rows."""
+
+    @property
+    def condition_number(self) -> float:
+        """By how much a rounding error of a row grows in its log-density."""
+        ...
+
+    def features(self, rows: Rows, /) -> Features:
+        """What ``log_prob`` and ``accumulate`` share."""
+        ...
+
+    def log_prob(self, features: Features, /) -> Floats:
+        """Log-densities, log-weights included, (K, n)."""
+        ...
+
+    def accumulate(self, features: Features, resp: Floats, /) -> tuple[Floats, ...]:
+        """Sums over rows under responsibilities (K, n)."""
+        ...
+
+    def statistics(self, total: tuple[Floats, ...], /) -> S_co:
+        """The statistics of which these are the sums over all rows."""
+        ...
+
+
+class Components(Protocol):
+    """K densities of one family.
+
+    The last three verbs write them as vectors whose entries do not depend on the units of features.
+    """
+
+    def kernel(self, log_weights: Floats, /) -> Kernel[object]:
+        """Prepare log-densities plus log-weights (K,), of which scores and labels are made."""
+        ...
+
+    def sample(self, labels: Ints, rng: np.random.RandomState, /) -> Floats:
+        """Draw a row for each label, (n, d)."""
+        ...
+
+    def n_parameters(self) -> int:
+        """Count free parameters."""
+        ...
+
+    def overall(self, weights: Floats, /) -> Self:
+        """The one density with the moments of the mixture: a reference for coordinates."""
+        ...
+
+    def relative(self, axes: Self, /) -> tuple[Floats, ...]:
+        """Coordinates of the densities in units of a reference, arrays of K or 1 rows."""
+        ...
+
+    def absolute(self, coordinates: tuple[Floats, ...], /) -> Self:
+        """The densities that have these coordinates in units of this reference."""
+        ...
+
+
+class Family(Protocol[C, S]):
+    """How K densities, or beliefs about them, are estimated from their statistics."""
+
+    def statistics(self, rows: Rows, resp: Floats, /) -> S:
+        """Measure rows under K sets of weights, (K, n)."""
+        ...
+
+    def estimate(self, statistics: S, current: C | None = None, /) -> C:
+        """The next components; ``current`` is where a generalized M-step begins."""
+        ...
+
+    def kernel(self, components: C, log_weights: Floats, /) -> Kernel[S]:
+        """The kernel of the E-step: penalized or expected log-densities."""
+        ...
+
+    def log_prior(self, components: C, /) -> float:
+        """What the objective adds to the log-likelihood: 0, log p(theta), or -KL(q || p), in nats."""
+        ...
+
+    def predictive(self, components: C, /) -> C:
+        """The densities that score rows."""
+        ...

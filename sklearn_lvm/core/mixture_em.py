@@ -1,0 +1,116 @@
+"""Expectation-maximisation of a mixture of any family: its two steps, and its coordinates."""
+
+from dataclasses import dataclass
+from math import prod
+from typing import Generic
+
+import numpy as np
+
+from .._typing import Block, Floats
+from .family import BlockSums, C, Family, Kernel, S
+from .mixture import Mixture, normalize
+
+
+@dataclass(frozen=True, eq=False)
+class MixtureEStep(Generic[S]):
+    """The E-step of one model: expected statistics of weighted rows, their components filled in."""
+
+    parts: Kernel[S]
+
+    @property
+    def condition_number(self) -> float:
+        """By how much a rounding error of a row grows in its log-density."""
+        return self.parts.condition_number
+
+    def __call__(self, block: Block) -> BlockSums:
+        """Sum up one block, rows (d, n) and their weights (n,)."""
+        rows, w = block
+        features = self.parts.features(rows)
+        joint = self.parts.log_prob(features)
+        evidence, resp = normalize(joint, w.astype(joint.dtype, copy=False))
+        return BlockSums(self.parts.accumulate(features, resp), float(w @ evidence), float(w.sum()))
+
+    def statistics(self, total: BlockSums) -> S:
+        """The statistics of all rows from their sums."""
+        return self.parts.statistics(total.arrays)
+
+
+@dataclass(frozen=True)
+class MixtureSteps(Generic[C, S]):
+    """Expectation-maximisation of a mixture (Dempster, Laird & Rubin, 1977).
+
+    With priors the maximum is that of the posterior. Pseudo-observations of the priors join the
+    statistics in every M-step, and their log-densities join the objective, so that it cannot fall.
+
+    Attributes
+    ----------
+    family : Family
+    concentration : float
+        Of the symmetric Dirichlet prior of the weights; 1 is flat.
+    """
+
+    family: Family[C, S]
+    concentration: float = 1.0
+
+    def e_step(self, model: Mixture[C]) -> MixtureEStep[S]:
+        """What to do with each block to know the model's expectations."""
+        return MixtureEStep(self.family.kernel(model.parts, model.log_weights))
+
+    def m_step(self, statistics: S, model: Mixture[C] | None = None) -> Mixture[C]:
+        """The mixture that makes these expectations most likely."""
+        weight = statistics.weight + (self.concentration - 1.0)
+        with np.errstate(divide="ignore"):  # a component without weight has log-weight -inf
+            log_weights = np.log(weight / weight.sum())
+        current = None if model is None else model.parts
+        return Mixture(log_weights, self.family.estimate(statistics, current))
+
+    def log_prior(self, model: Mixture[C]) -> float:
+        """log p of weights and densities, in nats, up to a constant."""
+        pseudo = self.concentration - 1.0
+        weights = pseudo * float(model.log_weights.sum()) if pseudo else 0.0
+        return weights + self.family.log_prior(model.parts)
+
+    def predictive(self, model: Mixture[C]) -> Mixture[C]:
+        """The mixture that scores rows."""
+        return Mixture(model.log_weights, self.family.predictive(model.parts))
+
+    def coordinates(self, model: Mixture[C]) -> "MixtureCoordinates[C]":
+        """Vectors for mixtures like this one."""
+        return MixtureCoordinates.around(model)
+
+
+@dataclass(frozen=True, eq=False)
+class MixtureCoordinates(Generic[C]):
+    """Mixtures as vectors: log-weights, and densities in the units of one density of the whole.
+
+    In these units no entry is large beside another because of how a feature is measured. Components
+    without weight keep none.
+    """
+
+    axes: C
+    shapes: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def around(cls, model: Mixture[C]) -> "MixtureCoordinates[C]":
+        """Vectors for mixtures of as many densities as this one."""
+        axes = model.parts.overall(np.exp(model.log_weights))
+        parts = model.parts.relative(axes)
+        return cls(axes, (model.log_weights.shape, *(part.shape for part in parts)))
+
+    def vector(self, model: Mixture[C]) -> Floats:
+        """All coordinates in a row."""
+        held = np.isfinite(model.log_weights)
+        weights = np.where(held, model.log_weights, 0.0)
+        return np.concatenate(
+            [weights, *(part.ravel() for part in model.parts.relative(self.axes))]
+        )
+
+    def model(self, vector: Floats, like: Mixture[C]) -> Mixture[C]:
+        """The mixture that has these coordinates, and weight where another has."""
+        ends = np.cumsum([prod(shape) for shape in self.shapes])
+        pieces = np.split(vector, ends[:-1])
+        with np.errstate(over="ignore", invalid="ignore"):
+            weights, *parts = (v.reshape(s) for v, s in zip(pieces, self.shapes, strict=True))
+            log_weights = np.where(np.isfinite(like.log_weights), weights, -np.inf)
+            log_weights = log_weights - np.logaddexp.reduce(log_weights)
+            return Mixture(log_weights, self.axes.absolute(tuple(parts)))

@@ -1,0 +1,131 @@
+"""The search for a mixture: runs of EM from several starts, side by side."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Generic
+
+import numpy as np
+from sklearn.utils.parallel import Parallel, delayed
+
+from ..core.covariance import SingularCovarianceError
+from ..core.family import BlockSums, C, S
+from ..core.mixture import Mixture
+from ..core.mixture_em import MixtureSteps
+from ..core.rows import RowSource
+from ..inference.distribute import Walker
+from ..inference.em import Callback, EMRun, run_em
+from ..inference.precision import run_em_in_two_precisions
+from ..inference.problem import M, Problem
+from .starts import Start
+
+# Rows from which on float32 saves enough to be worth ends that agree only to the tolerance.
+MANY_ROWS = 1 << 16
+
+# What a user may ask for -> the acceleration at a given tolerance: a fit of a given number of steps,
+# tol=0, is there to be compared step by step, and is not accelerated unless that is asked for.
+CHOICES: dict[str | None, Callable[[float], str | None]] = {
+    "auto": lambda tol: "squarem" if tol > 0 else None,
+    "squarem": lambda tol: "squarem",
+    None: lambda tol: None,
+}
+
+Outcome = EMRun[M] | Exception | None
+
+
+class RunCallback(Callback[M]):
+    """Sees the iterations of one run, and its end."""
+
+    def close(self, run: EMRun[M]) -> None:
+        """After the run."""
+
+
+@dataclass(frozen=True, eq=False)
+class MixtureSearch(Generic[C, S]):
+    """How runs of EM for one mixture are made.
+
+    Attributes
+    ----------
+    steps : MixtureSteps
+    rows : RowSource
+    max_iter : int
+    tol : float
+    acceleration : str or None
+        A key of ``CHOICES``.
+    n_jobs : int or None
+        Runs side by side, in threads.
+    """
+
+    steps: MixtureSteps[C, S]
+    rows: RowSource
+    max_iter: int
+    tol: float
+    acceleration: str | None
+    n_jobs: int | None
+
+    def runs(
+        self,
+        start: Start[C],
+        seeds: Sequence[int],
+        callback: Callable[[int], RunCallback[Mixture[C]]],
+        stopped: Callable[[], bool],
+    ) -> list[Outcome[Mixture[C]]]:
+        """Run EM once for each seed.
+
+        Parameters
+        ----------
+        start : Start
+        seeds : sequence of int
+        callback : callable
+            Makes the callback of the i-th run.
+        stopped : callable
+            Whether runs that have not begun are left out.
+
+        Returns
+        -------
+        outcomes : list
+            For each seed the run, why it failed, or None if it was left out.
+        """
+        acceleration = CHOICES[self.acceleration](self.tol)
+        rows = self.rows.merged()
+        with Walker() as block_map:
+            draw = start.prepared(self.steps, rows, block_map, acceleration)
+            problem = Problem(self.steps, rows.blocks.held(), block_map)
+
+            def run(i: int, seed: int) -> Outcome[Mixture[C]]:
+                if stopped():
+                    return None
+                watcher = callback(i)
+                try:
+                    end = self._run(
+                        problem, draw(np.random.RandomState(seed)), acceleration, watcher
+                    )
+                except (SingularCovarianceError, FloatingPointError) as failure:
+                    return failure
+                watcher.close(end)
+                return end
+
+            side_by_side = Parallel(n_jobs=self.n_jobs, prefer="threads")
+            return list(side_by_side(delayed(run)(i, seed) for i, seed in enumerate(seeds)))
+
+    def _run(
+        self,
+        problem: Problem[Mixture[C], BlockSums, S],
+        model: Mixture[C],
+        acceleration: str | None,
+        callback: RunCallback[Mixture[C]],
+    ) -> EMRun[Mixture[C]]:
+        run = run_em_in_two_precisions if self._rounded(model) and acceleration else run_em
+        return run(
+            problem,
+            model,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            acceleration=acceleration,
+            callback=callback,
+        )
+
+    def _rounded(self, model: Mixture[C]) -> bool:
+        """Whether float32 blocks go first: the rows are many, and of a kind that is rounded."""
+        many = self.tol > 0 and len(self.rows) > MANY_ROWS
+        return many and isfinite(self.steps.e_step(model).condition_number)

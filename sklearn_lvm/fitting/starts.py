@@ -1,0 +1,196 @@
+"""Starts of EM: responsibilities on the weighted set of distinct rows, and short runs from them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, TypeVar
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.cluster import KMeans, kmeans_plusplus
+
+from .._typing import BlockMap, Floats, Ints, Table
+from ..core.family import C, S
+from ..core.mixture import Mixture
+from ..core.mixture_em import MixtureSteps
+from ..core.rows import RowSource
+from ..inference.distribute import single_openmp_thread
+from ..inference.em import EMRun, best_run, run_em
+from ..inference.problem import Problem, attempt
+
+M = TypeVar("M")
+Rng = np.random.RandomState
+Draw = Callable[[Table, Floats, int, Rng], Floats]
+
+SHORT_RUN_COST = 6  # E-steps over all rows that short runs may cost together
+ROWS_PER_COMPONENT = 100  # of the sample that starts are drawn on, at least
+
+
+# -- responsibilities ----------------------------------------------------------------------------------
+
+
+def _one_hot(labels: Ints, n_components: int) -> Floats:
+    return np.eye(n_components)[:, labels]
+
+
+def _nearest(points: Table, centers: Floats) -> Ints:
+    """The label of the nearest center, for each point."""
+    distance: Floats = (centers**2).sum(axis=1) - 2.0 * points @ centers.T
+    labels: Ints = distance.argmin(axis=1)
+    return labels
+
+
+def kmeans(points: Table, weight: Floats, n_components: int, rng: Rng) -> Floats:
+    """The clusters of weighted k-means."""
+    clusters = KMeans(n_components, n_init=1, random_state=rng)
+    with single_openmp_thread():
+        clusters.fit(points, sample_weight=weight)
+    return _one_hot(clusters.labels_, n_components)
+
+
+def kmeans_pp(points: Table, weight: Floats, n_components: int, rng: Rng) -> Floats:
+    """Each row to the nearest of the seeds of k-means++."""
+    centers, _ = kmeans_plusplus(points, n_components, sample_weight=weight, random_state=rng)
+    return _one_hot(_nearest(points, centers), n_components)
+
+
+def random(points: Table, weight: Floats, n_components: int, rng: Rng) -> Floats:
+    """Every row to every component, in random shares."""
+    resp = rng.uniform(size=(n_components, len(weight)))
+    return resp / resp.sum(axis=0)
+
+
+def random_from_data(points: Table, weight: Floats, n_components: int, rng: Rng) -> Floats:
+    """Each row to the nearest of K rows, drawn by their weight."""
+    drawn = rng.choice(len(weight), n_components, replace=False, p=weight / weight.sum())
+    centers = points[drawn]
+    dense = centers.toarray() if issparse(centers) else centers
+    return _one_hot(_nearest(points, dense), n_components)
+
+
+@dataclass(frozen=True)
+class StartStrategy:
+    """How responsibilities are drawn, and how many draws compete.
+
+    Attributes
+    ----------
+    draw : callable
+        Responsibilities of weighted rows, (K, m).
+    n_rows : int
+        About how many distinct rows they are drawn on.
+    n_runs : int
+        The most draws that compete.
+    n_steps : int
+        E-steps of each of them on these rows before the best is chosen.
+    """
+
+    draw: Draw
+    n_rows: int = 1 << 13
+    n_runs: int = 1
+    n_steps: int = 0
+
+    def affordable_runs(self, n_sampled: int, n_rows: int) -> int:
+        """How many short runs cost a small share of a fit to all rows; one where rows are few."""
+        affordable = SHORT_RUN_COST * n_rows // (n_sampled * max(self.n_steps, 1))
+        return int(np.clip(affordable, 1, self.n_runs))
+
+
+STARTS: dict[str, StartStrategy] = {
+    "auto": StartStrategy(kmeans, n_runs=8, n_steps=10),
+    "kmeans": StartStrategy(kmeans),
+    "k-means++": StartStrategy(kmeans_pp),
+    "random": StartStrategy(random),
+    "random_from_data": StartStrategy(random_from_data),
+}
+
+
+# -- models --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class KnownStart(Generic[C]):
+    """Every run begins with the same model."""
+
+    model: Mixture[C]
+
+    def prepared(
+        self,
+        steps: MixtureSteps[C, S],
+        rows: RowSource,
+        block_map: BlockMap,
+        acceleration: str | None,
+    ) -> Callable[[Rng], Mixture[C]]:
+        """A function that returns the model, whatever the random state."""
+        return lambda rng: self.model
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnStart(Generic[C]):
+    """Models are estimated from drawn responsibilities, on a sample of the distinct rows.
+
+    Attributes
+    ----------
+    n_components : int
+    strategy : StartStrategy
+    few : StartStrategy or None
+        What to do with fewer distinct rows than components; None refuses them.
+    complete : callable
+        Puts the parameters that the user gave into a model.
+    """
+
+    n_components: int
+    strategy: StartStrategy
+    few: StartStrategy | None
+    complete: Callable[[Mixture[C]], Mixture[C]]
+
+    def prepared(
+        self,
+        steps: MixtureSteps[C, S],
+        rows: RowSource,
+        block_map: BlockMap,
+        acceleration: str | None,
+    ) -> Callable[[Rng], Mixture[C]]:
+        """A function that draws the first model of a run.
+
+        Raises
+        ------
+        ValueError
+            If there are too few distinct rows.
+        """
+        K = self.n_components
+        sample, n_rows = rows.sample(max(self.strategy.n_rows, ROWS_PER_COMPONENT * K))
+        strategy = self.strategy if len(sample) >= K else self._few(len(sample))
+        points = sample.points()
+
+        def draw(rng: Rng) -> Mixture[C]:
+            resp = strategy.draw(points, sample.w, K, rng) * sample.w
+            return self.complete(steps.m_step(steps.family.statistics(sample.block, resp)))
+
+        n_runs = strategy.affordable_runs(len(sample), n_rows)
+        if n_runs == 1:
+            return draw
+        problem = Problem(steps, sample.blocks.held(), block_map)
+        short_run = partial(
+            run_em, problem, max_iter=strategy.n_steps, tol=0.0, acceleration=acceleration
+        )
+        return partial(best_start, draw, short_run, n_runs)
+
+    def _few(self, n_rows: int) -> StartStrategy:
+        if self.few is None:
+            raise ValueError(
+                f"n_components={self.n_components}, but X has n_samples={n_rows} distinct rows of "
+                "positive weight: lower n_components to at most that."
+            )
+        return self.few
+
+
+Start = KnownStart[C] | DrawnStart[C]
+
+
+def best_start(
+    draw: Callable[[Rng], M], short_run: Callable[[M], EMRun[M]], n_runs: int, rng: Rng
+) -> M:
+    """The best end of several short runs (Biernacki, Celeux & Govaert, 2003, em-EM)."""
+    runs = [attempt(lambda: short_run(draw(rng))) for _ in range(n_runs)]
+    ended = [run for run in runs if run is not None]
+    return best_run(ended).model if ended else draw(rng)

@@ -1,0 +1,86 @@
+"""EM in two precisions: two runs joined, one on float32 blocks and one on float64 blocks after it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import overload
+
+import numpy as np
+
+from .._typing import Block
+from .em import Callback, EMRun, em_states, ended
+from .problem import Iterate, M, Problem, S, V
+
+EPS = float(np.finfo(np.float32).eps)
+MAX_ERROR = 1e-3  # nats by which rounding its entries may move the log-density of a row
+MIN_TOL = 1e-6  # nats per unit of weight that float32 blocks can still tell apart
+LAST_STEPS = 2  # E-steps that are left for float64
+MIN_ITER = 10  # runs of fewer E-steps are not worth two precisions
+
+
+@dataclass(frozen=True, eq=False)
+class Float32Blocks(Sequence[Block]):
+    """Blocks of rows in single precision, each rounded when it is used; weights keep theirs."""
+
+    blocks: Sequence[Block]
+
+    def __len__(self) -> int:
+        return len(self.blocks)
+
+    @overload
+    def __getitem__(self, i: int) -> Block: ...
+    @overload
+    def __getitem__(self, i: slice) -> Sequence[Block]: ...
+    def __getitem__(self, i: int | slice) -> Block | Sequence[Block]:
+        if isinstance(i, slice):
+            return Float32Blocks(self.blocks[i])
+        rows, w = self.blocks[i]
+        return rows.astype(np.float32), w
+
+
+class SinglePrecision(Problem[M, V, S]):
+    """A problem whose rows are rounded to float32, except for models that would lose digits by it."""
+
+    def evaluate(self, model: M) -> Iterate[M, S]:
+        step = self.steps.e_step(model)
+        rounded = step.condition_number * EPS <= MAX_ERROR
+        blocks = Float32Blocks(self.blocks) if rounded else self.blocks
+        with np.errstate(all="ignore"):  # what overflows here need not in float64
+            return self._evaluated(model, step, blocks)
+
+
+def run_em_in_two_precisions(
+    problem: Problem[M, V, S],
+    model: M,
+    *,
+    max_iter: int,
+    tol: float,
+    acceleration: str | None = None,
+    callback: Callback[M] | None = None,
+) -> EMRun[M]:
+    """``run_em`` on float32 blocks as far as their digits lead, then on float64 blocks.
+
+    The second run begins with one more E-step of the last model, and alone decides about the end.
+    """
+    if max_iter < MIN_ITER:
+        states = em_states(problem, model, tol=tol, acceleration=acceleration)
+    else:
+        states = _states(problem, model, tol, acceleration, max_iter - LAST_STEPS)
+    return ended(states, max_iter, callback)
+
+
+def _states(
+    problem: Problem[M, V, S], model: M, tol: float, acceleration: str | None, max_iter: int
+) -> Iterator[EMRun[M]]:
+    rounded = SinglePrecision(problem.steps, problem.blocks, problem.block_map)
+    states = em_states(rounded, model, tol=max(tol, MIN_TOL), acceleration=acceleration)
+    run = None
+    try:
+        for run in islice(states, max_iter + 1):  # the first state is that of the start
+            yield replace(run, converged=False)
+            if run.converged:
+                break
+    except (np.linalg.LinAlgError, FloatingPointError):
+        pass  # float64 decides whether the fit fails
+    last = model if run is None else run.model
+    yield from em_states(problem, last, tol=tol, acceleration=acceleration, earlier=run)

@@ -1,0 +1,42 @@
+"""What tests of several rooms share: small problems of EM, and a callback that keeps what it sees."""
+
+import numpy as np
+
+from sklearn_lvm.inference.distribute import Walker, cut
+from sklearn_lvm.inference.em import Callback, run_em
+from sklearn_lvm.inference.problem import Problem
+
+N, D, K = 200, 2, 3
+BLOCK_SIZE = 16  # rows: several groups of blocks
+
+
+def problem_of(family, seed, extra):
+    """Steps, a start, rows (n, d), weights and blocks."""
+    rng = np.random.default_rng(seed)
+    rows = family.clustered_rows(rng.integers(0, K, N), D, rng)
+    w = rng.uniform(0.1, 2.0, N)
+    steps = family.steps(np.full(D, extra))
+    resp = rng.dirichlet(np.ones(K), N).T
+    start = steps.m_step(steps.family.statistics(family.block(rows), resp * w))
+    blocks = [(family.block(rows[part]), w[part]) for part in cut(N, BLOCK_SIZE)]
+    return steps, start, rows, w, blocks
+
+
+def run(steps, start, blocks, how=run_em, **options):
+    with Walker() as walker:
+        problem = Problem(steps, blocks, walker)
+        return how(problem, start, **{"max_iter": 15, "tol": 0.0, **options})
+
+
+class Recorder(Callback):
+    """Keeps every state of a run that it is shown."""
+
+    def __init__(self, until=np.inf):
+        self.begun, self.ended, self.until = [], [], until
+
+    def begin(self, run):
+        self.begun.append(run)
+
+    def end(self, run):
+        self.ended.append(run)
+        return len(self.ended) >= self.until

@@ -1,0 +1,1 @@
+"""Tests of the algorithms, which know no model."""
