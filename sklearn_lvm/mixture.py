@@ -279,7 +279,7 @@ class EMGaussianMixture(MixtureEstimator):
         """The last solution, in the units of the new rows."""
         old, gaussians = self._frame, self._density.parts
         K, structure = len(gaussians.mean), self._structure()
-        if K != self.n_components or not structure.fits(gaussians.covariance, K):
+        if self.n_components != K or not structure.fits(gaussians.covariance, K):
             raise ValueError(
                 "warm_start=True cannot continue from a solution with another n_components, "
                 "covariance_type or number of features: set warm_start=False."

@@ -297,7 +297,7 @@ class Full(Structure):
 class FullCovariances(Covariances):
     """Covariances by their lower Cholesky factors L, (K, d, d)."""
 
-    structure: Full
+    structure: Structure
     factor: Array
 
     @cached_property
@@ -456,7 +456,7 @@ class Diagonal(Structure):
 class DiagonalCovariances(Covariances):
     """Diagonal covariances by their standard deviations, (K, d)."""
 
-    structure: Diagonal
+    structure: Structure
     deviation: Array
 
     @property
@@ -580,7 +580,7 @@ class Spherical(Diagonal):
 class SphericalCovariances(DiagonalCovariances):
     """Spherical covariances by their standard deviations, equal along each row, (K, d)."""
 
-    structure: Spherical
+    structure: Structure
 
     @property
     def scatter(self) -> Array:
