@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 
 TORCH = find_spec("torch") is not None
-collect_ignore = [] if TORCH else ["sklearn_lvm/neural", "sklearn_lvm/vae.py"]
+collect_ignore = [] if TORCH else ["sklearn_lvm/neural", "sklearn_lvm/estimators/vae.py"]
 
 
 def pytest_report_header(config):

@@ -11,7 +11,8 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
-from sklearn_lvm import EMGaussianMixture, _mixture_base
+from sklearn_lvm import EMGaussianMixture
+from sklearn_lvm.estimators.base import mixture as _mixture_base
 
 Array = np.ndarray
 Peer = Callable[..., Any]

@@ -4,30 +4,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .base import CovarianceWarning as CovarianceWarning
-    from .base import DensityEstimator as DensityEstimator
-    from .bernoulli import BetaBernoulli as BetaBernoulli
-    from .bernoulli_mixture import BernoulliMixture as BernoulliMixture
-    from .compare import StandardizedDensity as StandardizedDensity
     from .compare import compare_densities as compare_densities
-    from .gaussian import GaussianMLE as GaussianMLE
-    from .mixture import EMGaussianMixture as EMGaussianMixture
-    from .ppca import PPCA as PPCA
-    from .vae import VAEDensity as VAEDensity
+    from .estimators.base.density import DensityEstimator as DensityEstimator
+    from .estimators.base.validation import CovarianceWarning as CovarianceWarning
+    from .estimators.bernoulli_mixture import BernoulliMixture as BernoulliMixture
+    from .estimators.beta_bernoulli import BetaBernoulli as BetaBernoulli
+    from .estimators.gaussian_mixture import EMGaussianMixture as EMGaussianMixture
+    from .estimators.gaussian_mle import GaussianMLE as GaussianMLE
+    from .estimators.ppca import PPCA as PPCA
+    from .estimators.standardized import StandardizedDensity as StandardizedDensity
+    from .estimators.vae import VAEDensity as VAEDensity
 
 __version__ = "0.1.0"
 
 # Where each public name lives; the module is loaded when the name is first touched (PEP 562).
 _HOMES = {
-    "BernoulliMixture": "bernoulli_mixture",
-    "BetaBernoulli": "bernoulli",
-    "CovarianceWarning": "base",
-    "DensityEstimator": "base",
-    "EMGaussianMixture": "mixture",
-    "GaussianMLE": "gaussian",
-    "PPCA": "ppca",
-    "StandardizedDensity": "compare",
-    "VAEDensity": "vae",
+    "BernoulliMixture": "estimators.bernoulli_mixture",
+    "BetaBernoulli": "estimators.beta_bernoulli",
+    "CovarianceWarning": "estimators.base.validation",
+    "DensityEstimator": "estimators.base.density",
+    "EMGaussianMixture": "estimators.gaussian_mixture",
+    "GaussianMLE": "estimators.gaussian_mle",
+    "PPCA": "estimators.ppca",
+    "StandardizedDensity": "estimators.standardized",
+    "VAEDensity": "estimators.vae",
     "compare_densities": "compare",
 }
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_lvm.inference.distribute import Walker, cut
+from sklearn_lvm.inference.block_map import Walker, cut
 from sklearn_lvm.inference.em import Callback, run_em
 from sklearn_lvm.inference.problem import Problem
 

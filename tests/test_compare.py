@@ -26,8 +26,8 @@ from sklearn_lvm.compare import compare_densities
 from sklearn_lvm.compare.candidates import BINARY_MODELS, MODELS, Size
 from sklearn_lvm.compare.columns import grid_step, prepare
 from sklearn_lvm.compare.leaderboard import Comparison, ModelScore
-from sklearn_lvm.compare.scaling import StandardizedDensity
 from sklearn_lvm.compare.tables import as_table, read_table
+from sklearn_lvm.estimators.standardized import StandardizedDensity
 
 KILO = 1000.0
 

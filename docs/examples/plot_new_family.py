@@ -23,7 +23,7 @@ from scipy.special import gammaln
 
 from sklearn_lvm.core.mixture import Mixture, MixtureSteps
 from sklearn_lvm.core.rows import canonical
-from sklearn_lvm.inference.distribute import Walker, cut
+from sklearn_lvm.inference.block_map import Walker, cut
 from sklearn_lvm.inference.em import climb
 
 

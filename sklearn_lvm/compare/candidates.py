@@ -94,13 +94,13 @@ def _fixed(model: Any) -> Callable[[Size], Candidate]:
 
 
 def _gaussian_mle(size: Size) -> Candidate:
-    from sklearn_lvm import GaussianMLE
+    from .. import GaussianMLE
 
     return Candidate(GaussianMLE(), {"covariance_type": ["full", "diag", "spherical"]})
 
 
 def _em_gaussian_mixture(size: Size) -> Candidate:
-    from sklearn_lvm import EMGaussianMixture
+    from .. import EMGaussianMixture
 
     return Candidate(EMGaussianMixture(), _mixture_grid(size))
 
@@ -128,7 +128,7 @@ def _pca(size: Size) -> Candidate:
 
 
 def _ppca(size: Size) -> Candidate:
-    from sklearn_lvm import PPCA
+    from .. import PPCA
 
     # n rows vary in n - 1 dimensions, one of which has to be left to the noise.
     most = _up_to(FACTORS, min(size.n_samples - 2, size.n_features - 1))
@@ -150,27 +150,27 @@ def _kernel_density(size: Size) -> Candidate:
 
 
 def _beta_bernoulli(size: Size) -> Candidate:
-    from sklearn_lvm import BetaBernoulli
+    from .. import BetaBernoulli
 
     return Candidate(BetaBernoulli(binarize=None), {})
 
 
 def _bernoulli_mixture(size: Size) -> Candidate:
-    from sklearn_lvm import BernoulliMixture
+    from .. import BernoulliMixture
 
     most = _up_to(COMPONENTS, size.n_samples // ROWS_PER_COMPONENT)
     return Candidate(BernoulliMixture(binarize=None), {"n_components": most})
 
 
 def _vae_density(size: Size) -> Candidate:
-    from sklearn_lvm import VAEDensity
+    from .. import VAEDensity
 
     # A fit takes seconds: one setting stands for all of them.
     return Candidate(VAEDensity(min(10, size.n_features), max_iter=100), {})
 
 
 def _standardized(estimator: Any, grids: Sequence[Mapping[str, Any]], **own: Any) -> Candidate:
-    from .scaling import StandardizedDensity
+    from ..estimators.standardized import StandardizedDensity
 
     inner = [{f"density__{key}": grid[key] for key in grid} | own for grid in grids]
     return Candidate(StandardizedDensity(estimator), inner)

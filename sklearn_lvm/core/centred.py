@@ -14,7 +14,7 @@ from scipy.sparse import issparse
 
 from .._typing import Array, BlockMap
 from .blocks import row_slices
-from .frame import Frame
+from .standardization import Frame
 
 ENTRIES = 1 << 19  # of a slab of rows: 4 MB
 # How often the squared centre may exceed the variance before rows are centred one by one, where they

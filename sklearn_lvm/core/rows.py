@@ -134,6 +134,12 @@ def canonical(X: Array, w: Array) -> WeightedSet:
     return WeightedSet(order[first], np.add.reduceat(w[order], first), len(first))
 
 
+def canonical_with_holes(X: Array, w: Array) -> WeightedSet:
+    """The canonical set of rows in which NaN equals NaN, and comes last."""
+    hole = np.isnan(X)
+    return canonical(np.where(hole, np.inf, X) if hole.any() else X, w)
+
+
 def subsample(X: Array, w: Array, blocks: Iterable[tuple[Array, Array]], size: int) -> WeightedSet:
     """Draw about ``size`` distinct rows, heavy ones first, in time linear in the rows but for one sort.
 

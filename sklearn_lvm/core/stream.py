@@ -6,8 +6,8 @@ import numpy as np
 from scipy.linalg import svd
 
 from .._typing import Array
-from .covariance import Full
-from .moments import Moments
+from .gaussian.full import Full
+from .gaussian.moments import Moments
 from .spectrum import EPS, Spectrum, of_covariance, upright
 
 

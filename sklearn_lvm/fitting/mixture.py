@@ -8,12 +8,12 @@ from typing import Generic
 import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 
-from ..core.covariance import SingularCovarianceError
 from ..core.family import BlockSums, C, S
+from ..core.linalg import SingularCovarianceError
 from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
 from ..core.rows import RowSource
-from ..inference.distribute import Walker
+from ..inference.block_map import Walker
 from ..inference.em import Callback, EMRun, run_em
 from ..inference.precision import run_em_in_two_precisions
 from ..inference.problem import M, Problem

@@ -14,7 +14,7 @@ from ..core.family import C, S
 from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
 from ..core.rows import RowSource
-from ..inference.distribute import single_openmp_thread
+from ..inference.block_map import single_openmp_thread
 from ..inference.em import EMRun, best_run, run_em
 from ..inference.problem import Problem, attempt
 

@@ -9,7 +9,7 @@ from typing import Generic, Protocol
 
 import numpy as np
 
-from .leaps import Leaps
+from .extrapolation import Leaps
 from .problem import Coordinates, Iterate, M, S, Steps, V, attempt
 
 

@@ -19,7 +19,7 @@ from sklearn_lvm import (
     GaussianMLE,
     VAEDensity,
 )
-from sklearn_lvm._mixture_base import MixtureEstimator
+from sklearn_lvm.estimators.base.mixture import MixtureEstimator
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_lvm import EMGaussianMixture
-from sklearn_lvm.core.gaussian import GaussianFamily
+from sklearn_lvm.core.gaussian.density import GaussianFamily
 
 from .specs import MIXTURES, clouds, every_mixture, objective, same_state, weights
 

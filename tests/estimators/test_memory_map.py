@@ -10,7 +10,7 @@ import pytest
 
 from sklearn_lvm import EMGaussianMixture
 from sklearn_lvm.core.blocks import Blocks
-from sklearn_lvm.core.frame import Frame
+from sklearn_lvm.core.standardization import Frame
 
 from .specs import clouds, every_covariance_type, same_state, weights
 

@@ -5,15 +5,16 @@ from copy import deepcopy
 import numpy as np
 import pytest
 
-from sklearn_lvm import GaussianMLE, VAEDensity, vae
-from sklearn_lvm.core.bernoulli import BernoulliFamily, Bernoullis
+from sklearn_lvm import GaussianMLE, VAEDensity
+from sklearn_lvm.core.bernoulli.counts import Counts
+from sklearn_lvm.core.bernoulli.density import BernoulliFamily, Bernoullis
+from sklearn_lvm.core.bernoulli.threshold import Sides
 from sklearn_lvm.core.centred import CentredRows
-from sklearn_lvm.core.counts import Counts
 from sklearn_lvm.core.factor.density import Factor
-from sklearn_lvm.core.frame import Frame
-from sklearn_lvm.core.gaussian import GaussianFamily
-from sklearn_lvm.core.moments import Moments
-from sklearn_lvm.core.sides import Sides
+from sklearn_lvm.core.gaussian.density import GaussianFamily
+from sklearn_lvm.core.gaussian.moments import Moments
+from sklearn_lvm.core.standardization import Frame
+from sklearn_lvm.estimators import vae
 from sklearn_lvm.inference.em import EMRun
 
 from .specs import (
@@ -56,7 +57,7 @@ PLACES = {
     "weighing": (Bernoullis, "of", 0, COINS),
     "opening": (vae, "canonical_with_holes", 0, NEURAL),
     "splitting": (VAEDensity, "_split", 0, NEURAL),
-    "settling": (VAEDensity, "_adopt", 0, NEURAL),
+    "settling": (VAEDensity, "_set_fitted", 0, NEURAL),
     "climbing coins": (BernoulliFamily, "kernel", 1, COIN_MIXTURES),
 }
 CASES = [

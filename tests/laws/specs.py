@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 from scipy.stats import bernoulli, multivariate_normal
 
-from sklearn_lvm.core.bernoulli import BernoulliFamily, Bernoullis
-from sklearn_lvm.core.covariance import Diagonal, Full, Spherical
-from sklearn_lvm.core.gaussian import GaussianFamily, Gaussians
+from sklearn_lvm.core.bernoulli.binary_rows import tosses
+from sklearn_lvm.core.bernoulli.density import BernoulliFamily, Bernoullis
+from sklearn_lvm.core.gaussian.density import GaussianFamily, Gaussians
+from sklearn_lvm.core.gaussian.diagonal import Diagonal, Spherical
+from sklearn_lvm.core.gaussian.full import Full
 from sklearn_lvm.core.mixture import Mixture
 from sklearn_lvm.core.mixture_em import MixtureSteps
-from sklearn_lvm.core.tosses import tosses
 
 # How arrays of covariances become d x d matrices, and what of a matrix a structure stores.
 DENSE = {

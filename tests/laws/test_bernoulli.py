@@ -12,23 +12,22 @@ from scipy.sparse import csr_array
 from scipy.special import betaln, logsumexp
 from scipy.stats import bernoulli
 
-from sklearn_lvm.core.bernoulli import (
+from sklearn_lvm.core.bernoulli.beta import BelievedCoins, Betas
+from sklearn_lvm.core.bernoulli.binary_rows import tosses
+from sklearn_lvm.core.bernoulli.counts import Counts
+from sklearn_lvm.core.bernoulli.density import (
     CERTAIN,
     IMPOSSIBLE,
-    BelievedCoins,
     BernoulliFamily,
     Bernoullis,
-    Betas,
     Coins,
 )
-from sklearn_lvm.core.counts import Counts
 from sklearn_lvm.core.mixture import Mixture
 from sklearn_lvm.core.mixture_em import MixtureSteps
-from sklearn_lvm.core.tosses import tosses
 from sklearn_lvm.inference.acceleration import ACCELERATIONS
-from sklearn_lvm.inference.distribute import cut
+from sklearn_lvm.inference.block_map import cut
 from sklearn_lvm.inference.em import EQUAL
-from sklearn_lvm.inference.schedules import DECAY, Stream
+from sklearn_lvm.inference.stepwise import DECAY, Stream
 from tests.helpers import run
 
 from .specs import components, features, seeds

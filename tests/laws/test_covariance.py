@@ -5,14 +5,9 @@ import pytest
 from hypothesis import given
 from numpy.testing import assert_allclose
 
-from sklearn_lvm.core.covariance import (
-    NEGLIGIBLE,
-    STRIPED,
-    Diagonal,
-    Full,
-    SingularCovarianceError,
-    Spherical,
-)
+from sklearn_lvm.core.gaussian.diagonal import Diagonal, Spherical
+from sklearn_lvm.core.gaussian.full import NEGLIGIBLE, STRIPED, Full
+from sklearn_lvm.core.linalg import SingularCovarianceError
 
 from .specs import PART, PUBLIC, Family, components, every_family, every_structure, features, seeds
 

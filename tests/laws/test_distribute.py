@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from sklearn_lvm.inference.distribute import (
+from sklearn_lvm.inference.block_map import (
     BLOCK_BYTES,
     GROUP,
     MORE_BYTES,

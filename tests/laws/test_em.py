@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from threadpoolctl import threadpool_limits
 
 from sklearn_lvm.inference.acceleration import ACCELERATIONS
-from sklearn_lvm.inference.distribute import Walker
+from sklearn_lvm.inference.block_map import Walker
 from sklearn_lvm.inference.em import EQUAL
 from sklearn_lvm.inference.problem import Problem
 from tests.helpers import D, K, Recorder, problem_of, run

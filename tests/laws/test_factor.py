@@ -14,13 +14,13 @@ from sklearn_lvm.core import centred
 from sklearn_lvm.core.centred import CentredRows, Slab
 from sklearn_lvm.core.dimension import bic, evidence
 from sklearn_lvm.core.factor.density import Factor, FactorLens
+from sklearn_lvm.core.factor.lanczos import Operator, leading
 from sklearn_lvm.core.loadings import FactorSteps, Loadings
 from sklearn_lvm.core.spectrum import Spectrum, of_covariance, of_pieces, triangular
 from sklearn_lvm.core.stream import Scatter, Sketch
 from sklearn_lvm.inference.acceleration import ACCELERATIONS
-from sklearn_lvm.inference.distribute import Walker
+from sklearn_lvm.inference.block_map import Walker
 from sklearn_lvm.inference.em import climb
-from sklearn_lvm.inference.subspace import Operator, leading
 
 from .specs import seeds
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_lvm.core.blocks import Blocks, on_disk, row_slices
-from sklearn_lvm.core.frame import FAR, Frame, root_of_average
+from sklearn_lvm.core.standardization import FAR, Frame, root_of_average
 
 from .specs import features, seeds
 

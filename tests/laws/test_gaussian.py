@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from numpy.testing import assert_allclose
 
-from sklearn_lvm.core.gaussian import Gaussians
-from sklearn_lvm.core.moments import Moments
+from sklearn_lvm.core.gaussian.density import Gaussians
+from sklearn_lvm.core.gaussian.moments import Moments
 
 from .specs import (
     components,

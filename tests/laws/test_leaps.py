@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_lvm.inference.leaps import ENDLESS, GENTLE, GROWTH, PAIRS, Leaps, Reach, Secants
+from sklearn_lvm.inference.extrapolation import (
+    ENDLESS,
+    GENTLE,
+    GROWTH,
+    PAIRS,
+    Leaps,
+    Reach,
+    Secants,
+)
 
 
 def walk(slopes, n_steps, seed=0):

@@ -6,16 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from sklearn_lvm.core.covariance import Full
-from sklearn_lvm.core.gaussian import Gaussians
-from sklearn_lvm.core.lens import (
+from sklearn_lvm.core.gaussian.density import Gaussians
+from sklearn_lvm.core.gaussian.full import Full
+from sklearn_lvm.core.gaussian.kernels import (
     MixedKernel,
     NaturalKernel,
     ResidualKernel,
     TiedKernel,
     row_width,
 )
-from sklearn_lvm.core.moments import Moments
+from sklearn_lvm.core.gaussian.moments import Moments
 
 from .specs import (
     FAMILIES,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import logsumexp
 
-from sklearn_lvm.core.gaussian import Gaussians
+from sklearn_lvm.core.gaussian.density import Gaussians
 from sklearn_lvm.core.mixture import Mixture
 
 from .specs import (

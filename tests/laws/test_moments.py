@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from sklearn_lvm.core.moments import Moments
+from sklearn_lvm.core.gaussian.moments import Moments
 
 from .specs import PART, components, every_structure, features, plain_moments, seeds
 

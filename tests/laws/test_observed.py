@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_lvm.core.frame import Frame
-from sklearn_lvm.core.observed import Centred, Threshold, canonical_with_holes, observed_frame
+from sklearn_lvm.core.bernoulli.threshold import Threshold
+from sklearn_lvm.core.rows import canonical_with_holes
+from sklearn_lvm.core.standardization import Centred, Frame, observed_frame
 
 N = 40
 

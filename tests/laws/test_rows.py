@@ -8,9 +8,9 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_lvm.core.blocks import Blocks
-from sklearn_lvm.core.frame import Frame
 from sklearn_lvm.core.rows import canonical, subsample
-from sklearn_lvm.inference.distribute import cut
+from sklearn_lvm.core.standardization import Frame
+from sklearn_lvm.inference.block_map import cut
 
 # Few different numbers, so that rows are often equal, and both zeros.
 entries = st.sampled_from([-1.0, -0.0, 0.0, 1.0, 2.5])

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from sklearn_lvm.core.counts import Counts
-from sklearn_lvm.core.sides import PROBE, BinaryRowSource, Sides
-from sklearn_lvm.core.tosses import HOLE, ONE, ZERO, tosses
+from sklearn_lvm.core.bernoulli.binary_rows import HOLE, ONE, ZERO, tosses
+from sklearn_lvm.core.bernoulli.counts import Counts
+from sklearn_lvm.core.bernoulli.threshold import PROBE, BinaryRowSource, Sides
 
 KINDS = {"dense": np.asarray, "csr_array": sparse.csr_array, "csr_matrix": sparse.csr_matrix}
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)

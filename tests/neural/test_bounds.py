@@ -292,7 +292,7 @@ def test_convolutions_come_back_to_the_shape_they_started_from(likelihood, shape
 
 def test_the_names_of_networks_and_likelihoods_are_those_of_the_estimator():
     from sklearn_lvm import VAEDensity
-    from sklearn_lvm._autoencoding import SCALES
+    from sklearn_lvm.estimators.base.vae_parameters import SCALES
     from sklearn_lvm.neural.nets import ACTIVATIONS
     from sklearn_lvm.neural.training import PRECISIONS
 

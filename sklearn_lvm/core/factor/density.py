@@ -14,8 +14,8 @@ import numpy as np
 
 from ..._typing import Array
 from ..centred import Slab, is_sparse, row_dot
-from ..frame import FAR
 from ..spectrum import Spectrum, upright
+from ..standardization import FAR
 
 LOSS = 1e6  # how far squares may exceed the noise before residuals are formed row by row
 SAFE = (1e-100, 1e100)  # scales whose squares are numbers

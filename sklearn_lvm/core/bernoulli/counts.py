@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._typing import Array
-from .tosses import Tosses
+from ..._typing import Array
+from .binary_rows import Tosses
 
 
 @dataclass(frozen=True, eq=False)

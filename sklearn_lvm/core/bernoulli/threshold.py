@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .._typing import Array, Floats, Table
-from .blocks import on_disk
-from .rows import RowSource, WeightedSet, canonical, subsample_by_key
-from .tosses import Tosses, tosses
+from ..._typing import Array, Floats, Table
+from ..blocks import on_disk
+from ..rows import RowSource, WeightedSet, canonical, subsample_by_key
+from .binary_rows import Tosses, tosses
 
 PROBE = 2048  # rows of which some are equal if many are
 N_CODES = 3  # numbers that tell one row from another: 100 bits and more
@@ -30,6 +30,32 @@ class Sides:
 
     def inverse_transform(self, Z: Floats) -> Floats:
         """Rows of zeros and ones are what they are."""
+        return Z
+
+
+@dataclass(frozen=True, eq=False)
+class Threshold:
+    """Entries above a threshold are ones, others zeros; what was not observed stays NaN."""
+
+    level: float
+    scale: Array
+
+    @classmethod
+    def at(cls, level: float, n_features: int) -> "Threshold":
+        """The threshold for so many features; ones and zeros have no units."""
+        return cls(level, np.ones(n_features))
+
+    @property
+    def log_jacobian(self) -> float:
+        """Probabilities do not change with units."""
+        return 0.0
+
+    def transform(self, X: Array) -> Array:
+        """Zeros and ones, feature-major: (n, d) -> (d, n)."""
+        return np.where(np.isnan(X), np.nan, self.level < X).T
+
+    def inverse_transform(self, Z: Array) -> Array:
+        """Ones and zeros are what they are."""
         return Z
 
 

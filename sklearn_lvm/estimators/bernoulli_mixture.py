@@ -8,23 +8,25 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from scipy.sparse import issparse
 
-from ._binary import BINARIZE, BinaryEstimator, check_prior
-from ._compat import Interval, StrOptions
-from ._mixture_base import MixtureEstimator
-from ._parameters import check_distribution, check_shape
-from ._typing import Array
-from .base import fitting, precision
-from .core.bernoulli import BernoulliFamily, Bernoullis, Betas
-from .core.counts import Counts
-from .core.mixture import Mixture
-from .core.mixture_em import MixtureSteps
-from .core.rows import RowSource
-from .core.sides import BinaryRowSource, Sides
-from .fitting.starts import STARTS
-from .inference.distribute import Walker
-from .inference.em import EMRun
-from .inference.problem import Problem
-from .inference.schedules import Stream
+from .._compat import Interval, StrOptions
+from .._typing import Array
+from ..core.bernoulli.beta import Betas
+from ..core.bernoulli.counts import Counts
+from ..core.bernoulli.density import BernoulliFamily, Bernoullis
+from ..core.bernoulli.threshold import BinaryRowSource, Sides
+from ..core.mixture import Mixture
+from ..core.mixture_em import MixtureSteps
+from ..core.rows import RowSource
+from ..fitting.starts import STARTS
+from ..inference.block_map import Walker
+from ..inference.em import EMRun
+from ..inference.problem import Problem
+from ..inference.stepwise import Stream
+from .base.binary import BINARIZE, BinaryEstimator, check_prior
+from .base.gaussian_parameters import check_distribution, check_shape
+from .base.mixture import MixtureEstimator
+from .base.transaction import transactional
+from .base.validation import result_dtype
 
 
 class BernoulliMixture(BinaryEstimator, MixtureEstimator):
@@ -213,7 +215,7 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator):
         go_on = self._step if hasattr(self, "_density") else self.fit
         return go_on(X, y, sample_weight)
 
-    @fitting
+    @transactional
     def _step(self, X: Any, y: Any, sample_weight: Any) -> Self:
         X, w = self._check_training(X, sample_weight, reset=False)
         frame, old = self._sides(), self._continued(None)
@@ -226,7 +228,7 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator):
             stream = Stream(old.parts.expected(by_component), *2 * (self._weight_seen,))
         stream = stream.joined(now.statistics, float(w.sum()))
         run = EMRun(steps.m_step(stream.statistics, old), (now.objective,), self.n_iter_ + 1)
-        self._adopt(self._attributes(frame, precision(X), run))
+        self._set_fitted(self._attributes(frame, result_dtype(X), run))
         self._stream, self._weight_seen = stream, stream.seen
         return self
 

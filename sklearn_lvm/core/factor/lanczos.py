@@ -12,7 +12,7 @@ from math import inf, log
 import numpy as np
 from scipy.linalg import eigh, qr
 
-from .._typing import Array
+from ..._typing import Array
 
 BLOCKS = 12  # of the basis before it is condensed
 SAFETY = 10.0

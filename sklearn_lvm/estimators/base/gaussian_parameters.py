@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_array
 
-from ._typing import Array
-from .core.covariance import Covariances, Full, SingularCovarianceError, Structure
-from .core.frame import Frame
-from .core.gaussian import Gaussians
-from .core.mixture import Mixture
+from ..._typing import Array
+from ...core.gaussian.covariance import Covariances, Structure
+from ...core.gaussian.density import Gaussians
+from ...core.gaussian.full import Full
+from ...core.linalg import SingularCovarianceError
+from ...core.mixture import Mixture
+from ...core.standardization import Frame
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ._binary import not_binary
-from ._typing import Array
-from .core.observed import Centred, Threshold
-from .core.rows import Units
+from ..._typing import Array
+from ...core.bernoulli.threshold import Threshold
+from ...core.rows import Units
+from ...core.standardization import Centred
+from .binary import not_binary
 
 # likelihood -> whether each feature has a scale of its own, or None where there are no units.
 SCALES: dict[str, bool | None] = {

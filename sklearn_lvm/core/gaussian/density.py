@@ -6,9 +6,9 @@ from math import log, tau
 
 import numpy as np
 
-from .._typing import Array, Floats
+from ..._typing import Array, Floats
 from .covariance import Covariances, Structure
-from .lens import GaussianKernel, kernel_of
+from .kernels import GaussianKernel, kernel_of
 from .moments import Moments
 
 

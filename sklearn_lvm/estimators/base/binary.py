@@ -6,13 +6,13 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.sparse import issparse
 
-from ._compat import Interval
-from ._typing import Array
-from .base import DensityEstimator
-from .core.bernoulli import IMPOSSIBLE
-from .core.blocks import row_slices
-from .core.sides import Sides
-from .inference.distribute import block_size, cut
+from ..._compat import Interval
+from ..._typing import Array
+from ...core.bernoulli.density import IMPOSSIBLE
+from ...core.bernoulli.threshold import Sides
+from ...core.blocks import row_slices
+from ...inference.block_map import block_size, cut
+from .density import DensityEstimator
 
 TABLED = 1 << 13  # rows that make a table of all patterns of eight columns worth its while
 BINARIZE: dict[str, list[Any]] = {"binarize": [Interval(Real, None, None, closed="neither"), None]}

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from ._typing import Array
-from .core.centred import CentredRows, slab_slices
-from .core.loadings import FactorSteps, Loadings
-from .core.spectrum import EPS, Spectrum, of_covariance, of_pieces, upright
-from .inference.distribute import Walker
-from .inference.em import run_em
-from .inference.problem import Problem as EMProblem
-from .inference.subspace import Operator, leading
+from .._typing import Array
+from ..core.centred import CentredRows, slab_slices
+from ..core.factor.lanczos import Operator, leading
+from ..core.loadings import FactorSteps, Loadings
+from ..core.spectrum import EPS, Spectrum, of_covariance, of_pieces, upright
+from ..inference.block_map import Walker
+from ..inference.em import run_em
+from ..inference.problem import Problem as EMProblem
 
 MODERATE = 4096  # features up to which a covariance matrix is formed
 DIGITS = 1e6  # the condition number up to which a covariance holds the digits of a likelihood

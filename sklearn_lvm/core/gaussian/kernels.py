@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._typing import Array, Bools, Floats, Ints
+from ..._typing import Array, Bools, Floats, Ints
 from .covariance import Covariances, Structure, Whitener
 from .moments import Moments
 
@@ -109,10 +109,10 @@ class ResidualKernel:
         weight, divisor = _held(weight)
         shift = np.where(weight[:, None] > 0, first / divisor[:, None], 0.0)
         structure = self.covariance.structure
-        scatter = second - structure.outer(shift * np.sqrt(weight)[:, None])
-        scatter[weight == 0] = 0.0
+        whitened = second - structure.outer(shift * np.sqrt(weight)[:, None])
+        whitened[weight == 0] = 0.0
         mean = self.mean + self.covariance.colour_each(shift)
-        scatter = self.covariance.restore(scatter)
+        scatter = self.covariance.restore(whitened)
         return Moments(weight, structure.pooled(weight), mean, structure.pooled(scatter), structure)
 
 
@@ -185,9 +185,9 @@ class TiedKernel:
     @classmethod
     def of(cls, mean: Floats, covariance: Covariances, constant: Floats) -> "TiedKernel":
         whitened = covariance.whiten_each(mean)
-        constant = constant - 0.5 * (whitened**2).sum(axis=1)
+        at_zero = constant - 0.5 * (whitened**2).sum(axis=1)
         whiten = covariance.whitener(np.zeros_like(mean[:1]))
-        return cls(mean, covariance, whitened, constant[:, None], whiten)
+        return cls(mean, covariance, whitened, at_zero[:, None], whiten)
 
     @property
     def condition_number(self) -> float:

@@ -2,48 +2,53 @@
 
 from collections.abc import Callable
 from numbers import Real
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import beta as beta_distribution
+from scipy.stats import rv_continuous
 from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ._binary import BINARIZE, BinaryEstimator, check_prior
-from ._compat import Interval, StrOptions
-from ._typing import Array
-from .base import count, fitting, precision
-from .core.bernoulli import BelievedCoins, Bernoullis, Betas, Coins
-from .core.counts import Counts
-from .core.tosses import Tosses
-from .inference.distribute import Walker
+from .._compat import Interval, StrOptions
+from .._typing import Floats, Ints, RandomState, Table
+from ..core.bernoulli.beta import BelievedCoins, Betas
+from ..core.bernoulli.binary_rows import Tosses
+from ..core.bernoulli.counts import Counts
+from ..core.bernoulli.density import Bernoullis, Coins
+from ..core.bernoulli.threshold import Sides
+from ..inference.block_map import Walker
+from .base.binary import BINARIZE, BinaryEstimator, check_prior
+from .base.closed_form import ClosedFormEstimator, NoDensityError
+from .base.validation import as_count, listed, result_dtype
 
 
-class NoModeError(ValueError):
-    """The density of the biases has no highest point in some columns."""
+class _NoModeError(ValueError):
+    """The density of the probabilities has no maximum in some columns."""
 
 
-def _certain(counts: Counts) -> Coins:
+def _mode(counts: Counts) -> Coins:
     unbounded = (counts.ones < 0) | (counts.zeros < 0) | (counts.ones + counts.zeros == 0)
     if unbounded.any():
-        raise NoModeError(np.flatnonzero(unbounded))
+        raise _NoModeError(np.flatnonzero(unbounded))
     return Coins(Bernoullis.of(counts.ones, counts.zeros))
 
 
-def _posterior(prior: Betas, counts: Counts) -> dict[str, Array]:
+def _posterior(prior: Betas, counts: Counts) -> dict[str, Floats]:
     posterior = prior + counts
     return {"alpha_": posterior.alpha, "beta_": posterior.beta}
 
 
-def _posterior_and_evidence(prior: Betas, counts: Counts) -> dict[str, Array]:
+def _posterior_and_evidence(prior: Betas, counts: Counts) -> dict[str, Floats]:
     return _posterior(prior, counts) | {"log_evidence_": prior.log_evidence(counts)}
 
 
 class Inference(NamedTuple):
-    """How a prior and counts become coins, and what is known of their biases besides."""
+    """How a prior and counts become a density, and what else they say of the probabilities."""
 
-    coins: Callable[[Betas, Counts], Coins]
-    known: Callable[[Betas, Counts], dict[str, Array]]
+    density: Callable[[Betas, Counts], Coins]
+    known: Callable[[Betas, Counts], dict[str, Floats]]
 
 
 INFERENCES = {
@@ -51,13 +56,15 @@ INFERENCES = {
         lambda prior, counts: BelievedCoins.of(prior + counts), _posterior_and_evidence
     ),
     "map": Inference(
-        lambda prior, counts: _certain(counts + prior.pseudo_counts(np.zeros(1))), _posterior
+        lambda prior, counts: _mode(counts + prior.pseudo_counts(np.zeros(1))), _posterior
     ),
-    "mle": Inference(lambda prior, counts: _certain(counts), lambda prior, counts: {}),
+    "mle": Inference(lambda prior, counts: _mode(counts), lambda prior, counts: {}),
 }
 
 
-class BetaBernoulli(OneToOneFeatureMixin, BinaryEstimator):
+class BetaBernoulli(
+    OneToOneFeatureMixin, BinaryEstimator, ClosedFormEstimator[Sides, Counts, Coins]
+):
     """Independent coins, one for each column, each with a Beta prior on its bias.
 
     With n1 ones and n0 zeros in a column, the posterior of its bias is Beta(n1 + alpha, n0 + beta).
@@ -130,27 +137,29 @@ class BetaBernoulli(OneToOneFeatureMixin, BinaryEstimator):
     True
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "alpha": [Interval(Real, 0, None, closed="neither"), "array-like"],
         "beta": [Interval(Real, 0, None, closed="neither"), "array-like"],
         "inference": [StrOptions(set(INFERENCES))],
         **BINARIZE,
         "random_state": ["random_state"],
     }
+    _of_density = ("probability_",)
 
-    _counts: Counts
-    _prior: Betas
-    _density: Coins | None
-    _lack: str | None  # why there is no density
+    probability_: Floats
+    alpha_: Floats
+    beta_: Floats
+    log_evidence_: Floats
+    n_samples_seen_: int | float
 
     def __init__(
         self,
         *,
-        alpha: Any = 1.0,
-        beta: Any = 1.0,
-        inference: str = "bayes",
+        alpha: float | ArrayLike = 1.0,
+        beta: float | ArrayLike = 1.0,
+        inference: Literal["bayes", "map", "mle"] = "bayes",
         binarize: float | None = 0.0,
-        random_state: Any = None,
+        random_state: RandomState = None,
     ) -> None:
         self.alpha = alpha
         self.beta = beta
@@ -158,100 +167,58 @@ class BetaBernoulli(OneToOneFeatureMixin, BinaryEstimator):
         self.binarize = binarize
         self.random_state = random_state
 
-    @fitting
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Count ones and zeros, and estimate the coins.
+    # -- statistics --------------------------------------------------------------------------------
 
-        Parameters
-        ----------
-        X : {array-like, CSR matrix} of shape (n_samples, n_features)
-        y : Ignored
-        sample_weight : array-like of shape (n_samples,), default=None
-            A weight of two equals a row given twice.
+    def _measured(self, X: Table, w: Floats) -> tuple[Sides, Counts]:
+        sides = self._sides()
 
-        Returns
-        -------
-        self : BetaBernoulli
+        def of_rows(rows: slice) -> Counts:
+            return Counts.of(sides.transform(X[rows]), w[None, rows])
 
-        Raises
-        ------
-        ValueError
-            If a prior is not positive and finite, or the mode that is asked for does not exist; the
-            message names the columns.
-        """
-        X, w = self._check_training(X, sample_weight)
-        self._settle(self._count(X, w), precision(X))
-        self._fitted_density()
-        return self
-
-    @fitting
-    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Add rows to those seen so far; any split, in any order, equals one ``fit``.
-
-        Parameters
-        ----------
-        X : {array-like, CSR matrix} of shape (n_samples, n_features)
-        y : Ignored
-        sample_weight : array-like of shape (n_samples,), default=None
-
-        Returns
-        -------
-        self : BetaBernoulli
-            Until the rows determine a density, scoring raises a ValueError.
-        """
-        self._validate_params()  # which scikit-learn leaves out where a stream goes on
-        first = not hasattr(self, "_counts")
-        X, w = self._check_training(X, sample_weight, reset=first)
-        counts = self._count(X, w)
-        self._settle(counts if first else self._counts + counts, precision(X))
-        return self
-
-    def _count(self, X: Any, w: Array) -> Counts:
-        frame = self._sides()
         with Walker() as walker:
-            return walker.sum(
-                lambda rows: Counts.of(frame.transform(X[rows]), w[None, rows]), self._cut(X)
-            )
+            return sides, walker.sum(of_rows, self._cut(X))
 
-    def _settle(self, counts: Counts, dtype: Any) -> None:
-        """Turn counts into attributes; ``_density`` stays None where they give no density."""
-        d = counts.ones.shape[1]
-        prior = Betas(check_prior("alpha", self.alpha, d), check_prior("beta", self.beta, d))
-        for name in ("alpha_", "beta_", "log_evidence_", "probability_"):
-            self.__dict__.pop(name, None)  # of an earlier state
-        self._frame, self._counts, self._dtype = self._sides(), counts, dtype
-        self._density, self._lack = None, None
-        weight = float(counts.weight[0])
-        self.n_samples_seen_ = count(weight)
-        self.n_parameters_ = d
-        inference = INFERENCES[self.inference]
-        known = inference.known(prior, counts)
-        self._adopt({name: value[0].astype(dtype) for name, value in known.items()})
+    def _joined(self, X: Table, w: Floats) -> tuple[Sides, Counts]:
+        sides, counts = self._measured(X, w)
+        return sides, self._statistics + counts
+
+    # -- the density -------------------------------------------------------------------------------
+
+    def _prior(self) -> Betas:
+        d = self.n_features_in_
+        return Betas(check_prior("alpha", self.alpha, d), check_prior("beta", self.beta, d))
+
+    def _estimate(self, counts: Counts, sides: Sides) -> Coins:
         try:
-            self._density = inference.coins(prior, counts)
-        except NoModeError as lack:
-            self._lack = self._complaint(*lack.args)
-            return
-        self.probability_ = self._density.parts.probability[0].astype(dtype)
+            return INFERENCES[self.inference].density(self._prior(), counts)
+        except _NoModeError as error:
+            raise NoDensityError(self._complaint(*error.args)) from None
 
-    def _complaint(self, columns: Array) -> str:
-        named = ", ".join(self._column(j).removeprefix("column ") for j in columns[:5])
-        more = f" and {len(columns) - 5} more" if len(columns) > 5 else ""
+    def _summary(self, counts: Counts, sides: Sides) -> dict[str, object]:
+        for name in ("alpha_", "beta_", "log_evidence_"):
+            self.__dict__.pop(name, None)  # of another inference
+        known = INFERENCES[self.inference].known(self._prior(), counts)
+        return {
+            "n_samples_seen_": as_count(counts.weight[0]),
+            "n_parameters_": self.n_features_in_,
+            **{name: value[0].astype(self._dtype) for name, value in known.items()},
+        }
+
+    def _described(self, density: Coins, counts: Counts, sides: Sides) -> dict[str, object]:
+        return {"probability_": density.parts.probability[0].astype(self._dtype)}
+
+    def _complaint(self, columns: Ints) -> str:
+        named = listed([self._column(j).removeprefix("column ") for j in columns])
         return (
-            f"inference={self.inference!r} has no estimate in column {named}{more}: there is no "
+            f"inference={self.inference!r} has no estimate in column {named}: there is no "
             "highest point, for want of ones or zeros. Raise alpha and beta (1 with some observed "
             "entry is enough), or use inference='bayes'."
         )
 
-    def _fitted_density(self) -> Coins:
-        if self._density is None:
-            raise ValueError(self._lack)
-        return self._density
-
     # -- what is believed of the coins ---------------------------------------------------------------
 
     @property
-    def posterior_(self) -> Any:
+    def posterior_(self) -> rv_continuous:
         """The posterior of the biases, a frozen :data:`scipy.stats.beta` over the columns."""
         check_is_fitted(self)
         if not hasattr(self, "alpha_"):
@@ -260,7 +227,7 @@ class BetaBernoulli(OneToOneFeatureMixin, BinaryEstimator):
             )
         return beta_distribution(*(part.astype(np.float64) for part in (self.alpha_, self.beta_)))
 
-    def credible_interval(self, level: float = 0.95) -> tuple[Array, Array]:
+    def credible_interval(self, level: float = 0.95) -> tuple[Floats, Floats]:
         """Compute the central interval that holds each bias with a given probability.
 
         Parameters
@@ -287,7 +254,7 @@ class BetaBernoulli(OneToOneFeatureMixin, BinaryEstimator):
 
     # -- what they say of rows -----------------------------------------------------------------------
 
-    def transform(self, X: Any) -> Array:
+    def transform(self, X: ArrayLike) -> Floats:
         """Compute the log-probability of each entry; each row sums to its score.
 
         Parameters
@@ -299,35 +266,12 @@ class BetaBernoulli(OneToOneFeatureMixin, BinaryEstimator):
         log_prob : ndarray of shape (n_samples, n_features)
             In nats, dense; 0 where nothing was observed.
         """
-        X = self._check_rows(X)
-        coins = self._fitted_density().parts
+        table = self._check_rows(X)
+        coins = self._density_or_raise().parts
         by_side = np.stack([coins.log_q[0], coins.log_p[0], np.zeros(self.n_features_in_)])
         columns = np.arange(self.n_features_in_)
 
-        def entries(tosses: Tosses) -> Array:
+        def entries(tosses: Tosses) -> Floats:
             return by_side[tosses.sides(), columns].T
 
-        return self._by_block(X, lambda: entries).T.astype(precision(X))
-
-    def sample(
-        self, n_samples: int = 1, *, random_state: Any = None, return_latent: bool = False
-    ) -> Any:
-        """Draw new rows from the predictive density.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-        random_state : int, RandomState instance or None, default=None
-            None falls back to the estimator's own ``random_state``.
-        return_latent : bool, default=False
-            Whether to return the biases of the coins that were tossed as well.
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features)
-            Zeros and ones.
-        latent : ndarray of shape (n_samples, n_features)
-            Only if ``return_latent``: the biases that each row was drawn with. With 'bayes' they are
-            drawn from the posterior, anew for each row; else they are the estimates.
-        """
-        return super().sample(n_samples, random_state=random_state, return_latent=return_latent)
+        return self._by_block(table, lambda: entries).T.astype(result_dtype(table))

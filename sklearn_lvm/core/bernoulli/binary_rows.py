@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from scipy.sparse import csr_array, issparse
 
-from .._typing import Array
+from ..._typing import Array
 
 
 class Tosses(Protocol):

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .core.centred import CentredRows, slab_slices
-from .core.frame import Frame
-from .core.stream import Scatter, Sketch
-from .inference.distribute import Walker
+from ..core.centred import CentredRows, slab_slices
+from ..core.standardization import Frame
+from ..core.stream import Scatter, Sketch
+from ..inference.block_map import Walker
 
 STREAMED = 1024  # features up to which a stream keeps the whole covariance
 

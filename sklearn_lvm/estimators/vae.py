@@ -13,11 +13,20 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from ._autoencoding import DYNAMIC, SCALES, check_entries, check_same_networks, plan_networks, units
-from ._compat import CallbackSupportMixin, Interval, StrOptions
-from ._typing import Array
-from .base import FLOATS, DensityEstimator, fitting, precision, warn
-from .core.observed import canonical_with_holes
+from .._compat import CallbackSupportMixin, Interval, StrOptions
+from .._typing import Array
+from ..core.rows import canonical_with_holes
+from .base.density import DensityEstimator
+from .base.transaction import transactional, warn
+from .base.vae_parameters import (
+    DYNAMIC,
+    SCALES,
+    check_entries,
+    check_same_networks,
+    plan_networks,
+    units,
+)
+from .base.validation import FLOATS, result_dtype
 
 GRAIN = 4096.0  # training rows are rounded to this part of a deviation, far below any variance
 WATCHED = 1000  # training rows that are watched where none are set aside
@@ -28,7 +37,7 @@ MISSING_TORCH = "VAEDensity needs torch: pip install 'sklearn-lvm[torch]' (or pi
 def _neural() -> SimpleNamespace:
     """The neural wing, loaded when it is first needed."""
     try:
-        from .neural import density, nets, records, training
+        from ..neural import density, nets, records, training
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] != "torch":
             raise
@@ -282,7 +291,7 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
 
     # -- fitting -----------------------------------------------------------------------------------
 
-    @fitting
+    @transactional
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Train both networks and keep the best weights.
 
@@ -328,9 +337,9 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         if state is not None:
             trainer.restore(state)
         save = partial(neural.records.write, self.checkpoint, marks)
-        attributes = partial(self._attributes, neural, trainer, frame, precision(X))
+        attributes = partial(self._attributes, neural, trainer, frame, result_dtype(X))
         self._run(trainer, attributes, save, {"X": X, "y": y, "metadata": metadata})
-        self._adopt(attributes())
+        self._set_fitted(attributes())
         self.__dict__.pop("_stream", None)
         if trainer.failed:
             warn(
@@ -363,7 +372,7 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
             stop = bool(epoch.call_on_fit_task_end(**report))
         context.call_on_fit_task_end(**report)
 
-    @fitting
+    @transactional
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Train for one epoch on these rows; the first call decides the units for all.
 
@@ -388,7 +397,7 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         trainer = self._trainer(neural, plan, *[self._rows(neural, frame, rows, weight)] * 2)
         self._take_up(neural, trainer)
         trainer.stream()
-        self._adopt(self._attributes(neural, trainer, frame, precision(X)))
+        self._set_fitted(self._attributes(neural, trainer, frame, result_dtype(X)))
         self._stream = neural.records.as_arrays(trainer.state())
         return self
 
@@ -535,7 +544,7 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         X = self._check_rows(X)
         noise = self._noise(n_samples, random_state)
         bound, error = self._density.evidence(self._standard(X), noise).T
-        dtype = precision(X)
+        dtype = result_dtype(X)
         return (bound - self._log_jacobian(X)).astype(dtype), error.astype(dtype)
 
     def elbo(self, X: Any, n_samples: int | None = None, *, random_state: Any = None) -> Array:
@@ -556,7 +565,7 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         """
         X = self._check_rows(X)
         bound = self._density.elbo(self._standard(X), self._noise(n_samples, random_state))
-        return (bound - self._log_jacobian(X)).astype(precision(X))
+        return (bound - self._log_jacobian(X)).astype(result_dtype(X))
 
     def transform(self, X: Any) -> Array:
         """Compute the mean of the latent variables under the encoder's posterior.
@@ -570,7 +579,7 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         T : ndarray of shape (n_samples, n_components)
         """
         X = self._check_rows(X)
-        return self._density.latent(self._standard(X)).astype(precision(X))
+        return self._density.latent(self._standard(X)).astype(result_dtype(X))
 
     def inverse_transform(self, T: Any) -> Array:
         """Compute the mean of the rows that belong to latent variables, E[x | t].

@@ -9,17 +9,19 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from ._compat import CallbackSupportMixin
-from ._typing import Array
-from ._watch import FitWatcher
-from .base import DensityEstimator, _weights, fitting, precision, warn
-from .core.covariance import SingularCovarianceError
-from .core.mixture import Mixture
-from .core.mixture_em import MixtureSteps
-from .core.rows import RowSource, Units
-from .fitting.mixture import MixtureSearch, Outcome
-from .fitting.starts import STARTS, DrawnStart, KnownStart, Start, StartStrategy
-from .inference.em import EMRun, best_run
+from ..._compat import CallbackSupportMixin
+from ..._typing import Array
+from ...core.linalg import SingularCovarianceError
+from ...core.mixture import Mixture
+from ...core.mixture_em import MixtureSteps
+from ...core.rows import RowSource, Units
+from ...fitting.mixture import MixtureSearch, Outcome
+from ...fitting.starts import STARTS, DrawnStart, KnownStart, Start, StartStrategy
+from ...inference.em import EMRun, best_run
+from .callbacks import FitWatcher
+from .density import DensityEstimator
+from .transaction import transactional, warn
+from .validation import check_weights, result_dtype
 
 
 class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
@@ -62,7 +64,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
 
     # -- fitting -----------------------------------------------------------------------------------
 
-    @fitting
+    @transactional
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the mixture from ``n_init`` starts and keep the one that climbed highest.
 
@@ -93,7 +95,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         units = self._units(X, w)
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
         best = self._search(X, w, units, {"X": X, "y": y, "metadata": metadata})
-        self._adopt(self._attributes(units, precision(X), best))
+        self._set_fitted(self._attributes(units, result_dtype(X), best))
         self._weight_seen = float(w.sum())
         if self.max_iter and not (best.converged or best.stopped):
             warn(
@@ -125,7 +127,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=n_starts)
         context = self._init_callback_context(max_subtasks=n_starts, sequential_subtasks=False)
         context.call_on_fit_task_begin(estimator=self, **data)
-        attributes, stop = partial(self._attributes, units, precision(X)), Event()
+        attributes, stop = partial(self._attributes, units, result_dtype(X)), Event()
         search = MixtureSearch(
             self._steps(units),
             self._row_source(X, w, units),
@@ -185,7 +187,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         return self._by_block(X, prepare).T
 
     def _shares(self, X: Any) -> Array:
-        return np.ascontiguousarray(self._responsibilities(X), dtype=precision(X))
+        return np.ascontiguousarray(self._responsibilities(X), dtype=result_dtype(X))
 
     def predict_proba(self, X: Any) -> Array:
         """Compute the responsibilities p(k | x) of the components.
@@ -246,7 +248,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         rows = self._check_rows(X)
         resp = self._responsibilities(rows)
         logs = np.log(resp, where=resp > 0, out=np.zeros_like(resp))
-        entropy = -float(_weights(sample_weight, rows) @ (resp * logs).sum(axis=1))
+        entropy = -float(check_weights(sample_weight, rows) @ (resp * logs).sum(axis=1))
         return self.bic(X, sample_weight) + 2.0 * entropy
 
     @property

@@ -7,8 +7,8 @@ from threading import Event
 from time import perf_counter
 from typing import Any
 
-from .fitting.mixture import RunCallback
-from .inference.em import EMRun
+from ...fitting.mixture import RunCallback
+from ...inference.em import EMRun
 
 
 @dataclass

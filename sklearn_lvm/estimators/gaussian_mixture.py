@@ -5,19 +5,20 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from ._compat import Interval, StrOptions
-from ._mixture_base import MixtureEstimator
-from ._parameters import Given, check_given
-from ._typing import Array
-from .core.covariance import COVARIANCE_TYPES, Structure
-from .core.frame import Frame
-from .core.gaussian import GaussianFamily, Gaussians
-from .core.lens import row_width
-from .core.mixture import Mixture
-from .core.mixture_em import MixtureSteps
-from .core.moments import Moments
-from .fitting.starts import STARTS
-from .inference.em import EMRun
+from .._compat import Interval, StrOptions
+from .._typing import Array
+from ..core.gaussian.covariance import Structure
+from ..core.gaussian.density import GaussianFamily, Gaussians
+from ..core.gaussian.kernels import row_width
+from ..core.gaussian.moments import Moments
+from ..core.gaussian.structures import COVARIANCE_TYPES
+from ..core.mixture import Mixture
+from ..core.mixture_em import MixtureSteps
+from ..core.standardization import Frame
+from ..fitting.starts import STARTS
+from ..inference.em import EMRun
+from .base.gaussian_parameters import Given, check_given
+from .base.mixture import MixtureEstimator
 
 
 class EMGaussianMixture(MixtureEstimator):

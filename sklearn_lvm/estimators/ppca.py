@@ -9,17 +9,19 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from ._compat import Interval, RealNotInt, StrOptions
-from ._spectra import SOLVERS, Problem, Solution, solve
-from ._streams import Keeper, made_room
-from ._typing import Array
-from .base import FLOATS, DensityEstimator, count, fitting, warn
-from .core.centred import CentredRows, slab_slices
-from .core.dimension import by_bic, by_evidence, explaining, most
-from .core.factor.density import Factor, FactorLens
-from .core.frame import Frame
-from .core.spectrum import Spectrum
-from .inference.distribute import Walker
+from .._compat import Interval, RealNotInt, StrOptions
+from .._typing import Array
+from ..core.centred import CentredRows, slab_slices
+from ..core.dimension import by_bic, by_evidence, explaining, most
+from ..core.factor.density import Factor, FactorLens
+from ..core.spectrum import Spectrum
+from ..core.standardization import Frame
+from ..fitting.ppca import SOLVERS, Problem, Solution, solve
+from ..fitting.ppca_batches import Keeper, made_room
+from ..inference.block_map import Walker
+from .base.density import DensityEstimator
+from .base.transaction import transactional, warn
+from .base.validation import FLOATS, as_count
 
 OF_A_DENSITY = (
     "components_",
@@ -179,7 +181,7 @@ class PPCA(DensityEstimator):
 
     # -- fitting -----------------------------------------------------------------------------------
 
-    @fitting
+    @transactional
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit mean, principal axes and noise.
 
@@ -265,7 +267,7 @@ class PPCA(DensityEstimator):
 
     # -- streams -----------------------------------------------------------------------------------
 
-    @fitting
+    @transactional
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Add rows to those seen so far; any split, in any order, equals one ``fit``.
 
@@ -309,7 +311,7 @@ class PPCA(DensityEstimator):
         except ValueError as lack:
             self._density, self._lack, self._frame, self._dtype = None, str(lack), frame, dtype
             self.mean_ = frame.inverse_transform(spectrum.mean).astype(dtype)
-            self.n_samples_seen_ = count(weight)
+            self.n_samples_seen_ = as_count(weight)
             for name in OF_A_DENSITY:
                 self.__dict__.pop(name, None)  # of an earlier state
             return
@@ -333,10 +335,10 @@ class PPCA(DensityEstimator):
         self.explained_variance_ratio_ = (factor.variance / spectrum.total).astype(dtype)
         self.posterior_covariance_ = np.diag(factor.posterior_variance).astype(dtype)
         self.n_parameters_ = factor.n_parameters()
-        self.n_samples_seen_ = count(weight)
+        self.n_samples_seen_ = as_count(weight)
         self.log_likelihood_ = weight * (factor.height - frame.log_jacobian)
 
-    def _fitted_density(self) -> Any:
+    def _density_or_raise(self) -> Any:
         if self._density is None:
             raise ValueError(self._lack)
         return self._density
@@ -349,7 +351,7 @@ class PPCA(DensityEstimator):
         covariance : ndarray of shape (n_features, n_features)
         """
         check_is_fitted(self)
-        matrix = self._fitted_density().covariance() * np.square(self._frame.scale[0])
+        matrix = self._density_or_raise().covariance() * np.square(self._frame.scale[0])
         return np.asarray(matrix, dtype=self._dtype)
 
     def get_precision(self) -> Array:
@@ -360,14 +362,14 @@ class PPCA(DensityEstimator):
         precision : ndarray of shape (n_features, n_features)
         """
         check_is_fitted(self)
-        matrix = self._fitted_density().precision() / np.square(self._frame.scale[0])
+        matrix = self._density_or_raise().precision() / np.square(self._frame.scale[0])
         return np.asarray(matrix, dtype=self._dtype)
 
     # -- rows ------------------------------------------------------------------------------------------
 
     def _look(self, X: Any, direct: str, careful: str) -> Array:
         """What the lens says of rows, in its direct form where that keeps the digits."""
-        lens = FactorLens(self._fitted_density(), self._frame.centre, float(self._frame.scale[0]))
+        lens = FactorLens(self._density_or_raise(), self._frame.centre, float(self._frame.scale[0]))
         if not lens.near:
             self._refuse(X)
             return self._each(X, getattr(lens, careful))
@@ -422,7 +424,7 @@ class PPCA(DensityEstimator):
         X : ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        factor = self._fitted_density()
+        factor = self._density_or_raise()
         Z = check_array(Z, dtype=FLOATS, input_name="Z")
         if Z.shape[1] != len(factor.axes):
             raise ValueError(f"Z has {Z.shape[1]} columns, expected {len(factor.axes)}.")

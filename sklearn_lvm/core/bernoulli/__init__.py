@@ -1,0 +1,1 @@
+"""Bernoulli densities: rows of zeros and ones, counts, beliefs, and estimates."""

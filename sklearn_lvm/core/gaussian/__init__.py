@@ -1,0 +1,1 @@
+"""Gaussian densities: covariance structures, moments, kernels, and estimates."""

@@ -1,0 +1,200 @@
+"""Covariance structures are values, ``Full(d, tied)``; covariances are arrays of one structure.
+
+A structure stores the entries of a symmetric d x d matrix that it uses (all, the diagonal, the trace)
+in an array of shape S, the stored form. The public form is that of scikit-learn's ``covariances_``.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+import numpy as np
+
+from ..._typing import Floats, Ints
+
+Whitener = Callable[[Floats], Floats]
+
+
+@dataclass(frozen=True)
+class Structure(ABC):
+    """Which entries of a covariance of d features are free, and whether K Gaussians share one.
+
+    Attributes
+    ----------
+    d : int
+        Features.
+    tied : bool
+        Whether all K Gaussians share one covariance; its arrays have a leading axis of 1.
+    """
+
+    d: int
+    tied: bool = False
+    per_feature: ClassVar[bool]  # the same model when each feature gets its own unit
+    natural_features: ClassVar[float]  # up to how many features monomials are the cheaper form
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Free parameters of one covariance, and how many monomials it needs."""
+
+    @abstractmethod
+    def outer(self, v: Floats) -> Floats:
+        """The stored form of v v', (K, d) -> (K, *S)."""
+
+    @abstractmethod
+    def gram(self, R: Floats, w: Floats) -> Floats:
+        """The stored form of sum_i w_i r_i r_i', (K or 1, d, n) and (K, n) -> (K, *S)."""
+
+    def accumulate(self, R: Floats, w: Floats) -> tuple[Floats, Floats]:
+        """sum_i w_i r_i, (K, d), and the gram."""
+        return (R @ w[:, :, None])[..., 0], self.gram(R, w)
+
+    def pooled(self, sums: Floats) -> Floats:
+        """Sums of each component, (K, ...), as those of each covariance, (1, ...) if tied."""
+        return sums.sum(axis=0, keepdims=True) if self.tied else sums
+
+    @abstractmethod
+    def diagonal(self, part: Floats) -> Floats:
+        """The diagonal of a stored form, or what is known of it, (K, *S) -> (K, d)."""
+
+    @abstractmethod
+    def monomials(self, Z: Floats, out: Floats) -> None:
+        """The products of two features that a density needs, (d, n) -> (size, n)."""
+
+    @abstractmethod
+    def assemble(self, m: Floats) -> Floats:
+        """The stored form of sum_i w_i z_i z_i' from sums of monomials, (K, size) -> (K, *S)."""
+
+    @abstractmethod
+    def estimate(self, scatter: Floats, dof: Floats, extra: Floats) -> "Covariances":
+        """Covariances scatter / dof + diag(extra); the unit covariance where dof is 0."""
+
+    def fits(self, covariances: "Covariances", n_components: int) -> bool:
+        """Whether these are covariances of so many components in this structure, but for its name.
+
+        A single component has one covariance, tied or not.
+        """
+        same = replace(covariances.structure, tied=self.tied) == self
+        return same and len(covariances) == (1 if self.tied else n_components)
+
+    # -- the public form -----------------------------------------------------------------------------
+
+    @abstractmethod
+    def public_shape(self, n_components: int) -> tuple[int, ...]:
+        """The shape of the public form."""
+
+    def public(self, matrices: Floats) -> Floats:
+        """The public form of arrays of covariances, which drops the leading axis of a tied one."""
+        return matrices[0] if self.tied else matrices
+
+    def from_public(self, matrix: Floats) -> "Covariances":
+        """Covariances from their public form."""
+        return self._from_matrices(matrix[None] if self.tied else matrix)
+
+    def from_public_precision(self, precision: Floats) -> "Covariances":
+        """Covariances from the public form of their inverses."""
+        return self._from_precisions(precision[None] if self.tied else precision)
+
+    @abstractmethod
+    def _from_matrices(self, matrices: Floats) -> "Covariances": ...
+    @abstractmethod
+    def _from_precisions(self, precisions: Floats) -> "Covariances": ...
+
+
+class Covariances(ABC):
+    """K covariances of one structure, or one that K Gaussians share."""
+
+    structure: Structure
+
+    @property
+    @abstractmethod
+    def matrix(self) -> Floats:
+        """The public form."""
+
+    @property
+    @abstractmethod
+    def precision(self) -> Floats:
+        """The public form of the inverses."""
+
+    @property
+    @abstractmethod
+    def precision_factor(self) -> Floats:
+        """U with U U' = precision (upper triangular, or its diagonal), in the public form."""
+
+    @property
+    @abstractmethod
+    def log_det(self) -> Floats:
+        """log |covariance|, (K,)."""
+
+    @property
+    @abstractmethod
+    def variances(self) -> Floats:
+        """Diagonals of the covariances, (K, d)."""
+
+    @property
+    @abstractmethod
+    def precision_diagonal(self) -> Floats:
+        """Diagonals of their inverses, (K, d)."""
+
+    @property
+    @abstractmethod
+    def scatter(self) -> Floats:
+        """The stored form, (K, *S)."""
+
+    @abstractmethod
+    def whitener(self, mean: Floats) -> Whitener:
+        """The function (d, n) -> (K, d, n) of rows that gives inv(L_k) (z - m_k)."""
+
+    @abstractmethod
+    def whiten_each(self, v: Floats) -> Floats:
+        """inv(L_k) v_k, (K, d) -> (K, d)."""
+
+    @abstractmethod
+    def colour(self, e: Floats, k: int) -> Floats:
+        """L_k e, white noise into samples of one Gaussian, (n, d) -> (n, d)."""
+
+    @abstractmethod
+    def colour_each(self, v: Floats) -> Floats:
+        """L_k v_k, (K, d) -> (K, d)."""
+
+    @abstractmethod
+    def restore(self, part: Floats) -> Floats:
+        """The stored form of L P L' from that of P, undoing ``gram`` of whitened rows."""
+
+    @abstractmethod
+    def rescale(self, s: Floats) -> Self:
+        """Covariances after x_j -> s_j x_j."""
+
+    @abstractmethod
+    def relative(self, axes: Self) -> Floats:
+        """Real coordinates of the covariances in units of one, ``axes``, (K, size)."""
+
+    @abstractmethod
+    def absolute(self, relative: Floats) -> Self:
+        """The covariances that have these coordinates in units of this one."""
+
+    @abstractmethod
+    def part(self, chosen: Ints) -> Self:
+        """A subset of the covariances."""
+
+    @abstractmethod
+    def moment_loss(self, mean: Floats) -> Floats:
+        """By how much squares about zero exceed squares about means, (K,)."""
+
+    @abstractmethod
+    def couple(self, v: Floats) -> tuple[Floats, Floats]:
+        """Coefficients: v_k' inv(C_k), and of the monomials in -z' inv(C_k) z / 2."""
+
+    @abstractmethod
+    def restructured(self, structure: Structure) -> Self:
+        """The same covariances in a structure that they fit."""
+
+    def __len__(self) -> int:
+        return len(self.variances)
+
+
+def per_weight(scatter: Floats, dof: Floats) -> Floats:
+    """Scatter / dof; a Gaussian that holds no data keeps unit covariance, whatever its extra."""
+    held = dof.reshape(-1, *[1] * (scatter.ndim - 1))
+    return scatter / np.where(held > 0, held, 1.0)

@@ -1,0 +1,206 @@
+"""Diagonal and spherical covariances: independent features, by their standard deviations."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Self
+
+import numpy as np
+
+from ..._typing import Floats, Ints
+from ..linalg import deviations
+from .covariance import Covariances, Structure, Whitener, per_weight
+
+
+@dataclass(frozen=True)
+class Diagonal(Structure):
+    """Independent features; the diagonal is stored."""
+
+    per_feature = True
+    natural_features = np.inf
+
+    @property
+    def size(self) -> int:
+        return self.d
+
+    def outer(self, v: Floats) -> Floats:
+        return v * v
+
+    def gram(self, R: Floats, w: Floats) -> Floats:
+        V = R * np.sqrt(w)[:, None, :]
+        return np.einsum("kdn,kdn->kd", V, V)
+
+    def diagonal(self, part: Floats) -> Floats:
+        return part
+
+    def monomials(self, Z: Floats, out: Floats) -> None:
+        np.multiply(Z, Z, out=out)
+
+    def assemble(self, m: Floats) -> Floats:
+        return m
+
+    def estimate(self, scatter: Floats, dof: Floats, extra: Floats) -> "DiagonalCovariances":
+        variance = per_weight(scatter, dof) + extra
+        variance[dof <= 0] += 1.0
+        return DiagonalCovariances(self, deviations(variance))
+
+    def public_shape(self, n_components: int) -> tuple[int, ...]:
+        return (self.d,) if self.tied else (n_components, self.d)
+
+    def _from_matrices(self, matrices: Floats) -> "DiagonalCovariances":
+        return DiagonalCovariances(self, deviations(matrices))
+
+    def _from_precisions(self, precisions: Floats) -> "DiagonalCovariances":
+        return DiagonalCovariances(self, 1.0 / deviations(precisions))
+
+
+@dataclass(frozen=True, eq=False)
+class DiagonalCovariances(Covariances):
+    """Diagonal covariances by their standard deviations, (K, d)."""
+
+    structure: Structure
+    deviation: Floats
+
+    @property
+    def scatter(self) -> Floats:
+        return self.deviation**2
+
+    @property
+    def matrix(self) -> Floats:
+        return self.structure.public(self.deviation**2)
+
+    @property
+    def precision(self) -> Floats:
+        return self.structure.public(self.deviation**-2)
+
+    @property
+    def precision_factor(self) -> Floats:
+        return self.structure.public(1.0 / self.deviation)
+
+    def whitener(self, mean: Floats) -> Whitener:
+        return partial(_whiten_each_feature, mean[:, :, None], 1.0 / self.deviation[:, :, None])
+
+    def whiten_each(self, v: Floats) -> Floats:
+        return v / self.deviation
+
+    def colour(self, e: Floats, k: int) -> Floats:
+        return e * self.deviation[k]
+
+    def colour_each(self, v: Floats) -> Floats:
+        return v * self.deviation
+
+    def restore(self, part: Floats) -> Floats:
+        return part * self.deviation**2
+
+    def rescale(self, s: Floats) -> Self:
+        return type(self)(self.structure, self.deviation * s)
+
+    @property
+    def log_det(self) -> Floats:
+        return 2.0 * np.log(self.deviation).sum(axis=1)
+
+    @property
+    def variances(self) -> Floats:
+        return self.deviation**2
+
+    @property
+    def precision_diagonal(self) -> Floats:
+        return self.deviation**-2
+
+    def relative(self, axes: Self) -> Floats:
+        return np.log(self.deviation / axes.deviation)
+
+    def absolute(self, relative: Floats) -> Self:
+        return type(self)(self.structure, self.deviation * np.exp(relative))
+
+    def part(self, chosen: Ints) -> Self:
+        return type(self)(self.structure, self.deviation[chosen])
+
+    def restructured(self, structure: Structure) -> Self:
+        return replace(self, structure=structure)
+
+    def moment_loss(self, mean: Floats) -> Floats:
+        return ((mean / self.deviation) ** 2).max(axis=1) + 1.0
+
+    def couple(self, v: Floats) -> tuple[Floats, Floats]:
+        return v * self.precision_diagonal, -0.5 * self.precision_diagonal
+
+
+def _whiten_each_feature(mean: Floats, inverse: Floats, Z: Floats) -> Floats:
+    """(z - m_k) / s_k of rows (d, n), with means and inverse deviations (K, d, 1)."""
+    return (Z - mean.astype(Z.dtype)) * inverse.astype(Z.dtype)
+
+
+@dataclass(frozen=True)
+class Spherical(Diagonal):
+    """One variance for all features: a diagonal of equal entries, of which the trace is stored."""
+
+    per_feature = False
+
+    @property
+    def size(self) -> int:
+        return 1
+
+    def outer(self, v: Floats) -> Floats:
+        return (v * v).sum(axis=1)
+
+    def gram(self, R: Floats, w: Floats) -> Floats:
+        V = R * np.sqrt(w)[:, None, :]
+        return np.einsum("kdn,kdn->k", V, V)
+
+    def diagonal(self, part: Floats) -> Floats:
+        return np.repeat(part[:, None] / self.d, self.d, axis=1)
+
+    def monomials(self, Z: Floats, out: Floats) -> None:
+        np.einsum("dn,dn->n", Z, Z, out=out[0])
+
+    def assemble(self, m: Floats) -> Floats:
+        return m[:, 0]
+
+    def estimate(self, scatter: Floats, dof: Floats, extra: Floats) -> "SphericalCovariances":
+        variance = (per_weight(scatter, dof) + extra.sum()) / self.d
+        variance[dof <= 0] += 1.0
+        return self._from_matrices(variance)
+
+    def public_shape(self, n_components: int) -> tuple[int, ...]:
+        return () if self.tied else (n_components,)
+
+    def _from_matrices(self, matrices: Floats) -> "SphericalCovariances":
+        return SphericalCovariances(self, deviations(self._repeated(matrices)))
+
+    def _from_precisions(self, precisions: Floats) -> "SphericalCovariances":
+        return SphericalCovariances(self, 1.0 / deviations(self._repeated(precisions)))
+
+    def _repeated(self, variance: Floats) -> Floats:
+        return np.repeat(variance[:, None], self.d, axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class SphericalCovariances(DiagonalCovariances):
+    """Spherical covariances by their standard deviations, equal along each row, (K, d)."""
+
+    structure: Structure
+
+    @property
+    def scatter(self) -> Floats:
+        return (self.deviation**2).sum(axis=1)
+
+    @property
+    def matrix(self) -> Floats:
+        return self.structure.public(self.deviation[:, 0] ** 2)
+
+    @property
+    def precision(self) -> Floats:
+        return self.structure.public(self.deviation[:, 0] ** -2)
+
+    @property
+    def precision_factor(self) -> Floats:
+        return self.structure.public(1.0 / self.deviation[:, 0])
+
+    def restore(self, part: Floats) -> Floats:
+        return part * self.deviation[:, 0] ** 2
+
+    def relative(self, axes: Self) -> Floats:
+        return np.log(self.deviation[:, :1] / axes.deviation[:, :1])
+
+    def couple(self, v: Floats) -> tuple[Floats, Floats]:
+        return v * self.precision_diagonal, -0.5 * self.precision_diagonal[:, :1]

@@ -1,0 +1,195 @@
+"""Full covariances: any positive definite matrix, by its Cholesky factor."""
+
+from dataclasses import dataclass, replace
+from functools import cache, cached_property, partial
+from itertools import pairwise
+from typing import Self
+
+import numpy as np
+
+from ..._typing import Floats, Ints
+from ..linalg import cholesky, inverse_triangular
+from .covariance import Covariances, Structure, Whitener, per_weight
+
+NEGLIGIBLE = 1e-24  # share of the largest weight below which a weight is below rounding
+SPARSE = 0.7  # share of rows of some weight from which on picking them is not worth it
+N_STRIPS, MIN_STRIPED = 4, 32  # strips of a triangular product; from how many features on
+
+_lower, _upper = cache(np.tril_indices), cache(np.triu_indices)
+
+
+@dataclass(frozen=True)
+class Full(Structure):
+    """Any positive definite matrix; all entries are stored."""
+
+    per_feature = True
+    natural_features = 24
+
+    @property
+    def size(self) -> int:
+        return self.d * (self.d + 1) // 2
+
+    def outer(self, v: Floats) -> Floats:
+        return v[:, :, None] * v[:, None, :]
+
+    def gram(self, R: Floats, w: Floats) -> Floats:
+        return self.accumulate(R, w)[1]
+
+    def accumulate(self, R: Floats, w: Floats) -> tuple[Floats, Floats]:
+        K, d = len(w), R.shape[1]
+        R = np.broadcast_to(R, (K, *R.shape[1:]))
+        first, second = np.empty((K, d), R.dtype), np.empty((K, d, d), R.dtype)
+        heavy = w > NEGLIGIBLE * w.max(axis=1, keepdims=True, initial=0.0)
+        for k, count in enumerate(np.count_nonzero(heavy, axis=1)):
+            # Few rows belong to a component where components lie apart: leave the others out.
+            rows = heavy[k] if count < SPARSE * w.shape[1] else slice(None)
+            root = np.sqrt(w[k, rows])
+            V = R[k][:, rows] * root
+            np.matmul(V, root, out=first[k])
+            np.matmul(V, V.T, out=second[k])  # numpy sees its own transpose and does half the work
+        return first, second
+
+    def diagonal(self, part: Floats) -> Floats:
+        return np.diagonal(part, axis1=1, axis2=2)
+
+    def monomials(self, Z: Floats, out: Floats) -> None:
+        start = 0
+        for j in range(len(Z)):
+            np.multiply(Z[j], Z[j:], out=out[start : start + len(Z) - j])
+            start += len(Z) - j
+
+    def assemble(self, m: Floats) -> Floats:
+        i, j = _upper(self.d)
+        part = np.empty((len(m), self.d, self.d))
+        part[:, i, j] = part[:, j, i] = m
+        return part
+
+    def estimate(self, scatter: Floats, dof: Floats, extra: Floats) -> "FullCovariances":
+        covariance = per_weight(scatter, dof) + np.diag(extra)
+        covariance[dof <= 0] += np.eye(self.d)
+        return FullCovariances(self, cholesky(covariance))
+
+    def public_shape(self, n_components: int) -> tuple[int, ...]:
+        return (self.d, self.d) if self.tied else (n_components, self.d, self.d)
+
+    def _from_matrices(self, matrices: Floats) -> "FullCovariances":
+        return FullCovariances(self, cholesky(matrices))
+
+    def _from_precisions(self, precisions: Floats) -> "FullCovariances":
+        # With rows and columns in reverse order, a lower factor of P becomes U, P = U U', L = inv(U)'.
+        upper = cholesky(precisions[:, ::-1, ::-1])[:, ::-1, ::-1]
+        return FullCovariances(self, np.stack([inverse_triangular(U.T) for U in upper]))
+
+
+@dataclass(frozen=True, eq=False)
+class FullCovariances(Covariances):
+    """Covariances by their lower Cholesky factors L, (K, d, d)."""
+
+    structure: Structure
+    factor: Floats
+
+    @cached_property
+    def inverse(self) -> Floats:
+        """Inverses of the Cholesky factors, (K, d, d)."""
+        return np.stack([inverse_triangular(L) for L in self.factor])
+
+    @property
+    def scatter(self) -> Floats:
+        return self.factor @ self.factor.mT
+
+    @property
+    def matrix(self) -> Floats:
+        return self.structure.public(self.scatter)
+
+    @property
+    def _precisions(self) -> Floats:
+        return self.inverse.mT @ self.inverse
+
+    @property
+    def precision(self) -> Floats:
+        return self.structure.public(self._precisions)
+
+    @property
+    def precision_factor(self) -> Floats:
+        return self.structure.public(self.inverse.mT)
+
+    def whitener(self, mean: Floats) -> Whitener:
+        K, d = mean.shape
+        inverse = np.broadcast_to(self.inverse, (K, d, d))
+        shift = -(inverse @ mean[:, :, None])
+        affine = np.concatenate([shift, inverse], axis=2).transpose(1, 0, 2)
+        # Rows of a lower triangular matrix end in zeros: strips of rows leave most of them out.
+        ends = [d * (i + 1) // N_STRIPS for i in range(N_STRIPS)] if d >= MIN_STRIPED else [d]
+        strips = [np.ascontiguousarray(affine[a:b, :, : b + 1]) for a, b in pairwise([0, *ends])]
+        return partial(_whiten_in_strips, tuple(strips))
+
+    def whiten_each(self, v: Floats) -> Floats:
+        return (self.inverse @ v[..., None])[..., 0]
+
+    def colour(self, e: Floats, k: int) -> Floats:
+        return e @ self.factor[k].T
+
+    def colour_each(self, v: Floats) -> Floats:
+        return (self.factor @ v[..., None])[..., 0]
+
+    def restore(self, part: Floats) -> Floats:
+        return self.factor @ part @ self.factor.mT
+
+    def rescale(self, s: Floats) -> Self:
+        return type(self)(self.structure, self.factor * s[:, None])
+
+    @property
+    def log_det(self) -> Floats:
+        return 2.0 * np.log(np.diagonal(self.factor, axis1=1, axis2=2)).sum(axis=1)
+
+    @property
+    def variances(self) -> Floats:
+        return (self.factor**2).sum(axis=2)
+
+    @property
+    def precision_diagonal(self) -> Floats:
+        return (self.inverse**2).sum(axis=1)
+
+    def relative(self, axes: Self) -> Floats:
+        """Entries of inv(A) L, which is lower triangular too; logarithms on the diagonal."""
+        i, j = _lower(self.structure.d)
+        entries = (axes.inverse @ self.factor)[:, i, j]
+        entries[:, i == j] = np.log(entries[:, i == j])
+        return entries
+
+    def absolute(self, relative: Floats) -> Self:
+        i, j = _lower(self.structure.d)
+        entries = relative.copy()
+        entries[:, i == j] = np.exp(entries[:, i == j])
+        factor = np.zeros((len(relative), *self.factor.shape[1:]))
+        factor[:, i, j] = entries
+        return type(self)(self.structure, self.factor @ factor)
+
+    def part(self, chosen: Ints) -> Self:
+        return type(self)(self.structure, self.factor[chosen])
+
+    def restructured(self, structure: Structure) -> Self:
+        return replace(self, structure=structure)
+
+    def moment_loss(self, mean: Floats) -> Floats:
+        size = (mean**2).sum(axis=1) + self.variances.sum(axis=1)
+        return size * self.precision_diagonal.max(axis=1)
+
+    def couple(self, v: Floats) -> tuple[Floats, Floats]:
+        P = self._precisions
+        i, j = _upper(self.structure.d)
+        return (P @ v[..., None])[..., 0], np.where(i == j, -0.5, -1.0) * P[:, i, j]
+
+
+def _whiten_in_strips(strips: tuple[Floats, ...], Z: Floats) -> Floats:
+    """Affine images of rows (d, n) under K triangular matrices in strips (m, K, width), (K, d, n)."""
+    (d, n), K = Z.shape, strips[0].shape[1]
+    lifted, out = np.empty((d + 1, n), Z.dtype), np.empty((d * K, n), Z.dtype)
+    lifted[0], lifted[1:] = 1.0, Z
+    start = 0
+    for strip in strips:
+        width = strip.shape[2]
+        flat = strip.reshape(-1, width).astype(Z.dtype, copy=False)
+        np.matmul(flat, lifted[:width], out=out[start : start + len(flat)])
+        start += len(flat)
+    return out.reshape(d, K, n).transpose(1, 0, 2)

@@ -1,0 +1,62 @@
+"""Linear algebra that several rooms share: factors that know no units, and rounding."""
+
+import numpy as np
+from scipy.linalg.lapack import dpstrf, dtrtri
+
+from .._typing import Floats
+
+EPS = float(np.finfo(np.float64).eps)
+
+
+class SingularCovarianceError(np.linalg.LinAlgError):
+    """A covariance has no inverse to working precision.
+
+    Attributes
+    ----------
+    component : int
+        Which of the K covariances.
+    features : tuple of int
+        The features that are constant or follow from the others.
+    """
+
+    def __init__(self, component: int, features: tuple[int, ...]) -> None:
+        super().__init__(f"covariance {component} is singular in features {features}")
+        self.component, self.features = component, features
+
+
+def cholesky(C: Floats) -> Floats:
+    """Factor covariances (K, d, d) through their correlations: no unit is smaller than another."""
+    size = deviations(np.diagonal(C, axis1=1, axis2=2))
+    correlation = C / size[:, None, :] / size[:, :, None]
+    floor = 4 * C.shape[1] * EPS
+    try:
+        factor = np.linalg.cholesky(correlation)
+    except np.linalg.LinAlgError:
+        raise _most_singular(correlation, floor) from None
+    if np.diagonal(factor, axis1=1, axis2=2).min() ** 2 < floor:
+        raise _most_singular(correlation, floor)
+    return size[:, :, None] * factor
+
+
+def _most_singular(correlation: Floats, floor: float) -> SingularCovarianceError:
+    """Name the most nearly singular matrix, and the features that a pivoted factor leaves over."""
+    smallest = [np.linalg.eigvalsh(R)[0] for R in correlation]
+    k = int(np.argmin(smallest))
+    _, order, rank, _ = dpstrf(correlation[k], tol=floor, lower=1)
+    rank = min(rank, len(order) - 1)
+    return SingularCovarianceError(k, tuple(sorted((order[rank:] - 1).tolist())))
+
+
+def inverse_triangular(L: Floats) -> Floats:
+    """Invert a lower triangular matrix by substitution, exact in each entry's own size."""
+    upper, _ = dtrtri(L.T)  # LAPACK reads columns first, and leaves the zeros below alone
+    return upper.T
+
+
+def deviations(variance: Floats) -> Floats:
+    """Square roots of variances, all of which must be positive."""
+    bad = np.argwhere(~(variance > 0) | ~np.isfinite(variance))
+    if len(bad):
+        k = int(bad[0, 0])
+        raise SingularCovarianceError(k, tuple(bad[bad[:, 0] == k, 1].tolist()))
+    return np.sqrt(variance)

@@ -1,0 +1,140 @@
+"""The base of densities in closed form: statistics that add, and a density made of them."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar, Generic, Self, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..._typing import Floats, Table, Weights
+from ...core.rows import Units
+from .density import Density, DensityEstimator
+from .transaction import transactional, warn
+from .validation import CovarianceWarning, result_dtype
+
+U = TypeVar("U", bound=Units)
+S = TypeVar("S")
+D = TypeVar("D", bound=Density)
+
+
+class NoDensityError(ValueError):
+    """The statistics do not determine a density; the message says why, and what to do."""
+
+
+class ClosedFormEstimator(DensityEstimator, Generic[U, S, D]):
+    """Base of densities that are a function of statistics, values with ``+``.
+
+    A subclass measures rows (``_measured``), adds those of later rows (``_joined``), and makes a
+    density of statistics (``_estimate``). It names the fitted attributes that statistics determine
+    alone (``_summary``), and those that a density determines (``_described``, ``_of_density``).
+    """
+
+    _of_density: ClassVar[tuple[str, ...]]  # fitted attributes that there are only with a density
+
+    _frame: U
+    _statistics: S
+    _density: D | None
+    _no_density: str | None  # why there is no density
+    _pending_warning: str | None  # what to warn of when the density is used
+
+    @abstractmethod
+    def _measured(self, X: Table, w: Floats) -> tuple[U, S]:
+        """Measure rows in units of their own."""
+
+    @abstractmethod
+    def _joined(self, X: Table, w: Floats) -> tuple[U, S]:
+        """The statistics so far and those of more rows, in units that suit both."""
+
+    @abstractmethod
+    def _estimate(self, statistics: S, units: U) -> D:
+        """The density of statistics.
+
+        Raises
+        ------
+        NoDensityError
+            If there is none.
+        """
+
+    @abstractmethod
+    def _summary(self, statistics: S, units: U) -> Mapping[str, object]:
+        """Fitted attributes that statistics determine."""
+
+    @abstractmethod
+    def _described(self, density: D, statistics: S, units: U) -> Mapping[str, object]:
+        """Fitted attributes that the density determines."""
+
+    @transactional
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> Self:
+        """Fit the density to weighted rows, in closed form.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Sparse rows where the estimator takes them.
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+            A weight of two equals a row given twice.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If the rows do not determine a density, or a parameter does not suit them; the message
+            names the cause and the remedy.
+        """
+        rows, w = self._check_training(X, sample_weight)
+        self._fit_rows(rows, w)
+        self._density_or_raise()
+        self._pending_warning = None
+        return self
+
+    def _fit_rows(self, X: Table, w: Floats) -> None:
+        self._take(*self._measured(X, w), result_dtype(X))
+
+    @transactional
+    def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> Self:
+        """Add rows to those seen so far; any split, in any order, equals one ``fit``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Sparse rows where the estimator takes them.
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self : object
+            Until the rows determine a density, scoring raises a ValueError.
+        """
+        self._validate_params()  # which scikit-learn leaves out in later calls
+        first = not hasattr(self, "_statistics")
+        rows, w = self._check_training(X, sample_weight, reset=first)
+        measure = self._measured if first else self._joined
+        self._take(*measure(rows, w), result_dtype(rows))
+        return self
+
+    def _take(self, units: U, statistics: S, dtype: type[np.float32 | np.float64]) -> None:
+        """Set all fitted attributes; ``_density`` is None where statistics determine none."""
+        self._frame, self._statistics, self._dtype = units, statistics, dtype
+        self._density, self._no_density, self._pending_warning = None, None, None
+        for name in self._of_density:
+            self.__dict__.pop(name, None)  # of earlier statistics
+        self._set_fitted(self._summary(statistics, units))
+        try:
+            self._density = self._estimate(statistics, units)
+        except NoDensityError as reason:
+            self._no_density = str(reason)
+        else:
+            self._set_fitted(self._described(self._density, statistics, units))
+
+    def _density_or_raise(self) -> D:
+        if self._density is None:
+            raise ValueError(self._no_density)
+        if self._pending_warning is not None:
+            warn(self._pending_warning, CovarianceWarning)
+        return self._density

@@ -1,0 +1,279 @@
+"""The base of all estimators: a density that scores rows, samples, and tells how well it fits."""
+
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, metadata
+from numbers import Integral
+from typing import ClassVar, Literal, Protocol, Self, TypeVar, cast, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    DensityMixin,
+    TransformerMixin,
+)
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ..._typing import Floats, Ints, RandomState, Rows, Table, Weights
+from ...core.rows import Units
+from ...inference.block_map import Walker, block_size, cut
+from .validation import FLOATS, check_weights, result_dtype, weighted_total
+
+A = TypeVar("A", bound=NDArray[np.generic])
+
+
+class RowKernel(Protocol):
+    """A density prepared to score blocks of rows."""
+
+    def log_prob(self, rows: Rows, /) -> Floats: ...
+
+
+class Density(Protocol):
+    """The density that an estimator keeps once it is fitted, in the units of its kernels."""
+
+    def kernel(self) -> RowKernel: ...
+    def sample(self, n: int, rng: np.random.RandomState, /) -> tuple[Floats, Floats | Ints]: ...
+
+
+class DensityEstimator(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, BaseEstimator
+):
+    """Base of all estimators here: a density with ``score_samples``, ``sample`` and ``transform``.
+
+    A subclass says in ``_checks`` what rows it takes. Fitted it has ``_frame``, which brings rows into
+    the units of kernels and back, ``_density`` in these units, ``_dtype`` of the results about the
+    data it was fitted to, and ``n_parameters_``.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {}
+    _checks: ClassVar[dict[str, object]] = {"dtype": FLOATS}
+    _doc_link_module = "sklearn_lvm"
+
+    _frame: Units
+    _dtype: type[np.float32 | np.float64]
+    random_state: RandomState
+    n_features_in_: int
+    n_parameters_: int
+
+    # -- validation --------------------------------------------------------------------------------
+
+    def _check_training(
+        self, X: ArrayLike, sample_weight: Weights, *, reset: bool = True
+    ) -> tuple[Table, Floats]:
+        """Validated rows and their weights, (n, d) and (n,)."""
+        X = validate_data(self, X, reset=reset, **self._checks)
+        return X, check_weights(sample_weight, X)
+
+    def _check_rows(self, X: ArrayLike) -> Table:
+        """Validated rows for a fitted estimator."""
+        check_is_fitted(self)
+        return validate_data(self, X, reset=False, **self._checks)
+
+    def _set_fitted(self, attributes: Mapping[str, object]) -> None:
+        """Set fitted attributes."""
+        for name, value in attributes.items():
+            setattr(self, name, value)
+
+    # -- densities ---------------------------------------------------------------------------------
+
+    def _density_or_raise(self) -> Density:
+        return self._density
+
+    def _by_block(self, X: Table, prepare: Callable[[], Callable[[Rows], A]]) -> A:
+        """Apply a function of blocks, as kernels take them, to all rows; its last axis runs over them.
+
+        The function is prepared where BLAS is held to one thread, so that threads change no bit of it.
+        """
+        with Walker() as walker:
+            function, slices = prepare(), self._cut(X)
+            first = function(self._frame.transform(X[slices[0]]))
+            found = np.empty((*first.shape[:-1], X.shape[0]), first.dtype)
+            found[..., slices[0]] = first
+
+            def fill(rows: slice) -> None:
+                found[..., rows] = function(self._frame.transform(X[rows]))
+
+            walker.map(fill, slices[1:])
+        return cast(A, found)
+
+    def _log_prob(self, X: Table) -> Floats:
+        density = self._density_or_raise()
+        return self._by_block(X, lambda: density.kernel().log_prob) - self._frame.log_jacobian
+
+    def _cut(self, X: Table) -> list[slice]:
+        """The rows of each block."""
+        return cut(X.shape[0], block_size(self._width()))
+
+    def _width(self) -> int:
+        """How many numbers a row grows into while it is scored."""
+        raise NotImplementedError
+
+    def score_samples(self, X: ArrayLike) -> Floats:
+        """Compute the log-density of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n_samples,)
+            log p(x) in nats, in the units of the data.
+        """
+        rows = self._check_rows(X)
+        return self._log_prob(rows).astype(result_dtype(rows), copy=False)
+
+    def score(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> float:
+        """Compute the mean log-density of the rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        score : float
+            The weighted mean of ``score_samples(X)``, in nats per row.
+        """
+        rows = self._check_rows(X)
+        w = check_weights(sample_weight, rows)
+        return weighted_total(w, self._log_prob(rows)) / float(w.sum())
+
+    def _criterion(
+        self, X: ArrayLike, sample_weight: Weights, penalty: Callable[[float], float]
+    ) -> float:
+        rows = self._check_rows(X)
+        w = check_weights(sample_weight, rows)
+        log_likelihood = weighted_total(w, self._log_prob(rows))
+        return -2.0 * log_likelihood + float(penalty(w.sum())) * self.n_parameters_
+
+    def bic(self, X: ArrayLike, sample_weight: Weights = None) -> float:
+        """Compute the Bayesian information criterion, ``-2 log L + n_parameters_ log n``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights count as rows: n is their sum.
+
+        Returns
+        -------
+        bic : float
+            Lower is better (Schwarz, 1978).
+        """
+        return self._criterion(X, sample_weight, np.log)
+
+    def aic(self, X: ArrayLike, sample_weight: Weights = None) -> float:
+        """Compute the Akaike information criterion, ``-2 log L + 2 n_parameters_``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        aic : float
+            Lower is better (Akaike, 1974).
+        """
+        return self._criterion(X, sample_weight, lambda n: 2.0)
+
+    @overload
+    def sample(
+        self,
+        n_samples: int = 1,
+        *,
+        random_state: RandomState = None,
+        return_latent: Literal[False] = False,
+    ) -> Floats: ...
+    @overload
+    def sample(
+        self, n_samples: int = 1, *, random_state: RandomState = None, return_latent: Literal[True]
+    ) -> tuple[Floats, Floats | Ints]: ...
+    def sample(
+        self, n_samples: int = 1, *, random_state: RandomState = None, return_latent: bool = False
+    ) -> Floats | tuple[Floats, Floats | Ints]:
+        """Draw new rows from the fitted density.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        random_state : int, RandomState instance or None, default=None
+            None falls back to the estimator's own ``random_state``.
+        return_latent : bool, default=False
+            Whether to return the latent variable of each row as well.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Rows in random order.
+        latent : ndarray
+            Only if ``return_latent``: the components of a mixture, (n_samples,); the coordinates that
+            ``transform`` estimates, (n_samples, n_components); or, of BetaBernoulli, the
+            probabilities of ones that each row was drawn with, (n_samples, n_features).
+
+        Raises
+        ------
+        ValueError
+            If ``n_samples`` is not a positive integer.
+        """
+        check_is_fitted(self)
+        if not isinstance(n_samples, Integral) or isinstance(n_samples, bool) or n_samples < 1:
+            raise ValueError(f"n_samples must be an integer of at least 1, got {n_samples!r}.")
+        rng = check_random_state(self.random_state if random_state is None else random_state)
+        Z, latent = self._density_or_raise().sample(int(n_samples), rng)
+        X = self._frame.inverse_transform(Z).astype(self._dtype, copy=False)
+        if not return_latent:
+            return X
+        latent = self._latent_of(X, latent)
+        # Labels stay what they are.
+        return X, latent.astype(self._dtype, copy=False) if latent.dtype.kind == "f" else latent
+
+    def _latent_of(self, X: Floats, latent: Floats | Ints) -> Floats | Ints:
+        """The latent variables of sampled rows, given those that the density drew."""
+        return latent
+
+    # -- what scikit-learn asks --------------------------------------------------------------------
+
+    @property
+    def _doc_link_template(self) -> str:
+        home = _documentation()
+        return f"{home}generated/sklearn_lvm.{{estimator_name}}.html" if home else ""
+
+    def _doc_link_url_param_generator(self) -> dict[str, str]:
+        return {"estimator_name": type(self).__name__}
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> Self:
+        """Fit the density to weighted rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+            A weight of two equals a row given twice.
+
+        Returns
+        -------
+        self : object
+        """
+        raise NotImplementedError
+
+
+def _documentation() -> str:
+    """The address of the documentation, as the installed package says."""
+    try:
+        links = metadata("sklearn-lvm").get_all("Project-URL") or []
+    except PackageNotFoundError:
+        return ""
+    named = dict(link.split(", ", 1) for link in links)
+    return named.get("Documentation", "")
