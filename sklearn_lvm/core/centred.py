@@ -14,7 +14,7 @@ from scipy.sparse import issparse
 
 from .._typing import Array, BlockMap
 from .blocks import row_slices
-from .standardization import Frame
+from .standardization import Standardization
 
 ENTRIES = 1 << 19  # of a slab of rows: 4 MB
 # How often the squared centre may exceed the variance before rows are centred one by one, where they
@@ -55,18 +55,18 @@ class Slab:
     """
 
     body: Any
-    centre: Array | None
+    center: Array | None
     weight: Array
 
     def project(self, axes: Array) -> Array:
         """Multiply by axes (k, d): axes V', (k, b)."""
         found: Array = (self.body @ axes.T).T if is_sparse(self.body) else axes @ self.body.T
-        return found if self.centre is None else found - (axes @ self.centre)[:, None]
+        return found if self.center is None else found - (axes @ self.center)[:, None]
 
     def gather(self, R: Array) -> Array:
         """Add up rows with coefficients R (k, b): R V, (k, d)."""
         found: Array = (self.body.T @ R.T).T if is_sparse(self.body) else R @ self.body
-        return found if self.centre is None else found - R.sum(axis=1)[:, None] * self.centre
+        return found if self.center is None else found - R.sum(axis=1)[:, None] * self.center
 
     def form(self, axes: Array) -> Array:
         """sum_i w_i (axes v_i) (axes v_i)', (k, k)."""
@@ -92,15 +92,15 @@ class Slab:
             own = np.asarray(self.body.multiply(self.body).sum(axis=1)).ravel()
         else:
             own = row_dot(self.body, self.body)
-        if self.centre is None:
+        if self.center is None:
             return own
-        cross = self.body @ self.centre
-        return np.maximum(own - 2.0 * cross + self.centre @ self.centre, 0.0)
+        cross = self.body @ self.center
+        return np.maximum(own - 2.0 * cross + self.center @ self.center, 0.0)
 
     def dense(self) -> Array:
         """The rows V themselves, (b, d); a new array if a centre has to be subtracted."""
         body = self.body.toarray() if is_sparse(self.body) else self.body
-        return body if self.centre is None else body - self.centre
+        return body if self.center is None else body - self.center
 
 
 class CentredRows(Sequence[Slab]):
@@ -124,12 +124,12 @@ class CentredRows(Sequence[Slab]):
         self,
         X: Any,
         share: Array,
-        centre: Array,
+        center: Array,
         mean: Array,
         scale: float,
         remote: float,
     ) -> None:
-        self.X, self.share, self.centre, self.mean, self.scale = X, share, centre, mean, scale
+        self.X, self.share, self.center, self.mean, self.scale = X, share, center, mean, scale
         self.remote = remote
         self.slices = slab_slices(*X.shape)
 
@@ -144,16 +144,16 @@ class CentredRows(Sequence[Slab]):
         slices = slab_slices(n, d)
         with np.errstate(all="ignore"):
             sums = np.stack(block_map.map(partial(_sum, X, share), slices))
-            centre = sums.sum(axis=0)
+            center = sums.sum(axis=0)
             mass = np.add.reduceat(share, [rows.start for rows in slices])
-            glance = _standard(_body(X[:: -(-n // GLANCE)], ...), centre, 1.0)
+            glance = _standard(_body(X[:: -(-n // GLANCE)], ...), center, 1.0)
             # A row out of all proportion shows in the mean of its slab.
-            size = max(np.abs(glance).max(), np.abs(sums / mass[:, None] - centre).max())
+            size = max(np.abs(glance).max(), np.abs(sums / mass[:, None] - center).max())
             total = (((glance / size) ** 2).sum()) / len(glance)
-            remote = float(((centre / size) ** 2).sum() / total)
+            remote = float(((center / size) ** 2).sum() / total)
         scale = _power_of_two(size)
         near = scale == 1.0 and remote < NEAR
-        rows = cls(X, share, centre, np.zeros(d), scale, remote if near else np.inf)
+        rows = cls(X, share, center, np.zeros(d), scale, remote if near else np.inf)
         return rows if near or not np.isfinite(size) else rows.refined(block_map)
 
     def refined(self, block_map: BlockMap) -> "CentredRows":
@@ -161,9 +161,9 @@ class CentredRows(Sequence[Slab]):
 
         The centre is rounded in its own size, what is left of the mean in that of the rows.
         """
-        left = partial(_left, self.X, self.share, self.centre, self.scale)
+        left = partial(_left, self.X, self.share, self.center, self.scale)
         mean = np.sum(block_map.map(left, self.slices), axis=0)
-        return CentredRows(self.X, self.share, self.centre, mean, self.scale, np.inf)
+        return CentredRows(self.X, self.share, self.center, mean, self.scale, np.inf)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -171,10 +171,12 @@ class CentredRows(Sequence[Slab]):
         return n, d
 
     @property
-    def frame(self) -> Frame:
+    def standardization(self) -> Standardization:
         """The standard units of V."""
-        d = len(self.centre)
-        return Frame(self.centre, np.full(d, self.scale), np.ones(d), np.ones(d, dtype=bool))
+        d = len(self.center)
+        return Standardization(
+            self.center, np.full(d, self.scale), np.ones(d), np.zeros(d, dtype=bool)
+        )
 
     @property
     def stored(self) -> int:
@@ -184,7 +186,7 @@ class CentredRows(Sequence[Slab]):
     @property
     def grain(self) -> Array:
         """How finely features are given, in standard units, (d,)."""
-        rounding: Array = np.abs(self.centre) * (4 * np.finfo(np.float64).eps / self.scale)
+        rounding: Array = np.abs(self.center) * (4 * np.finfo(np.float64).eps / self.scale)
         return rounding
 
     def __len__(self) -> int:
@@ -197,8 +199,8 @@ class CentredRows(Sequence[Slab]):
         """Some rows, centred one by one unless the centre is near; ``near=0`` insists on it."""
         body, weight = _body(self.X, rows), self.share[rows]
         if self.remote < near:
-            return Slab(body, self.centre, weight)
-        V = _standard(body, self.centre, self.scale)
+            return Slab(body, self.center, weight)
+        V = _standard(body, self.center, self.scale)
         if self.mean.any():
             V -= self.mean
         return Slab(V, None, weight)
@@ -208,7 +210,7 @@ class CentredRows(Sequence[Slab]):
         pieces = slab_slices(*self.shape, at_least=self.shape[1], entries=GRAM)
         matrix = block_map.sum(lambda piece: self.slab(piece, CLOSE).gram(), pieces)
         if self.remote < CLOSE:
-            matrix -= np.outer(self.centre, self.centre)
+            matrix -= np.outer(self.center, self.center)
         return matrix
 
     def representatives(self, size: int) -> Array:
@@ -234,7 +236,7 @@ class CentredRows(Sequence[Slab]):
         X = self.X.tocsc() if is_sparse(self.X) else self.X
         for columns in slab_slices(d, n, at_least=2 * n):
             body = _body(X, (slice(None), columns))
-            V = _standard(body, self.centre[columns], self.scale) - self.mean[columns]
+            V = _standard(body, self.center[columns], self.scale) - self.mean[columns]
             yield (V * root[:, None]).T
 
 
@@ -242,9 +244,9 @@ def _body(X: Any, rows: Any) -> Any:
     return X[rows].astype(np.float64, copy=False)
 
 
-def _standard(body: Any, centre: Array | float, scale: float) -> Array:
+def _standard(body: Any, center: Array | float, scale: float) -> Array:
     """(x - centre) / scale of rows, as a new array."""
-    V: Array = (body.toarray() if is_sparse(body) else body) - centre
+    V: Array = (body.toarray() if is_sparse(body) else body) - center
     if scale != 1.0:
         V /= scale
     return V
@@ -257,9 +259,9 @@ def _sum(X: Any, share: Array, rows: slice) -> Array:
     return np.asarray(body.T @ share[rows] if is_sparse(body) else share[rows] @ body)
 
 
-def _left(X: Any, share: Array, centre: Array, scale: float, rows: slice) -> Array:
+def _left(X: Any, share: Array, center: Array, scale: float, rows: slice) -> Array:
     """What rows add to the mean of (x - centre) / scale."""
-    mean: Array = share[rows] @ _standard(_body(X, rows), centre, scale)
+    mean: Array = share[rows] @ _standard(_body(X, rows), center, scale)
     return mean
 
 

@@ -41,7 +41,7 @@ class WeightedSet:
         return len(self.index)
 
 
-class Units(Protocol):
+class Transformation(Protocol):
     """How rows of a table become what kernels take, and samples become rows again."""
 
     @property
@@ -72,7 +72,7 @@ class RowSource:
 
     X: Table
     w: Floats
-    units: Units
+    transformation: Transformation
     cut: Callable[[Table], list[slice]]
 
     def __len__(self) -> int:
@@ -81,12 +81,12 @@ class RowSource:
     @cached_property
     def blocks(self) -> Blocks:
         """All rows in blocks."""
-        return Blocks(self.X, self.w, self.units.transform, self.cut(self.X))
+        return Blocks(self.X, self.w, self.transformation.transform, self.cut(self.X))
 
     @cached_property
     def block(self) -> Rows:
         """All rows in one block."""
-        return self.units.transform(self.X)
+        return self.transformation.transform(self.X)
 
     def merged(self) -> Self:
         """The rows to fit to: measurements are seldom equal, and stay as they are."""
@@ -226,9 +226,9 @@ def _fingerprints(blocks: Iterable[tuple[Array, Array]]) -> Array:
     return np.concatenate([_hash(Z, sums[:-1] / sums[-1]) for Z, _ in blocks])
 
 
-def _hash(slab: Array, centre: Array) -> Array:
+def _hash(slab: Array, center: Array) -> Array:
     marks = np.zeros(slab.shape[1], dtype=np.uint64)
-    for feature, middle in zip(slab, centre, strict=True):
+    for feature, middle in zip(slab, center, strict=True):
         cells = np.clip(np.rint((feature - middle) * CELLS), -(2.0**62), 2.0**62)
         marks = _mix(marks ^ cells.astype(np.int64).view(np.uint64))
     return marks

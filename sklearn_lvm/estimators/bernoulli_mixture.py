@@ -218,17 +218,17 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator):
     @transactional
     def _step(self, X: Any, y: Any, sample_weight: Any) -> Self:
         X, w = self._check_training(X, sample_weight, reset=False)
-        frame, old = self._sides(), self._continued(None)
-        steps, stream = self._steps(frame), self._stream
+        standardization, old = self._sides(), self._continued(None)
+        steps, stream = self._steps(standardization), self._stream
         with Walker() as walker:
-            blocks = self._row_source(X, w, frame).blocks
+            blocks = self._row_source(X, w, standardization).blocks
             now = Problem(steps, blocks, walker).evaluate(old)
         if stream is None:
             by_component = self._weight_seen * np.exp(old.log_weights)
             stream = Stream(old.parts.expected(by_component), *2 * (self._weight_seen,))
         stream = stream.joined(now.statistics, float(w.sum()))
         run = EMRun(steps.m_step(stream.statistics, old), (now.objective,), self.n_iter_ + 1)
-        self._set_fitted(self._attributes(frame, result_dtype(X), run))
+        self._set_fitted(self._attributes(standardization, result_dtype(X), run))
         self._stream, self._weight_seen = stream, stream.seen
         return self
 
@@ -262,10 +262,10 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator):
     def _units(self, X: Any, w: Array) -> Sides:
         return self._sides()
 
-    def _row_source(self, X: Any, w: Array, units: Any) -> RowSource:
-        return BinaryRowSource(X, w, units, self._cut)
+    def _row_source(self, X: Any, w: Array, transformation: Any) -> RowSource:
+        return BinaryRowSource(X, w, transformation, self._cut)
 
-    def _steps(self, frame: Any) -> MixtureSteps[Bernoullis, Counts]:
+    def _steps(self, standardization: Any) -> MixtureSteps[Bernoullis, Counts]:
         return STEPS[self.inference](self._prior(), self.weight_concentration_prior)
 
     def _prior(self) -> Betas:
@@ -278,7 +278,7 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator):
         return Betas(alpha, beta)
 
     def _with_given(
-        self, frame: Any, model: Mixture[Bernoullis] | None
+        self, standardization: Any, model: Mixture[Bernoullis] | None
     ) -> Mixture[Bernoullis] | None:
         weights, p = self._check_given()
         if model is None and (weights is None or p is None):
@@ -304,7 +304,7 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator):
                 )
         return weights, p
 
-    def _continued(self, frame: Any) -> Mixture[Bernoullis]:
+    def _continued(self, standardization: Any) -> Mixture[Bernoullis]:
         if self._density.parts.log_p.shape != (self.n_components, self.n_features_in_):
             raise ValueError(
                 "a solution with another n_components or number of features cannot be continued: "
@@ -319,7 +319,7 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator):
         )
 
     def _attributes(
-        self, frame: Any, dtype: Any, run: EMRun[Mixture[Bernoullis]]
+        self, standardization: Any, dtype: Any, run: EMRun[Mixture[Bernoullis]]
     ) -> dict[str, Any]:
         return {
             "weights_": np.exp(run.model.log_weights).astype(dtype),
@@ -330,7 +330,7 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator):
             "lower_bound_": run.objective,
             "lower_bounds_": list(run.trace[1:] or run.trace),
             "_stream": None,
-            "_frame": frame,
+            "_frame": standardization,
             "_density": run.model,
             "_dtype": dtype,
         }

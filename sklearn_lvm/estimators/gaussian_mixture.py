@@ -14,7 +14,7 @@ from ..core.gaussian.moments import Moments
 from ..core.gaussian.structures import COVARIANCE_TYPES
 from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
-from ..core.standardization import Frame
+from ..core.standardization import Standardization
 from ..fitting.starts import STARTS
 from ..inference.em import EMRun
 from .base.gaussian_parameters import Given, check_given
@@ -142,7 +142,7 @@ class EMGaussianMixture(MixtureEstimator):
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
     }
 
-    _frame: Frame
+    _transformation: Standardization
 
     def __init__(
         self,
@@ -242,9 +242,9 @@ class EMGaussianMixture(MixtureEstimator):
             means=means,
             covariances=covariances,
         )
-        frame = given.frame()
+        standardization = given.standardization()
         dtype = np.result_type(means.dtype, np.float32)
-        public = mixture._public(frame, dtype, given.mixture(frame))
+        public = mixture._public(standardization, dtype, given.mixture(standardization))
         mixture._adopt({**public, "converged_": True, "n_iter_": 0})
         return mixture
 
@@ -255,11 +255,13 @@ class EMGaussianMixture(MixtureEstimator):
     def _width(self) -> int:
         return row_width(self._structure(), self.n_components)
 
-    def _units(self, X: Array, w: Array) -> Frame:
-        return Frame.of(X, w, per_feature=self._structure().per_feature)
+    def _units(self, X: Array, w: Array) -> Standardization:
+        return Standardization.of(X, w, per_feature=self._structure().per_feature)
 
-    def _steps(self, frame: Frame) -> MixtureSteps[Gaussians, Moments]:
-        return MixtureSteps(GaussianFamily(self._structure(), self.reg_covar * frame.unit))
+    def _steps(self, standardization: Standardization) -> MixtureSteps[Gaussians, Moments]:
+        return MixtureSteps(
+            GaussianFamily(self._structure(), self.reg_covar * standardization.feature_variance)
+        )
 
     def _given(self) -> Given:
         return check_given(
@@ -271,14 +273,16 @@ class EMGaussianMixture(MixtureEstimator):
         )
 
     def _with_given(
-        self, frame: Frame, model: Mixture[Gaussians] | None
+        self, standardization: Standardization, model: Mixture[Gaussians] | None
     ) -> Mixture[Gaussians] | None:
         given = self._given()
-        return given.mixture(frame, model) if model is not None or given.complete else None
+        return (
+            given.mixture(standardization, model) if model is not None or given.complete else None
+        )
 
-    def _continued(self, frame: Frame) -> Mixture[Gaussians]:
+    def _continued(self, standardization: Standardization) -> Mixture[Gaussians]:
         """The last solution, in the units of the new rows."""
-        old, gaussians = self._frame, self._density.parts
+        old, gaussians = self._transformation, self._density.parts
         K, structure = len(gaussians.mean), self._structure()
         if self.n_components != K or not structure.fits(gaussians.covariance, K):
             raise ValueError(
@@ -286,25 +290,29 @@ class EMGaussianMixture(MixtureEstimator):
                 "covariance_type or number of features: set warm_start=False."
             )
         known = Gaussians(gaussians.mean, gaussians.covariance.restructured(structure))
-        shift = (old.centre - frame.centre) / frame.scale
-        return Mixture(self._density.log_weights, known.rescale(shift, old.scale / frame.scale))
+        shift = (old.center - standardization.center) / standardization.scale
+        return Mixture(
+            self._density.log_weights, known.rescale(shift, old.scale / standardization.scale)
+        )
 
     def _attributes(
-        self, frame: Frame, dtype: Any, run: EMRun[Mixture[Gaussians]]
+        self, standardization: Standardization, dtype: Any, run: EMRun[Mixture[Gaussians]]
     ) -> dict[str, Any]:
-        bounds = [bound - frame.log_jacobian for bound in run.trace]
+        bounds = [bound - standardization.log_jacobian for bound in run.trace]
         return {
-            **self._public(frame, dtype, run.model),
+            **self._public(standardization, dtype, run.model),
             "converged_": run.converged,
             "n_iter_": run.n_iter,
             "lower_bound_": bounds[-1],
             "lower_bounds_": bounds[1:] or bounds,
         }
 
-    def _public(self, frame: Frame, dtype: Any, density: Mixture[Gaussians]) -> dict[str, Any]:
+    def _public(
+        self, standardization: Standardization, dtype: Any, density: Mixture[Gaussians]
+    ) -> dict[str, Any]:
         """The model under the names that users know, in their units and in their precision."""
         gaussians = density.parts
-        covariance = gaussians.covariance.rescale(frame.scale)
+        covariance = gaussians.covariance.rescale(standardization.scale)
         with np.errstate(all="ignore"):  # in extreme units
             shapes = {
                 "covariances_": covariance.matrix.astype(dtype),
@@ -313,10 +321,10 @@ class EMGaussianMixture(MixtureEstimator):
             }
         return {
             "weights_": np.exp(density.log_weights).astype(dtype),
-            "means_": frame.inverse_transform(gaussians.mean).astype(dtype),
+            "means_": standardization.inverse_transform(gaussians.mean).astype(dtype),
             **shapes,
             "n_parameters_": density.n_parameters(),
-            "_frame": frame,
+            "_frame": standardization,
             "_density": density,
             "_dtype": dtype,
         }

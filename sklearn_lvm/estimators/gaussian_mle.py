@@ -18,7 +18,7 @@ from ..core.gaussian.structures import COVARIANCE_TYPES
 from ..core.linalg import SingularCovarianceError
 from ..core.mixture import Mixture
 from ..core.rows import canonical
-from ..core.standardization import Frame, root_of_average
+from ..core.standardization import Standardization, root_of_average
 from ..inference.block_map import Walker, block_size, cut
 from .base.closed_form import ClosedFormEstimator, NoDensityError
 from .base.validation import as_count, check_columns, listed, too_few_rows
@@ -26,7 +26,7 @@ from .base.validation import as_count, check_columns, listed, too_few_rows
 SEPARATE = {"full", "diag", "spherical"}  # a covariance of one Gaussian cannot be tied
 
 
-class GaussianMLE(ClosedFormEstimator[Frame, Moments, Mixture[Gaussians]]):
+class GaussianMLE(ClosedFormEstimator[Standardization, Moments, Mixture[Gaussians]]):
     """Gaussian density with the maximum-likelihood mean and covariance.
 
     log p(x) = -(d log 2 pi + log|S| + (x - m)' inv(S) (x - m)) / 2, with m the weighted mean of the
@@ -124,26 +124,33 @@ class GaussianMLE(ClosedFormEstimator[Frame, Moments, Mixture[Gaussians]]):
     def _structure(self) -> Structure:
         return COVARIANCE_TYPES[self.covariance_type](self.n_features_in_)
 
-    def _measured(self, X: Floats, w: Floats) -> tuple[Frame, Moments]:
+    def _measured(self, X: Floats, w: Floats) -> tuple[Standardization, Moments]:
         structure = self._structure()
-        frame = Frame.of(X, w, per_feature=structure.per_feature)
-        return frame, _moments(X, w, frame, structure)
+        standardization = Standardization.of(X, w, per_feature=structure.per_feature)
+        return standardization, _moments(X, w, standardization, structure)
 
-    def _joined(self, X: Floats, w: Floats) -> tuple[Frame, Moments]:
+    def _joined(self, X: Floats, w: Floats) -> tuple[Standardization, Moments]:
         structure, moments = self._structure(), self._statistics
         if moments.structure != structure:
             raise ValueError(
                 f"covariance_type={self.covariance_type!r} differs from that of the rows seen so "
                 "far; call fit to start anew."
             )
-        still = structure.diagonal(moments.scatter)[0] == 0
-        fresh = Frame.of(X, w, per_feature=structure.per_feature)
-        frame = self._frame.adapted(still, fresh, per_feature=structure.per_feature)
-        # A feature that stood still has a mean and a scatter of zero: they are so in any units.
-        factor = np.divide(
-            self._frame.scale, frame.scale, where=~still, out=np.ones(len(frame.scale))
+        constant = structure.diagonal(moments.scatter)[0] == 0
+        fresh = Standardization.of(X, w, per_feature=structure.per_feature)
+        standardization = self._transformation.rescaled_for(
+            constant, fresh, per_feature=structure.per_feature
         )
-        return frame, moments.rescaled(factor) + _moments(X, w, frame, structure)
+        # A constant feature has a mean and a scatter of zero: they are so in any units.
+        factor = np.divide(
+            self._transformation.scale,
+            standardization.scale,
+            where=~constant,
+            out=np.ones(len(standardization.scale)),
+        )
+        return standardization, moments.rescaled(factor) + _moments(
+            X, w, standardization, structure
+        )
 
     def _fit_rows(self, X: Floats, w: Floats) -> None:
         super()._fit_rows(X, w)
@@ -155,7 +162,7 @@ class GaussianMLE(ClosedFormEstimator[Frame, Moments, Mixture[Gaussians]]):
 
     # -- the density -------------------------------------------------------------------------------
 
-    def _estimate(self, moments: Moments, frame: Frame) -> Mixture[Gaussians]:
+    def _estimate(self, moments: Moments, standardization: Standardization) -> Mixture[Gaussians]:
         variance = moments.structure.diagonal(moments.scatter)[0] / moments.dof
         if not variance.any():
             raise NoDensityError(too_few_rows("a Gaussian", 1))
@@ -166,9 +173,11 @@ class GaussianMLE(ClosedFormEstimator[Frame, Moments, Mixture[Gaussians]]):
             cause = self._cause(singular.features)
         if self.reg_covar == 0:
             raise NoDensityError(f"{cause}; set reg_covar > 0, or drop these features.")
-        deviation = np.sqrt(variance) * frame.scale  # medians are taken in the units of the data
+        deviation = (
+            np.sqrt(variance) * standardization.scale
+        )  # medians are taken in the units of the data
         typical = root_of_average(deviation[deviation > 0], np.median)
-        size = np.where(deviation > 0, deviation, typical) / frame.scale
+        size = np.where(deviation > 0, deviation, typical) / standardization.scale
         self._added_variance = self.reg_covar * size**2
         self._pending_warning = f"{cause}; reg_covar={self.reg_covar:g} of each variance was added."
         return self._regularized(moments)
@@ -182,25 +191,26 @@ class GaussianMLE(ClosedFormEstimator[Frame, Moments, Mixture[Gaussians]]):
         named = listed([names[j] for j in features])
         return f"the covariance is singular: features {named} are constant or follow from others"
 
-    def _summary(self, moments: Moments, frame: Frame) -> dict[str, object]:
+    def _summary(self, moments: Moments, standardization: Standardization) -> dict[str, object]:
         return {
             "n_samples_seen_": as_count(moments.weight[0]),
-            "mean_": frame.inverse_transform(moments.mean[0]).astype(self._dtype),
+            "mean_": standardization.inverse_transform(moments.mean[0]).astype(self._dtype),
         }
 
     def _described(
-        self, density: Mixture[Gaussians], moments: Moments, frame: Frame
+        self, density: Mixture[Gaussians], moments: Moments, standardization: Standardization
     ) -> dict[str, object]:
         gaussian = density.parts
-        covariance = gaussian.covariance.rescale(frame.scale)
+        covariance = gaussian.covariance.rescale(standardization.scale)
         loss = gaussian.blur(self._added_variance)
-        mean_log_prob = float((gaussian.constant - loss)[0]) - len(frame.scale) / 2
+        mean_log_prob = float((gaussian.constant - loss)[0]) - len(standardization.scale) / 2
         with np.errstate(all="ignore"):  # in extreme units
             return {
                 "covariance_": covariance.matrix[0].astype(self._dtype),
                 "precision_": covariance.precision[0].astype(self._dtype),
                 "n_parameters_": gaussian.n_parameters(),
-                "log_likelihood_": float(moments.weight[0]) * (mean_log_prob - frame.log_jacobian),
+                "log_likelihood_": float(moments.weight[0])
+                * (mean_log_prob - standardization.log_jacobian),
             }
 
     # -- rows --------------------------------------------------------------------------------------
@@ -241,7 +251,7 @@ class GaussianMLE(ClosedFormEstimator[Frame, Moments, Mixture[Gaussians]]):
         whitened = check_columns(Z, "Z", self.n_features_in_)
         gaussian = self._density_or_raise().parts
         rows = gaussian.covariance.colour(whitened.astype(np.float64), 0) + gaussian.mean
-        return self._frame.inverse_transform(rows).astype(whitened.dtype)
+        return self._transformation.inverse_transform(rows).astype(whitened.dtype)
 
     def _latent_of(self, X: Floats, latent: object) -> Floats:
         return self.transform(X)
@@ -254,11 +264,13 @@ class GaussianMLE(ClosedFormEstimator[Frame, Moments, Mixture[Gaussians]]):
         return self.n_features_in_
 
 
-def _moments(X: Floats, w: Floats, frame: Frame, structure: Structure) -> Moments:
+def _moments(
+    X: Floats, w: Floats, standardization: Standardization, structure: Structure
+) -> Moments:
     """The moments of rows in standard units."""
 
     def of_rows(rows: slice) -> Moments:
-        return Moments.of(frame.transform(X[rows]), w[None, rows], structure)
+        return Moments.of(standardization.transform(X[rows]), w[None, rows], structure)
 
     with Walker() as walker:
         return walker.sum(of_rows, cut(len(X), block_size(3 * X.shape[1])))

@@ -15,7 +15,7 @@ from ..core.centred import CentredRows, slab_slices
 from ..core.dimension import by_bic, by_evidence, explaining, most
 from ..core.factor.density import Factor, FactorLens
 from ..core.spectrum import Spectrum
-from ..core.standardization import Frame
+from ..core.standardization import Standardization
 from ..fitting.ppca import SOLVERS, Problem, Solution, solve
 from ..fitting.ppca_batches import Keeper, made_room
 from ..inference.block_map import Walker
@@ -159,7 +159,7 @@ class PPCA(DensityEstimator):
         "ensure_all_finite": False,
     }
 
-    _frame: Frame
+    _transformation: Standardization
     _statistics: Any  # of a stream: Scatter or Sketch
     _density: Factor | None
     _lack: str | None  # why there is no density
@@ -209,10 +209,10 @@ class PPCA(DensityEstimator):
             solution = self._solve(rows, walker)
         self.__dict__.pop("_statistics", None)  # of a stream
         factor = self._estimate(solution.spectrum, float(w.sum()))
-        self._settle(factor, solution.spectrum, rows.frame, X.dtype, float(w.sum()))
+        self._settle(factor, solution.spectrum, rows.standardization, X.dtype, float(w.sum()))
         self.n_iter_ = solution.n_iter
         if solution.log_likelihood is not None:
-            height = solution.log_likelihood - rows.frame.log_jacobian
+            height = solution.log_likelihood - rows.standardization.log_jacobian
             self.log_likelihood_ = float(w.sum()) * height
         if not solution.converged:
             warn(
@@ -228,7 +228,7 @@ class PPCA(DensityEstimator):
             self._refuse(X)
             X, w = X[w > 0], w[w > 0]
         rows = CentredRows.of(X, w / w.sum(), walker)
-        if not np.isfinite(rows.centre).all():
+        if not np.isfinite(rows.center).all():
             self._refuse(X)
         return rows
 
@@ -293,38 +293,53 @@ class PPCA(DensityEstimator):
         keeper = Keeper.suited(X.shape[1], self._asked(X.shape[1]), kept)
         with Walker() as walker:
             rows = self._rows(X, w, walker)
-            frame = rows.frame
+            standardization = rows.standardization
             if kept is not None:
-                frame, kept = made_room(self._frame, kept, frame)
-            fresh = keeper.measure(rows, frame, float(w.sum()), walker)
+                standardization, kept = made_room(self._transformation, kept, standardization)
+            fresh = keeper.measure(rows, standardization, float(w.sum()), walker)
         self._statistics = fresh if kept is None else kept + fresh
-        self._follow(frame, X.dtype)
+        self._follow(standardization, X.dtype)
         return self
 
-    def _follow(self, frame: Frame, dtype: Any) -> None:
+    def _follow(self, standardization: Standardization, dtype: Any) -> None:
         """Turn statistics into a density, if there is one in them."""
         weight = self._statistics.weight
-        spectrum = self._statistics.spectrum(self._asked(len(frame.centre)))
+        spectrum = self._statistics.spectrum(self._asked(len(standardization.center)))
         self.n_iter_ = 1
         try:
             factor = self._estimate(spectrum, weight)
         except ValueError as lack:
-            self._density, self._lack, self._frame, self._dtype = None, str(lack), frame, dtype
-            self.mean_ = frame.inverse_transform(spectrum.mean).astype(dtype)
+            self._density, self._lack, self._transformation, self._dtype = (
+                None,
+                str(lack),
+                standardization,
+                dtype,
+            )
+            self.mean_ = standardization.inverse_transform(spectrum.mean).astype(dtype)
             self.n_samples_seen_ = as_count(weight)
             for name in OF_A_DENSITY:
                 self.__dict__.pop(name, None)  # of an earlier state
             return
-        self._settle(factor, spectrum, frame, dtype, weight)
+        self._settle(factor, spectrum, standardization, dtype, weight)
 
     # -- what is fitted ------------------------------------------------------------------------------
 
     def _settle(
-        self, factor: Factor, spectrum: Spectrum, frame: Frame, dtype: Any, weight: float
+        self,
+        factor: Factor,
+        spectrum: Spectrum,
+        standardization: Standardization,
+        dtype: Any,
+        weight: float,
     ) -> None:
-        scale = float(frame.scale[0])
-        self._density, self._lack, self._frame, self._dtype = factor, None, frame, dtype
-        self.mean_ = frame.inverse_transform(factor.mean).astype(dtype)
+        scale = float(standardization.scale[0])
+        self._density, self._lack, self._transformation, self._dtype = (
+            factor,
+            None,
+            standardization,
+            dtype,
+        )
+        self.mean_ = standardization.inverse_transform(factor.mean).astype(dtype)
         self.components_ = factor.axes.astype(dtype)
         self.n_components_ = len(factor.axes)
         with np.errstate(all="ignore"):  # squares of extreme units are no numbers
@@ -336,7 +351,7 @@ class PPCA(DensityEstimator):
         self.posterior_covariance_ = np.diag(factor.posterior_variance).astype(dtype)
         self.n_parameters_ = factor.n_parameters()
         self.n_samples_seen_ = as_count(weight)
-        self.log_likelihood_ = weight * (factor.height - frame.log_jacobian)
+        self.log_likelihood_ = weight * (factor.height - standardization.log_jacobian)
 
     def _density_or_raise(self) -> Any:
         if self._density is None:
@@ -351,7 +366,7 @@ class PPCA(DensityEstimator):
         covariance : ndarray of shape (n_features, n_features)
         """
         check_is_fitted(self)
-        matrix = self._density_or_raise().covariance() * np.square(self._frame.scale[0])
+        matrix = self._density_or_raise().covariance() * np.square(self._transformation.scale[0])
         return np.asarray(matrix, dtype=self._dtype)
 
     def get_precision(self) -> Array:
@@ -362,14 +377,18 @@ class PPCA(DensityEstimator):
         precision : ndarray of shape (n_features, n_features)
         """
         check_is_fitted(self)
-        matrix = self._density_or_raise().precision() / np.square(self._frame.scale[0])
+        matrix = self._density_or_raise().precision() / np.square(self._transformation.scale[0])
         return np.asarray(matrix, dtype=self._dtype)
 
     # -- rows ------------------------------------------------------------------------------------------
 
     def _look(self, X: Any, direct: str, careful: str) -> Array:
         """What the lens says of rows, in its direct form where that keeps the digits."""
-        lens = FactorLens(self._density_or_raise(), self._frame.centre, float(self._frame.scale[0]))
+        lens = FactorLens(
+            self._density_or_raise(),
+            self._transformation.center,
+            float(self._transformation.scale[0]),
+        )
         if not lens.near:
             self._refuse(X)
             return self._each(X, getattr(lens, careful))
@@ -390,7 +409,9 @@ class PPCA(DensityEstimator):
         assert_all_finite(X, estimator_name=type(self).__name__, input_name="X")
 
     def _log_prob(self, X: Any) -> Array:
-        return self._look(X, "log_prob_direct", "log_prob_careful") - self._frame.log_jacobian
+        return (
+            self._look(X, "log_prob_direct", "log_prob_careful") - self._transformation.log_jacobian
+        )
 
     def transform(self, X: Any) -> Array:
         """Compute the posterior mean of the latent variable, E[z | x] = inv(W'W + s2 I) W' (x - mu).
@@ -429,7 +450,7 @@ class PPCA(DensityEstimator):
         if Z.shape[1] != len(factor.axes):
             raise ValueError(f"Z has {Z.shape[1]} columns, expected {len(factor.axes)}.")
         rows = Z.astype(np.float64) @ factor.loadings.T + factor.mean
-        return self._frame.inverse_transform(rows).astype(Z.dtype)
+        return self._transformation.inverse_transform(rows).astype(Z.dtype)
 
     @property
     def _n_features_out(self) -> int:

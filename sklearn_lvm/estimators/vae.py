@@ -24,7 +24,7 @@ from .base.vae_parameters import (
     check_entries,
     check_same_networks,
     plan_networks,
-    units,
+    transformation,
 )
 from .base.validation import FLOATS, result_dtype
 
@@ -228,7 +228,7 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
     }
     _checks: ClassVar[dict[str, Any]] = {"dtype": FLOATS, "ensure_all_finite": "allow-nan"}
 
-    _frame: Any
+    _transformation: Any
     _density: Any
     _seed: int
 
@@ -326,18 +326,25 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         warm = self.warm_start and hasattr(self, "_density")
         plan = self._plan(neural, X.shape[1], warm=warm)
         rows, weight = self._distinct(X, w)
-        frame = self._frame if warm else units(rows, weight, self.likelihood, self.binarize)
+        standardization = (
+            self._transformation
+            if warm
+            else transformation(rows, weight, self.likelihood, self.binarize)
+        )
         marks = self._marks(neural, rows, weight)
         state = None if self.checkpoint is None else neural.records.read(self.checkpoint, marks)
         self._seed = self._new_seed() if state is None else state["counters"]["seed"]
-        tables = [self._rows(neural, frame, rows[part], weight[part]) for part in self._split(rows)]
+        tables = [
+            self._rows(neural, standardization, rows[part], weight[part])
+            for part in self._split(rows)
+        ]
         trainer = self._trainer(neural, plan, *tables)
         if warm:
             trainer.begin_from(self._density.weights)
         if state is not None:
             trainer.restore(state)
         save = partial(neural.records.write, self.checkpoint, marks)
-        attributes = partial(self._attributes, neural, trainer, frame, result_dtype(X))
+        attributes = partial(self._attributes, neural, trainer, standardization, result_dtype(X))
         self._run(trainer, attributes, save, {"X": X, "y": y, "metadata": metadata})
         self._set_fitted(attributes())
         self.__dict__.pop("_stream", None)
@@ -392,12 +399,18 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         X, w = self._check_training(X, sample_weight, reset=first)
         plan = self._plan(neural, X.shape[1], warm=not first)
         rows, weight = self._distinct(X, w)
-        frame = units(rows, weight, self.likelihood, self.binarize) if first else self._frame
+        standardization = (
+            transformation(rows, weight, self.likelihood, self.binarize)
+            if first
+            else self._transformation
+        )
         self._seed = self._new_seed() if first else self._seed
-        trainer = self._trainer(neural, plan, *[self._rows(neural, frame, rows, weight)] * 2)
+        trainer = self._trainer(
+            neural, plan, *[self._rows(neural, standardization, rows, weight)] * 2
+        )
         self._take_up(neural, trainer)
         trainer.stream()
-        self._set_fitted(self._attributes(neural, trainer, frame, result_dtype(X)))
+        self._set_fitted(self._attributes(neural, trainer, standardization, result_dtype(X)))
         self._stream = neural.records.as_arrays(trainer.state())
         return self
 
@@ -439,10 +452,10 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         aside = min(max(1, round(self.validation_fraction * m)), m - 1)
         return np.sort(order[aside:]), np.sort(order[:aside])
 
-    def _rows(self, neural: Any, frame: Any, rows: Array, weight: Array) -> Any:
+    def _rows(self, neural: Any, standardization: Any, rows: Array, weight: Array) -> Any:
         """Rows in standard units on the device, rounded so that no unit shows in them."""
         grey = self.binarize == DYNAMIC
-        Z = rows if grey else frame.transform(rows).T
+        Z = rows if grey else standardization.transform(rows).T
         return neural.training.Rows.of(
             np.rint(Z * GRAIN) / GRAIN if SCALES[self.likelihood] is not None else Z,
             weight,
@@ -458,13 +471,15 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
             "parameters": repr(sorted(given.items())),
         }
 
-    def _attributes(self, neural: Any, trainer: Any, frame: Any, dtype: Any) -> dict[str, Any]:
+    def _attributes(
+        self, neural: Any, trainer: Any, standardization: Any, dtype: Any
+    ) -> dict[str, Any]:
         """What is fitted, once the best weights so far are taken for good."""
         weights = neural.records.as_arrays(trainer.best)
         density = neural.density.NeuralDensity(trainer.plan, weights, self.device)
         found = {
             "_density": density,
-            "_frame": frame,
+            "_frame": standardization,
             "_dtype": dtype,
             "history_": {name: list(values) for name, values in trainer.history.items()},
             "n_components_": trainer.plan.n_components,
@@ -472,10 +487,13 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
             "n_parameters_": density.model.generative_parameters(),
         }
         if SCALES[self.likelihood] is not None:
-            found |= {"mean_": frame.centre.astype(dtype), "scale_": frame.scale.astype(dtype)}
+            found |= {
+                "mean_": standardization.center.astype(dtype),
+                "scale_": standardization.scale.astype(dtype),
+            }
         if (noise := density.noise_variance()) is not None:
             with np.errstate(all="ignore"):  # squares of extreme units are no numbers
-                scale = frame.scale[: len(noise)]
+                scale = standardization.scale[: len(noise)]
                 found["noise_variance_"] = (noise * np.square(scale)).astype(dtype)
         return found
 
@@ -483,11 +501,11 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
 
     def _standard(self, X: Array) -> Array:
         """Rows in standard units, (n, d)."""
-        return self._frame.transform(X).T
+        return self._transformation.transform(X).T
 
     def _log_jacobian(self, X: Array) -> Array:
         """Of what was observed, (n,)."""
-        return (~np.isnan(X)) @ np.log(self._frame.scale)
+        return (~np.isnan(X)) @ np.log(self._transformation.scale)
 
     def _noise(self, n_samples: Any, random_state: Any = None) -> Array:
         """Standard normal numbers that all rows share, (k, q)."""
@@ -598,7 +616,7 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         q = self.n_components_
         if T.shape[1] != q:
             raise ValueError(f"T has {T.shape[1]} columns, expected {q}.")
-        return self._frame.inverse_transform(self._density.decode(T)).astype(T.dtype)
+        return self._transformation.inverse_transform(self._density.decode(T)).astype(T.dtype)
 
     def reconstruct(self, X: Any) -> Array:
         """Compute what the decoder makes of the posterior mean of each row.
@@ -638,7 +656,7 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         filled, hole = X.copy(), np.isnan(X)
         some = hole.any(axis=1)
         if some.any():
-            expected = self._frame.inverse_transform(
+            expected = self._transformation.inverse_transform(
                 self._density.impute(self._standard(X[some]), noise)
             )
             filled[hole] = expected[hole[some]]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core.centred import CentredRows, slab_slices
-from ..core.standardization import Frame
+from ..core.standardization import Standardization
 from ..core.stream import Scatter, Sketch
 from ..inference.block_map import Walker
 
@@ -53,7 +53,9 @@ class Keeper:
             )
         return cls(partial(Sketch.of, size=size), size)
 
-    def measure(self, rows: CentredRows, frame: Frame, weight: float, walker: Walker) -> Any:
+    def measure(
+        self, rows: CentredRows, standardization: Standardization, weight: float, walker: Walker
+    ) -> Any:
         """Statistics of rows of some weight in all, in the units of a frame."""
 
         def look(piece: slice) -> Any:
@@ -61,13 +63,17 @@ class Keeper:
             return self.of(slab.dense(), weight * slab.weight)
 
         found = walker.sum(look, slab_slices(*rows.shape, at_least=self.at_least))
-        shift = (rows.centre - frame.centre) / frame.scale
-        factor = rows.scale / frame.scale[0]
+        shift = (rows.center - standardization.center) / standardization.scale
+        factor = rows.scale / standardization.scale[0]
         return found.rescaled(float(factor)).moved(shift + factor * rows.mean)
 
 
-def made_room(frame: Frame, kept: Any, fresh: Frame) -> tuple[Frame, Any]:
+def made_room(
+    standardization: Standardization, kept: Any, fresh: Standardization
+) -> tuple[Standardization, Any]:
     """The frame and the statistics of a stream, where rows of another frame can be measured too."""
-    adapted = frame.adapted(np.full(len(fresh.centre), kept.still), fresh, per_feature=False)
-    factor = 1.0 if kept.still else frame.scale[0] / adapted.scale[0]
+    adapted = standardization.rescaled_for(
+        np.full(len(fresh.center), kept.still), fresh, per_feature=False
+    )
+    factor = 1.0 if kept.still else standardization.scale[0] / adapted.scale[0]
     return adapted, kept.rescaled(float(factor))

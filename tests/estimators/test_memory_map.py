@@ -10,7 +10,7 @@ import pytest
 
 from sklearn_lvm import EMGaussianMixture
 from sklearn_lvm.core.blocks import Blocks
-from sklearn_lvm.core.standardization import Frame
+from sklearn_lvm.core.standardization import Standardization
 
 from .specs import clouds, every_covariance_type, same_state, weights
 
@@ -20,11 +20,11 @@ N = 40_000
 @pytest.fixture
 def watched(monkeypatch):
     """The sizes of all tables that are standardized, and the blocks of all fits."""
-    sizes, blocks, transform, held = [], [], Frame.transform, Blocks.held
+    sizes, blocks, transform, held = [], [], Standardization.transform, Blocks.held
 
-    def counted(frame, X):
+    def counted(standardization, X):
         sizes.append(len(X))
-        return transform(frame, X)
+        return transform(standardization, X)
 
     def recorded(self):
         found = held(self)
@@ -32,7 +32,7 @@ def watched(monkeypatch):
             blocks.append(found)
         return found
 
-    monkeypatch.setattr(Frame, "transform", counted)
+    monkeypatch.setattr(Standardization, "transform", counted)
     monkeypatch.setattr(Blocks, "held", recorded)
     return sizes, blocks
 

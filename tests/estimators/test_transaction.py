@@ -47,7 +47,7 @@ PLACES = {
     "entering": (Frame, "transform", 0, GAUSSIANS),
     "summing": (Moments, "of", 0, GAUSSIANS),
     "estimating": (GaussianFamily, "estimate", 0, GAUSSIANS),
-    "naming": (Frame, "inverse_transform", 0, [spec for spec in EXACT if spec.units]),
+    "naming": (Frame, "inverse_transform", 0, [spec for spec in EXACT if spec.transformation]),
     "climbing": (GaussianFamily, "kernel", 1, GAUSSIAN_MIXTURES),
     "advancing": (EMRun, "moved", 0, MIXTURES),
     "centring": (CentredRows, "of", 0, FACTORS),

@@ -142,9 +142,9 @@ def some_factor(seed, d=D, q=Q):
 def test_both_forms_of_the_lens_are_the_density(seed, scale):
     factor = some_factor(seed)
     rng = np.random.default_rng(seed)
-    centre, X = rng.normal(size=D) * scale, rng.normal(size=(20, D)) * 3 * scale
-    lens = FactorLens(factor, centre, scale)
-    Z = (X - centre) / scale
+    center, X = rng.normal(size=D) * scale, rng.normal(size=(20, D)) * 3 * scale
+    lens = FactorLens(factor, center, scale)
+    Z = (X - center) / scale
     expected = multivariate_normal(factor.mean, factor.covariance()).logpdf(Z)
     assert_allclose(lens.log_prob_direct(X), expected, rtol=1e-7)
     assert_allclose(lens.log_prob_careful(X), expected, rtol=1e-8)
@@ -187,7 +187,7 @@ def test_rows_are_centred(kind, offset):
         covariance = rows.covariance(walker)
     assert (rows.remote < np.inf) == (offset == 0)
     assert_allclose(covariance, np.cov(X.T, aweights=w, bias=True), atol=1e-12 * (1 + offset))
-    assert_allclose(rows.frame.leave(rows.mean), w @ X, rtol=1e-13, atol=1e-15)
+    assert_allclose(rows.standardization.leave(rows.mean), w @ X, rtol=1e-13, atol=1e-15)
     factor = triangular(rows.long_side())
     assert_allclose(factor.T @ factor, covariance, atol=1e-10)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_lvm.core.blocks import Blocks, on_disk, row_slices
-from sklearn_lvm.core.standardization import FAR, Frame, root_of_average
+from sklearn_lvm.core.standardization import MAX_DEVIATIONS, Standardization, root_of_average
 
 from .specs import features, seeds
 
@@ -31,17 +31,17 @@ def weights(seed, n=N):
 @given(seed=seeds, d=features, power=powers)
 def test_the_inverse_undoes_the_transform(per_feature, seed, d, power):
     X = table(seed, d) * 10.0**power
-    frame = Frame.of(X, weights(seed), per_feature=per_feature)
-    Z = frame.transform(X)
+    standardization = Standardization.of(X, weights(seed), per_feature=per_feature)
+    Z = standardization.transform(X)
     assert Z.shape == (d, N)
     assert Z.flags.c_contiguous
-    assert_allclose(frame.inverse_transform(Z.T), X, rtol=0, atol=1e-15 * abs(X).max())
+    assert_allclose(standardization.inverse_transform(Z.T), X, rtol=0, atol=1e-15 * abs(X).max())
 
 
 @given(seed=seeds, d=features)
 def test_transformed_rows_have_mean_zero_and_variance_one(seed, d):
     X, w = table(seed, d), weights(seed)
-    Z = Frame.of(X, w, per_feature=True).transform(X)
+    Z = Standardization.of(X, w, per_feature=True).transform(X)
     assert_allclose(Z @ w / w.sum(), 0.0, atol=1e-14)
     assert_allclose(Z**2 @ w / w.sum(), 1.0, rtol=1e-13)
 
@@ -49,41 +49,45 @@ def test_transformed_rows_have_mean_zero_and_variance_one(seed, d):
 @given(seed=seeds, d=features)
 def test_a_common_scale_is_the_root_of_the_mean_variance(seed, d):
     X, w = table(seed, d), weights(seed)
-    frame = Frame.of(X, w, per_feature=False)
-    assert (frame.scale == frame.scale[0]).all()
+    standardization = Standardization.of(X, w, per_feature=False)
+    assert (standardization.scale == standardization.scale[0]).all()
     variance = np.diag(np.cov(X.T, aweights=w, bias=True).reshape(d, d))
-    assert_allclose(frame.scale**2, variance.mean(), rtol=1e-13)
-    assert_allclose(frame.unit * frame.scale**2, variance, rtol=1e-13)
+    assert_allclose(standardization.scale**2, variance.mean(), rtol=1e-13)
+    assert_allclose(
+        standardization.feature_variance * standardization.scale**2, variance, rtol=1e-13
+    )
 
 
 @per_feature
 @given(seed=seeds, power=powers, offset=st.sampled_from([0.0, 1.0, 100.0]))
 def test_standard_units_do_not_know_the_units_of_the_data(per_feature, seed, power, offset):
     X, w = table(seed, 3), weights(seed)
-    plain = Frame.of(X, w, per_feature=per_feature)
-    scaled = Frame.of((X + offset) * 10.0**power, w, per_feature=per_feature)
+    plain = Standardization.of(X, w, per_feature=per_feature)
+    scaled = Standardization.of((X + offset) * 10.0**power, w, per_feature=per_feature)
     moved = scaled.transform((X + offset) * 10.0**power)
     assert_allclose(moved, plain.transform(X), rtol=0, atol=1e-14 * (10 + 10 * offset))
     change = scaled.log_jacobian - plain.log_jacobian
     assert_allclose(change, 3 * power * np.log(10.0), rtol=1e-12, atol=1e-12)
-    assert_allclose(scaled.unit, plain.unit, rtol=1e-11)
+    assert_allclose(scaled.feature_variance, plain.feature_variance, rtol=1e-11)
 
 
 @per_feature
 def test_the_jacobian_is_that_of_the_map(per_feature):
     X = table(0, 3) * [1.0, 10.0, 0.01]
-    frame = Frame.of(X, weights(0), per_feature=per_feature)
-    corner = frame.inverse_transform(np.zeros(3))
-    edges = frame.inverse_transform(np.eye(3)) - corner
-    assert_allclose(frame.log_jacobian, np.linalg.slogdet(edges)[1], rtol=1e-12)
+    standardization = Standardization.of(X, weights(0), per_feature=per_feature)
+    corner = standardization.inverse_transform(np.zeros(3))
+    edges = standardization.inverse_transform(np.eye(3)) - corner
+    assert_allclose(standardization.log_jacobian, np.linalg.slogdet(edges)[1], rtol=1e-12)
 
 
 def test_mixed_units_span_three_hundred_powers_of_ten():
     X = table(0, 3)
     s = np.array([1e-150, 1.0, 1e150])
-    frame, plain = (Frame.of(Y, weights(0), per_feature=True) for Y in (X * s, X))
-    assert_allclose(frame.transform(X * s), plain.transform(X), rtol=1e-13)
-    assert_allclose(frame.scale, plain.scale * s, rtol=1e-14)
+    standardization, plain = (
+        Standardization.of(Y, weights(0), per_feature=True) for Y in (X * s, X)
+    )
+    assert_allclose(standardization.transform(X * s), plain.transform(X), rtol=1e-13)
+    assert_allclose(standardization.scale, plain.scale * s, rtol=1e-14)
 
 
 @per_feature
@@ -91,40 +95,44 @@ def test_mixed_units_span_three_hundred_powers_of_ten():
 def test_a_constant_column_is_exactly_zero_and_takes_a_typical_scale(per_feature, value):
     X = table(0, 4)
     X[:, 1] = value
-    frame = Frame.of(X, weights(0), per_feature=per_feature)
-    assert not frame.transform(X)[1].any()
-    assert frame.centre[1] == value
-    assert_allclose(frame.inverse_transform(np.zeros((1, 4)))[0, 1], value, rtol=0)
+    standardization = Standardization.of(X, weights(0), per_feature=per_feature)
+    assert not standardization.transform(X)[1].any()
+    assert standardization.center[1] == value
+    assert_allclose(standardization.inverse_transform(np.zeros((1, 4)))[0, 1], value, rtol=0)
     variance = np.delete(np.diag(np.cov(X.T, aweights=weights(0), bias=True)), 1)
-    assert_allclose(frame.unit[1] * frame.scale[1] ** 2, np.median(variance), rtol=1e-13)
+    assert_allclose(
+        standardization.feature_variance[1] * standardization.scale[1] ** 2,
+        np.median(variance),
+        rtol=1e-13,
+    )
 
 
 @per_feature
 def test_data_without_any_variance_keep_their_units(per_feature):
-    frame = Frame.of(np.full((5, 2), 3.7), np.ones(5), per_feature=per_feature)
-    assert_array_equal(frame.centre, [3.7, 3.7])
-    assert_array_equal(frame.scale, [1.0, 1.0])
-    assert_array_equal(frame.unit, [1.0, 1.0])
+    standardization = Standardization.of(np.full((5, 2), 3.7), np.ones(5), per_feature=per_feature)
+    assert_array_equal(standardization.center, [3.7, 3.7])
+    assert_array_equal(standardization.scale, [1.0, 1.0])
+    assert_array_equal(standardization.feature_variance, [1.0, 1.0])
 
 
 @per_feature
 def test_rows_of_no_weight_are_not_seen(per_feature):
     X, w = table(0, 2), weights(0)
-    seen = Frame.of(X[10:], w[10:], per_feature=per_feature)
+    seen = Standardization.of(X[10:], w[10:], per_feature=per_feature)
     X[:10], w[:10] = 1e6, 0.0
-    frame = Frame.of(X, w, per_feature=per_feature)
+    standardization = Standardization.of(X, w, per_feature=per_feature)
     for name in ("centre", "scale", "unit"):
-        assert_allclose(getattr(frame, name), getattr(seen, name), rtol=1e-13)
+        assert_allclose(getattr(standardization, name), getattr(seen, name), rtol=1e-13)
 
 
 @per_feature
 def test_weights_are_repetitions(per_feature):
     X, times = table(0, 2), np.random.default_rng(0).integers(0, 4, N)
     repeated = np.repeat(X, times, axis=0)
-    frame = Frame.of(X, times.astype(float), per_feature=per_feature)
-    again = Frame.of(repeated, np.ones(len(repeated)), per_feature=per_feature)
+    standardization = Standardization.of(X, times.astype(float), per_feature=per_feature)
+    again = Standardization.of(repeated, np.ones(len(repeated)), per_feature=per_feature)
     for name in ("centre", "scale", "unit"):
-        assert_allclose(getattr(frame, name), getattr(again, name), rtol=1e-13)
+        assert_allclose(getattr(standardization, name), getattr(again, name), rtol=1e-13)
 
 
 @per_feature
@@ -132,39 +140,46 @@ def test_weights_are_repetitions(per_feature):
 def test_an_offset_costs_no_digits(per_feature, offset):
     near = (table(0, 3) + offset) - offset  # what the data are once they have been rounded
     w = weights(0)
-    frame = Frame.of(near + offset, w, per_feature=per_feature)
-    plain = Frame.of(near, w, per_feature=per_feature)
-    assert_allclose(frame.centre - offset, plain.centre, rtol=0, atol=2 * np.spacing(offset))
-    assert_allclose(frame.scale, plain.scale, rtol=1e-13)
+    standardization = Standardization.of(near + offset, w, per_feature=per_feature)
+    plain = Standardization.of(near, w, per_feature=per_feature)
+    assert_allclose(
+        standardization.center - offset, plain.center, rtol=0, atol=2 * np.spacing(offset)
+    )
+    assert_allclose(standardization.scale, plain.scale, rtol=1e-13)
 
 
 @per_feature
 def test_float32_rows_are_measured_in_float64(per_feature):
     X = (table(0, 2) + 1e4).astype(np.float32)
-    frame = Frame.of(X, weights(0), per_feature=per_feature)
-    plain = Frame.of(X.astype(np.float64), weights(0), per_feature=per_feature)
-    assert frame.transform(X).dtype == np.float64
-    assert_allclose(frame.centre, plain.centre, rtol=1e-15)
-    assert_allclose(frame.scale, plain.scale, rtol=1e-13)
+    standardization = Standardization.of(X, weights(0), per_feature=per_feature)
+    plain = Standardization.of(X.astype(np.float64), weights(0), per_feature=per_feature)
+    assert standardization.transform(X).dtype == np.float64
+    assert_allclose(standardization.center, plain.center, rtol=1e-15)
+    assert_allclose(standardization.scale, plain.scale, rtol=1e-13)
     assert_allclose(
-        frame.transform(X), plain.transform(X.astype(np.float64)), rtol=1e-12, atol=1e-12
+        standardization.transform(X), plain.transform(X.astype(np.float64)), rtol=1e-12, atol=1e-12
     )
 
 
 def test_many_blocks_are_measured_like_one():
     rng = np.random.default_rng(0)
     X, w = rng.normal(size=(200_000, 2)) + 50.0, rng.uniform(size=200_000)
-    frame = Frame.of(X, w, per_feature=True)
+    standardization = Standardization.of(X, w, per_feature=True)
     for j in range(2):
-        centre = fsum(w * X[:, j]) / fsum(w)
-        assert_allclose(frame.centre[j], centre, rtol=1e-15)
-        variance = fsum(w * (X[:, j] - centre) ** 2) / fsum(w)
-        assert_allclose(frame.scale[j], np.sqrt(variance), rtol=1e-13)
+        center = fsum(w * X[:, j]) / fsum(w)
+        assert_allclose(standardization.center[j], center, rtol=1e-15)
+        variance = fsum(w * (X[:, j] - center) ** 2) / fsum(w)
+        assert_allclose(standardization.scale[j], np.sqrt(variance), rtol=1e-13)
 
 
 def test_far_rows_stay_finite():
-    frame = Frame.of(np.array([[-1e-200], [1e-200]]), np.ones(2), per_feature=True)
-    assert_array_equal(frame.transform(np.array([[1e200], [-1e200], [1e-200]])), [[FAR, -FAR, 1.0]])
+    standardization = Standardization.of(
+        np.array([[-1e-200], [1e-200]]), np.ones(2), per_feature=True
+    )
+    assert_array_equal(
+        standardization.transform(np.array([[1e200], [-1e200], [1e-200]])),
+        [[MAX_DEVIATIONS, -MAX_DEVIATIONS, 1.0]],
+    )
 
 
 @given(n=st.integers(1, 1000), d=st.integers(1, 50), entries=st.integers(1, 5000))
@@ -174,9 +189,9 @@ def test_row_slices_cover_every_row_once(n, d, entries):
 
 
 def test_the_root_of_an_average_neither_under_nor_overflows():
-    for unit in (1e-200, 1.0, 1e200):
-        root = root_of_average(np.array([3.0, 4.0]) * unit, np.mean)
-        assert_allclose(root, np.sqrt(12.5) * unit, rtol=1e-15)
+    for feature_variance in (1e-200, 1.0, 1e200):
+        root = root_of_average(np.array([3.0, 4.0]) * feature_variance, np.mean)
+        assert_allclose(root, np.sqrt(12.5) * feature_variance, rtol=1e-15)
     assert root_of_average(np.zeros(3), np.median) == 1.0
     assert root_of_average(np.array([]), np.mean) == 1.0
 
@@ -185,16 +200,16 @@ def test_the_root_of_an_average_neither_under_nor_overflows():
 @given(seed=seeds, d=features, size=st.integers(1, N + 5))
 def test_blocks_made_anew_are_those_that_are_held(per_feature, seed, d, size):
     X, w = table(seed, d), weights(seed)
-    frame = Frame.of(X, w, per_feature=per_feature)
+    standardization = Standardization.of(X, w, per_feature=per_feature)
     slices = [slice(start, start + size) for start in range(0, N, size)]
-    anew = Blocks(X, w, frame.transform, slices)
+    anew = Blocks(X, w, standardization.transform, slices)
     kept = anew.held()
     assert len(kept) == len(anew) == len(slices)
     for (one, v), (two, u), rows in zip(kept, anew, slices, strict=True):
         assert_array_equal(one, two)
         assert_array_equal(v, w[rows])
         assert_array_equal(u, w[rows])
-    assert_array_equal(np.concatenate([Z for Z, _ in anew], axis=1), frame.transform(X))
+    assert_array_equal(np.concatenate([Z for Z, _ in anew], axis=1), standardization.transform(X))
 
 
 def test_views_of_a_file_are_known_however_far_removed(tmp_path):

@@ -6,7 +6,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_lvm.core.bernoulli.threshold import Threshold
 from sklearn_lvm.core.rows import canonical_with_holes
-from sklearn_lvm.core.standardization import Centred, Frame, observed_frame
+from sklearn_lvm.core.standardization import (
+    CenteredStandardization,
+    Standardization,
+)
 
 N = 40
 
@@ -17,28 +20,31 @@ def table(seed=0):
     return X, np.random.default_rng(2).uniform(0.1, 2.0, N)
 
 
-def test_complete_rows_have_the_frame_they_always_had():
+def test_complete_rows_are_measured_as_ever():
     X, w = np.nan_to_num(table()[0]), table()[1]
     for per_feature in (True, False):
-        found, plain = (f(X, w, per_feature=per_feature) for f in (observed_frame, Frame.of))
+        found, plain = (
+            f(X, w, per_feature=per_feature)
+            for f in (Standardization.of_observed, Standardization.of)
+        )
         assert_array_equal(found.scale, plain.scale)
-        assert_array_equal(found.centre, plain.centre)
+        assert_array_equal(found.center, plain.center)
 
 
 def test_each_feature_is_measured_where_it_was_observed():
     X, w = table()
-    frame = observed_frame(X, w, per_feature=True)
+    standardization = Standardization.of_observed(X, w, per_feature=True)
     for j in range(3):
         seen = ~np.isnan(X[:, j])
         mean = np.average(X[seen, j], weights=w[seen])
-        assert_allclose(frame.centre[j], mean, rtol=1e-12)
+        assert_allclose(standardization.center[j], mean, rtol=1e-12)
         variance = np.average((X[seen, j] - mean) ** 2, weights=w[seen])
-        assert_allclose(frame.scale[j] ** 2, variance, rtol=1e-9)
+        assert_allclose(standardization.scale[j] ** 2, variance, rtol=1e-9)
 
 
 def test_a_common_scale_is_the_root_of_the_mean_variance():
     X, w = table()
-    each, one = (observed_frame(X, w, per_feature=p) for p in (True, False))
+    each, one = (Standardization.of_observed(X, w, per_feature=p) for p in (True, False))
     assert_allclose(one.scale, np.sqrt((each.scale**2).mean()), rtol=1e-12)
 
 
@@ -46,10 +52,10 @@ def test_a_common_scale_is_the_root_of_the_mean_variance():
 def test_a_constant_feature_borrows_its_scale(per_feature):
     X, w = table()
     X[~np.isnan(X[:, 1]), 1] = 4.0
-    frame = observed_frame(X, w, per_feature=per_feature)
-    assert frame.centre[1] == 4.0
-    assert frame.varies.tolist() == [True, False, True]
-    assert (frame.scale > 0).all()
+    standardization = Standardization.of_observed(X, w, per_feature=per_feature)
+    assert standardization.center[1] == 4.0
+    assert standardization._is_varying.tolist() == [True, False, True]
+    assert (standardization.scale > 0).all()
 
 
 def test_a_hole_equals_a_hole():
@@ -63,7 +69,10 @@ def test_a_hole_equals_a_hole():
 def test_rows_far_out_are_centred_to_the_last_digit(offset):
     X, w = table()
     X = np.round(X[:, :2] * 2**20) / 2**20 + offset  # what is moved is not rounded again
-    near, far = Centred.of(X - offset, w, per_feature=True), Centred.of(X, w, per_feature=True)
+    near, far = (
+        CenteredStandardization.of(X - offset, w, per_feature=True),
+        CenteredStandardization.of(X, w, per_feature=True),
+    )
     assert_allclose(far.transform(X), near.transform(X - offset), rtol=1e-13, atol=1e-14)
     assert_allclose(far.inverse_transform(far.transform(X).T), X, rtol=1e-14)
     mean = np.nanmean(np.where(np.isnan(X), np.nan, far.transform(X).T) * w[:, None], axis=0)

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_lvm.core.blocks import Blocks
 from sklearn_lvm.core.rows import canonical, subsample
-from sklearn_lvm.core.standardization import Frame
+from sklearn_lvm.core.standardization import Standardization
 from sklearn_lvm.inference.block_map import cut
 
 # Few different numbers, so that rows are often equal, and both zeros.
@@ -81,8 +81,8 @@ N, D, SIZE = 600, 3, 100
 
 def drawn(X, w, size=SIZE):
     """The rows of a subsample and their weights, as a table in lexicographic order."""
-    frame = Frame.of(X, w, per_feature=True)
-    rows = subsample(X, w, Blocks(X, w, frame.transform, cut(len(X), 128)), size)
+    standardization = Standardization.of(X, w, per_feature=True)
+    rows = subsample(X, w, Blocks(X, w, standardization.transform, cut(len(X), 128)), size)
     return X[rows.index], rows.weight
 
 
@@ -116,10 +116,10 @@ def test_mirrored_rows_are_drawn_apart(data):
 
 def test_a_subsample_knows_how_many_distinct_rows_there_are(data):
     X, w = data
-    frame = Frame.of(X, w, per_feature=True)
-    rows = subsample(X, w, [(frame.transform(X), w)], SIZE)
+    standardization = Standardization.of(X, w, per_feature=True)
+    rows = subsample(X, w, [(standardization.transform(X), w)], SIZE)
     tenfold, weight = np.tile(X, (10, 1)), np.tile(w, 10)
-    again = subsample(tenfold, weight, [(frame.transform(tenfold), weight)], SIZE)
+    again = subsample(tenfold, weight, [(standardization.transform(tenfold), weight)], SIZE)
     assert rows.drawn_from == again.drawn_from == np.count_nonzero(w)
     assert canonical(X, w).drawn_from == len(canonical(X, w))
 
@@ -158,19 +158,19 @@ def test_a_subsample_takes_repetition_for_weight(data):
 
 @pytest.mark.parametrize("units", [1.0, [1e-6, 1.0, 1e9]])
 @pytest.mark.parametrize("offset", [0.0, 1e3, [-1e4, 0.0, 7.0]])
-def test_a_subsample_ignores_units_and_offsets(data, units, offset):
+def test_a_subsample_ignores_units_and_offsets(data, transformation, offset):
     X, w = data
     X = np.round(X, 3)  # so that the offset costs no digits that the comparison would see
-    units, offset = np.broadcast_to(units, D), np.broadcast_to(offset, D)
+    transformation, offset = np.broadcast_to(transformation, D), np.broadcast_to(offset, D)
     found, weight = drawn(X, w)
-    moved, moved_weight = drawn((X + offset) * units, w)
-    assert_allclose(moved / units - offset, found, rtol=0, atol=1e-9)
+    moved, moved_weight = drawn((X + offset) * transformation, w)
+    assert_allclose(moved / transformation - offset, found, rtol=0, atol=1e-9)
     assert_allclose(moved_weight, weight, rtol=1e-12)
 
 
 def test_a_subsample_ignores_where_the_standard_units_begin(data):
     X, w = data
-    Z = Frame.of(X, w, per_feature=True).transform(X)
+    Z = Standardization.of(X, w, per_feature=True).transform(X)
     plain, moved = (subsample(X, w, [(Z + shift, w)], SIZE) for shift in (0.0, 0.3))
     assert_array_equal(moved.index, plain.index)
     assert_array_equal(moved.weight, plain.weight)

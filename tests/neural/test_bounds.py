@@ -128,12 +128,12 @@ def test_bounds_are_what_numpy_makes_of_the_weights(likelihood):
     mean, deviation = posterior(model, X)
     t = mean + deviation * eps[:, None]
     output = t @ w["decoder.0.weight"].T + w["decoder.0.bias"]
-    centre, free = np.split(output, 2, axis=-1) if likelihood == "gaussian" else (output, None)
+    center, free = np.split(output, 2, axis=-1) if likelihood == "gaussian" else (output, None)
     free = w.get("likelihood.free") if free is None else free
     entries = (
         bernoulli(expit(output)).logpmf(np.broadcast_to(X, output.shape))
         if likelihood == "bernoulli"
-        else norm(centre, np.sqrt(1e-4 + 0.02 * np.exp(free))).logpdf(X)
+        else norm(center, np.sqrt(1e-4 + 0.02 * np.exp(free))).logpdf(X)
     ).sum(axis=-1)
     log_w = entries + norm.logpdf(t).sum(-1) - norm(mean, deviation).logpdf(t).sum(-1)
     bound, error = model.evidence(X, eps).T

@@ -71,7 +71,7 @@ class BinaryRowSource(RowSource):
         (n, d), X = self.X.shape, self.X
         if n > PROBE and on_disk(X):
             return self
-        probe = _codes(self.units.transform(X[:: -(-n // PROBE)]), d)
+        probe = _codes(self.transformation.transform(X[:: -(-n // PROBE)]), d)
         if n > PROBE and len(np.unique(probe, axis=0)) == len(probe):
             return self
         rows = canonical(self._all_codes(), self.w)

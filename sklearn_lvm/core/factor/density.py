@@ -15,7 +15,7 @@ import numpy as np
 from ..._typing import Array
 from ..centred import Slab, is_sparse, row_dot
 from ..spectrum import Spectrum, upright
-from ..standardization import FAR
+from ..standardization import MAX_DEVIATIONS
 
 LOSS = 1e6  # how far squares may exceed the noise before residuals are formed row by row
 SAFE = (1e-100, 1e100)  # scales whose squares are numbers
@@ -132,9 +132,9 @@ class FactorLens:
     out to be squared. ``careful`` subtracts the centre and what the axes explain, row by row.
     """
 
-    def __init__(self, factor: Factor, centre: Array, scale: float) -> None:
-        self.factor, self.centre, self.scale = factor, centre, scale
-        self.mean = centre + scale * factor.mean
+    def __init__(self, factor: Factor, center: Array, scale: float) -> None:
+        self.factor, self.center, self.scale = factor, center, scale
+        self.mean = center + scale * factor.mean
         root = np.sqrt(factor.noise)
         reach = np.linalg.norm(self.mean / (scale * root)) ** 2
         reach += (factor.variance / factor.noise).sum() + factor.across
@@ -144,9 +144,9 @@ class FactorLens:
         """Rows about the mean in standard units, as far as rows can be."""
         body = X.toarray() if is_sparse(X) else X
         with np.errstate(over="ignore"):
-            V = np.subtract(body, self.centre, dtype=np.float64)
+            V = np.subtract(body, self.center, dtype=np.float64)
             V /= self.scale
-        return np.clip(V, -FAR, FAR, out=V) - self.factor.mean
+        return np.clip(V, -MAX_DEVIATIONS, MAX_DEVIATIONS, out=V) - self.factor.mean
 
     @cached_property
     def _whitening(self) -> tuple[Array, float]:

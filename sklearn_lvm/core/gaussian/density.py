@@ -61,8 +61,8 @@ class Gaussians:
     def absolute(self, coordinates: tuple[Floats, ...]) -> "Gaussians":
         """The Gaussians that have these coordinates in the units of this one."""
         mean, covariance = coordinates
-        centre = self.mean + self.covariance.colour_each(mean)
-        return Gaussians(centre, self.covariance.absolute(covariance))
+        center = self.mean + self.covariance.colour_each(mean)
+        return Gaussians(center, self.covariance.absolute(covariance))
 
     def part(self, chosen: Array) -> "Gaussians":
         """Some of the Gaussians."""

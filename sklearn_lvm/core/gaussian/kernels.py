@@ -210,10 +210,10 @@ class TiedKernel:
         """Undo the whitening, and take the scatter between the means out; that within is shared."""
         weight, first, second = total
         weight, divisor = _held(weight)
-        centre = np.where(weight[:, None] > 0, first / divisor[:, None], self.whitened_mean)
+        center = np.where(weight[:, None] > 0, first / divisor[:, None], self.whitened_mean)
         structure = self.covariance.structure
-        between = structure.outer(centre * np.sqrt(weight)[:, None]).sum(axis=0, keepdims=True)
-        mean = self.covariance.colour_each(centre)
+        between = structure.outer(center * np.sqrt(weight)[:, None]).sum(axis=0, keepdims=True)
+        mean = self.covariance.colour_each(center)
         scatter = self.covariance.restore(second - between)
         return Moments(weight, weight.sum(keepdims=True), mean, scatter, structure)
 

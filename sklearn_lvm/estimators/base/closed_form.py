@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..._typing import Floats, Table, Weights
-from ...core.rows import Units
+from ...core.rows import Transformation
 from .density import Density, DensityEstimator
 from .transaction import transactional, warn
 from .validation import CovarianceWarning, result_dtype
 
-U = TypeVar("U", bound=Units)
+U = TypeVar("U", bound=Transformation)
 S = TypeVar("S")
 D = TypeVar("D", bound=Density)
 
@@ -32,7 +32,7 @@ class ClosedFormEstimator(DensityEstimator, Generic[U, S, D]):
 
     _of_density: ClassVar[tuple[str, ...]]  # fitted attributes that there are only with a density
 
-    _frame: U
+    _transformation: U
     _statistics: S
     _density: D | None
     _no_density: str | None  # why there is no density
@@ -47,7 +47,7 @@ class ClosedFormEstimator(DensityEstimator, Generic[U, S, D]):
         """The statistics so far and those of more rows, in units that suit both."""
 
     @abstractmethod
-    def _estimate(self, statistics: S, units: U) -> D:
+    def _estimate(self, statistics: S, transformation: U) -> D:
         """The density of statistics.
 
         Raises
@@ -57,11 +57,11 @@ class ClosedFormEstimator(DensityEstimator, Generic[U, S, D]):
         """
 
     @abstractmethod
-    def _summary(self, statistics: S, units: U) -> Mapping[str, object]:
+    def _summary(self, statistics: S, transformation: U) -> Mapping[str, object]:
         """Fitted attributes that statistics determine."""
 
     @abstractmethod
-    def _described(self, density: D, statistics: S, units: U) -> Mapping[str, object]:
+    def _described(self, density: D, statistics: S, transformation: U) -> Mapping[str, object]:
         """Fitted attributes that the density determines."""
 
     @transactional
@@ -118,19 +118,19 @@ class ClosedFormEstimator(DensityEstimator, Generic[U, S, D]):
         self._take(*measure(rows, w), result_dtype(rows))
         return self
 
-    def _take(self, units: U, statistics: S, dtype: type[np.float32 | np.float64]) -> None:
+    def _take(self, transformation: U, statistics: S, dtype: type[np.float32 | np.float64]) -> None:
         """Set all fitted attributes; ``_density`` is None where statistics determine none."""
-        self._frame, self._statistics, self._dtype = units, statistics, dtype
+        self._transformation, self._statistics, self._dtype = transformation, statistics, dtype
         self._density, self._no_density, self._pending_warning = None, None, None
         for name in self._of_density:
             self.__dict__.pop(name, None)  # of earlier statistics
-        self._set_fitted(self._summary(statistics, units))
+        self._set_fitted(self._summary(statistics, transformation))
         try:
-            self._density = self._estimate(statistics, units)
+            self._density = self._estimate(statistics, transformation)
         except NoDensityError as reason:
             self._no_density = str(reason)
         else:
-            self._set_fitted(self._described(self._density, statistics, units))
+            self._set_fitted(self._described(self._density, statistics, transformation))
 
     def _density_or_raise(self) -> D:
         if self._density is None:

@@ -17,7 +17,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..._typing import Floats, Ints, RandomState, Rows, Table, Weights
-from ...core.rows import Units
+from ...core.rows import Transformation
 from ...inference.block_map import Walker, block_size, cut
 from .validation import FLOATS, check_weights, result_dtype, weighted_total
 
@@ -51,7 +51,7 @@ class DensityEstimator(
     _checks: ClassVar[dict[str, object]] = {"dtype": FLOATS}
     _doc_link_module = "sklearn_lvm"
 
-    _frame: Units
+    _transformation: Transformation
     _dtype: type[np.float32 | np.float64]
     random_state: RandomState
     n_features_in_: int
@@ -88,19 +88,21 @@ class DensityEstimator(
         """
         with Walker() as walker:
             function, slices = prepare(), self._cut(X)
-            first = function(self._frame.transform(X[slices[0]]))
+            first = function(self._transformation.transform(X[slices[0]]))
             found = np.empty((*first.shape[:-1], X.shape[0]), first.dtype)
             found[..., slices[0]] = first
 
             def fill(rows: slice) -> None:
-                found[..., rows] = function(self._frame.transform(X[rows]))
+                found[..., rows] = function(self._transformation.transform(X[rows]))
 
             walker.map(fill, slices[1:])
         return cast(A, found)
 
     def _log_prob(self, X: Table) -> Floats:
         density = self._density_or_raise()
-        return self._by_block(X, lambda: density.kernel().log_prob) - self._frame.log_jacobian
+        return (
+            self._by_block(X, lambda: density.kernel().log_prob) - self._transformation.log_jacobian
+        )
 
     def _cut(self, X: Table) -> list[slice]:
         """The rows of each block."""
@@ -226,7 +228,7 @@ class DensityEstimator(
             raise ValueError(f"n_samples must be an integer of at least 1, got {n_samples!r}.")
         rng = check_random_state(self.random_state if random_state is None else random_state)
         Z, latent = self._density_or_raise().sample(int(n_samples), rng)
-        X = self._frame.inverse_transform(Z).astype(self._dtype, copy=False)
+        X = self._transformation.inverse_transform(Z).astype(self._dtype, copy=False)
         if not return_latent:
             return X
         latent = self._latent_of(X, latent)

@@ -13,7 +13,7 @@ from ...core.gaussian.density import Gaussians
 from ...core.gaussian.full import Full
 from ...core.linalg import SingularCovarianceError
 from ...core.mixture import Mixture
-from ...core.standardization import Frame
+from ...core.standardization import Standardization
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,9 @@ class Given:
         """Whether nothing is left to estimate."""
         return not (self.weights is None or self.means is None or self.covariance is None)
 
-    def mixture(self, frame: Frame, model: Mixture[Gaussians] | None = None) -> Mixture[Gaussians]:
+    def mixture(
+        self, standardization: Standardization, model: Mixture[Gaussians] | None = None
+    ) -> Mixture[Gaussians]:
         """The mixture in standard units; what is not given comes from ``model``."""
         log_weights, mean, covariance = None, None, None
         if model is not None:
@@ -39,22 +41,22 @@ class Given:
             with np.errstate(divide="ignore"):
                 log_weights = np.log(self.weights)
         if self.means is not None:
-            mean = frame.transform(self.means).T
+            mean = standardization.transform(self.means).T
         if self.covariance is not None:
-            covariance = self.covariance.rescale(1.0 / frame.scale)
+            covariance = self.covariance.rescale(1.0 / standardization.scale)
         return Mixture(log_weights, Gaussians(mean, covariance))  # type: ignore[arg-type]
 
-    def frame(self) -> Frame:
+    def standardization(self) -> Standardization:
         """Standard units of a complete mixture: its own mean and standard deviations."""
         weights, means, covariance = self.weights, self.means, self.covariance
         assert weights is not None
         assert means is not None
         assert covariance is not None
-        centre = weights @ means
-        variance = weights @ (covariance.variances + (means - centre) ** 2)
+        center = weights @ means
+        variance = weights @ (covariance.variances + (means - center) ** 2)
         if not covariance.structure.per_feature:
             variance = np.full_like(variance, variance.mean())
-        return Frame(centre, np.sqrt(variance), np.ones_like(variance), variance > 0)
+        return Standardization(center, np.sqrt(variance), np.ones_like(variance), variance == 0)
 
 
 def check_given(structure: Structure, K: int, **parameters: Any) -> Given:

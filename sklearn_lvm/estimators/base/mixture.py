@@ -14,7 +14,7 @@ from ..._typing import Array
 from ...core.linalg import SingularCovarianceError
 from ...core.mixture import Mixture
 from ...core.mixture_em import MixtureSteps
-from ...core.rows import RowSource, Units
+from ...core.rows import RowSource, Transformation
 from ...fitting.mixture import MixtureSearch, Outcome
 from ...fitting.starts import STARTS, DrawnStart, KnownStart, Start, StartStrategy
 from ...inference.em import EMRun, best_run
@@ -44,22 +44,22 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
     _few_rows: StartStrategy | None = None  # what to do with fewer distinct rows than components
     _weight_seen: float
 
-    def _units(self, X: Array, w: Array) -> Units:
+    def _units(self, X: Array, w: Array) -> Transformation:
         raise NotImplementedError
 
-    def _row_source(self, X: Any, w: Array, units: Any) -> RowSource:
-        return RowSource(X, w, units, self._cut)
+    def _row_source(self, X: Any, w: Array, transformation: Any) -> RowSource:
+        return RowSource(X, w, transformation, self._cut)
 
-    def _steps(self, units: Any) -> MixtureSteps[Any, Any]:
+    def _steps(self, transformation: Any) -> MixtureSteps[Any, Any]:
         raise NotImplementedError
 
-    def _continued(self, units: Any) -> Mixture[Any]:
+    def _continued(self, transformation: Any) -> Mixture[Any]:
         raise NotImplementedError
 
-    def _with_given(self, units: Any, model: Mixture[Any] | None) -> Mixture[Any] | None:
+    def _with_given(self, transformation: Any, model: Mixture[Any] | None) -> Mixture[Any] | None:
         raise NotImplementedError
 
-    def _attributes(self, units: Any, dtype: Any, run: EMRun[Any]) -> dict[str, Any]:
+    def _attributes(self, transformation: Any, dtype: Any, run: EMRun[Any]) -> dict[str, Any]:
         raise NotImplementedError
 
     # -- fitting -----------------------------------------------------------------------------------
@@ -92,10 +92,10 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
             If the best start was still climbing after ``max_iter`` steps.
         """
         X, w = self._check_training(X, sample_weight)
-        units = self._units(X, w)
+        transformation = self._units(X, w)
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
-        best = self._search(X, w, units, {"X": X, "y": y, "metadata": metadata})
-        self._set_fitted(self._attributes(units, result_dtype(X), best))
+        best = self._search(X, w, transformation, {"X": X, "y": y, "metadata": metadata})
+        self._set_fitted(self._attributes(transformation, result_dtype(X), best))
         self._weight_seen = float(w.sum())
         if self.max_iter and not (best.converged or best.stopped):
             warn(
@@ -120,23 +120,25 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         """
         return self.fit(X, y, sample_weight=sample_weight).predict(X)
 
-    def _search(self, X: Any, w: Array, units: Units, data: dict[str, Any]) -> EMRun[Any]:
+    def _search(
+        self, X: Any, w: Array, transformation: Transformation, data: dict[str, Any]
+    ) -> EMRun[Any]:
         """Run all starts, and choose."""
         warm = self.warm_start and hasattr(self, "_density")
         n_starts = 1 if warm else self.n_init
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=n_starts)
         context = self._init_callback_context(max_subtasks=n_starts, sequential_subtasks=False)
         context.call_on_fit_task_begin(estimator=self, **data)
-        attributes, stop = partial(self._attributes, units, result_dtype(X)), Event()
+        attributes, stop = partial(self._attributes, transformation, result_dtype(X)), Event()
         search = MixtureSearch(
-            self._steps(units),
-            self._row_source(X, w, units),
+            self._steps(transformation),
+            self._row_source(X, w, transformation),
             max_iter=self.max_iter,
             tol=self.tol,
             acceleration=self.acceleration,
             n_jobs=self.n_jobs,
         )
-        start = KnownStart(self._continued(units)) if warm else self._start(units)
+        start = KnownStart(self._continued(transformation)) if warm else self._start(transformation)
         outcomes = search.runs(
             start,
             seeds,
@@ -149,15 +151,15 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         )
         return best
 
-    def _start(self, units: Units) -> Start[Any]:
-        given = self._with_given(units, None)
+    def _start(self, transformation: Transformation) -> Start[Any]:
+        given = self._with_given(transformation, None)
         if given is not None:
             return KnownStart(given)
         return DrawnStart(
             self.n_components,
             STARTS[self.init_params],
             self._few_rows,
-            lambda model: self._with_given(units, model) or model,
+            lambda model: self._with_given(transformation, model) or model,
         )
 
     def _choose(self, outcomes: list[Outcome[Any]]) -> EMRun[Any]:

@@ -9,8 +9,8 @@ import numpy as np
 
 from ..._typing import Array
 from ...core.bernoulli.threshold import Threshold
-from ...core.rows import Units
-from ...core.standardization import Centred
+from ...core.rows import Transformation
+from ...core.standardization import CenteredStandardization
 from .binary import not_binary
 
 # likelihood -> whether each feature has a scale of its own, or None where there are no units.
@@ -52,7 +52,7 @@ def check_entries(X: Array, likelihood: str, binarize: Any) -> None:
         )
 
 
-def units(rows: Array, weight: Array, likelihood: str, binarize: Any) -> Units:
+def transformation(rows: Array, weight: Array, likelihood: str, binarize: Any) -> Transformation:
     """The units in which networks see distinct rows.
 
     Raises
@@ -69,7 +69,7 @@ def units(rows: Array, weight: Array, likelihood: str, binarize: Any) -> Units:
         raise ValueError(f"column {unseen[0]} of X has no observed entry: leave it out.")
     per_feature = SCALES[likelihood]
     if per_feature is not None:
-        return Centred.of(rows, weight, per_feature=per_feature)
+        return CenteredStandardization.of(rows, weight, per_feature=per_feature)
     level = binarize if isinstance(binarize, Real) else 0.5
     return Threshold.at(float(level), rows.shape[1])
 
