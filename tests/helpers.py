@@ -10,12 +10,12 @@ N, D, K = 200, 2, 3
 BLOCK_SIZE = 16  # rows: several groups of blocks
 
 
-def problem_of(family, seed, extra):
+def problem_of(family, seed, added_variance):
     """Steps, a start, rows (n, d), weights and blocks."""
     rng = np.random.default_rng(seed)
     rows = family.clustered_rows(rng.integers(0, K, N), D, rng)
     w = rng.uniform(0.1, 2.0, N)
-    steps = family.steps(np.full(D, extra))
+    steps = family.steps(np.full(D, added_variance))
     resp = rng.dirichlet(np.ones(K), N).T
     start = steps.m_step(steps.family.statistics(family.block(rows), resp * w))
     blocks = [(family.block(rows[part]), w[part]) for part in cut(N, BLOCK_SIZE)]

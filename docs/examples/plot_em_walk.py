@@ -51,7 +51,7 @@ def after(n_steps):
 # Each row takes the colours of its components, mixed in proportion to its responsibilities. The
 # ellipses hold half of the mass of a component.
 
-PALETTE = np.array([to_rgb(colour) for colour in ("#0072B2", "#E69F00", "#009E73")])
+PALETTE = np.array([to_rgb(colorize) for colorize in ("#0072B2", "#E69F00", "#009E73")])
 angle = np.linspace(0, 2 * np.pi, 200)
 half = np.sqrt(2 * np.log(2)) * np.array([np.cos(angle), np.sin(angle)])
 
@@ -61,10 +61,12 @@ figure, panels = plt.subplots(2, 3, figsize=(9, 5.4), sharex=True, sharey=True)
 for axes, n_steps in zip(panels.flat, shown, strict=True):
     mixture = after(n_steps)
     axes.scatter(*X.T, s=9, c=mixture.predict_proba(X) @ PALETTE, linewidths=0)
-    for mean, covariance, colour in zip(mixture.means_, mixture.covariances_, PALETTE, strict=True):
+    for mean, covariance, colorize in zip(
+        mixture.means_, mixture.covariances_, PALETTE, strict=True
+    ):
         ellipse = mean[:, None] + np.linalg.cholesky(covariance) @ half
         axes.plot(*ellipse, color="white", linewidth=4)
-        axes.plot(*ellipse, color=0.75 * colour, linewidth=2)
+        axes.plot(*ellipse, color=0.75 * colorize, linewidth=2)
     axes.set_title(f"step {n_steps}: ${mixture.score(X):.3f}$ nats per row", fontsize=10)
     axes.set_aspect("equal")
 figure.supxlabel("$x_1$", fontsize=10)

@@ -138,11 +138,13 @@ print("the objective never falls:", all((np.diff(run.trace) >= 0).all() for run 
 mixture = best.model
 order = np.argsort(-mixture.log_weights)
 figure, axes = plt.subplots(figsize=(7, 4))
-for rate in truth.parts.rate:
+for rate in truth.components.rate:
     made = axes.plot(hours, rate, color="#BBBBBB", linewidth=7)
-for colour, marker, k in zip(["C0", "C3", "C2"], "osD", order, strict=True):
+for colorize, marker, k in zip(["C0", "C3", "C2"], "osD", order, strict=True):
     label = f"found, {np.exp(mixture.log_weights[k]):.0%} of the days"
-    axes.plot(hours, mixture.parts.rate[k], color=colour, marker=marker, markersize=4, label=label)
+    axes.plot(
+        hours, mixture.components.rate[k], color=colorize, marker=marker, markersize=4, label=label
+    )
 made[0].set_label("truth")
 axes.set(
     xlabel="hour of the day",
@@ -173,9 +175,9 @@ for name, both in [("first + rest", first + rest), ("rest + first", rest + first
 # %%
 # The estimate is stationary, so that moving a rate either way makes the rows less likely:
 
-height = (resp * mixture.parts.log_prob(mixture.parts.look(Z))).sum()
+height = (resp * mixture.components.log_prob(mixture.components.look(Z))).sum()
 for factor in (0.999, 1.001):
-    moved = Poissons(mixture.parts.rate * factor)
+    moved = Poissons(mixture.components.rate * factor)
     print(factor, bool((resp * moved.log_prob(moved.look(Z))).sum() < height))
 
 # %%

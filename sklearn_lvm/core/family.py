@@ -95,15 +95,15 @@ class Components(Protocol):
         """Count free parameters."""
         ...
 
-    def overall(self, weights: Floats, /) -> Self:
+    def pooled(self, weights: Floats, /) -> Self:
         """The one density with the moments of the mixture: a reference for coordinates."""
         ...
 
-    def relative(self, axes: Self, /) -> tuple[Floats, ...]:
+    def to_coordinates(self, reference: Self, /) -> tuple[Floats, ...]:
         """Coordinates of the densities in units of a reference, arrays of K or 1 rows."""
         ...
 
-    def absolute(self, coordinates: tuple[Floats, ...], /) -> Self:
+    def from_coordinates(self, coordinates: tuple[Floats, ...], /) -> Self:
         """The densities that have these coordinates in units of this reference."""
         ...
 

@@ -16,32 +16,32 @@ class Mixture(Generic[C]):
     """Log-weights (K,) and K densities."""
 
     log_weights: Floats
-    parts: C
+    components: C
 
     def kernel(self) -> "MixtureKernel":
         """The mixture prepared to score blocks of rows."""
-        return MixtureKernel(self.parts.kernel(self.log_weights))
+        return MixtureKernel(self.components.kernel(self.log_weights))
 
     def sample(self, n: int, rng: np.random.RandomState) -> tuple[Floats, Ints]:
         """Draw n rows (n, d) and the components that they come from (n,)."""
         weights = np.exp(self.log_weights)
         labels = rng.choice(len(weights), size=n, p=weights / weights.sum())
-        return self.parts.sample(labels, rng), labels
+        return self.components.sample(labels, rng), labels
 
     def n_parameters(self) -> int:
         """Free parameters: those of the densities, and K - 1 weights."""
-        return self.parts.n_parameters() + len(self.log_weights) - 1
+        return self.components.n_parameters() + len(self.log_weights) - 1
 
 
 @dataclass(frozen=True, eq=False)
 class MixtureKernel:
     """A mixture prepared for one pass: log-densities of rows, and their components."""
 
-    parts: Kernel[object]
+    components: Kernel[object]
 
     def joint(self, rows: Rows) -> Floats:
         """log p(k, z), (K, n)."""
-        return self.parts.log_prob(self.parts.features(rows))
+        return self.components.log_prob(self.components.features(rows))
 
     def log_prob(self, rows: Rows) -> Floats:
         """log p(z), (d, n) -> (n,)."""

@@ -15,24 +15,26 @@ from .mixture import Mixture, normalize
 class MixtureEStep(Generic[S]):
     """The E-step of one model: expected statistics of weighted rows, their components filled in."""
 
-    parts: Kernel[S]
+    components: Kernel[S]
 
     @property
     def condition_number(self) -> float:
         """By how much a rounding error of a row grows in its log-density."""
-        return self.parts.condition_number
+        return self.components.condition_number
 
     def __call__(self, block: Block) -> BlockSums:
         """Sum up one block, rows (d, n) and their weights (n,)."""
         rows, w = block
-        features = self.parts.features(rows)
-        joint = self.parts.log_prob(features)
+        features = self.components.features(rows)
+        joint = self.components.log_prob(features)
         evidence, resp = normalize(joint, w.astype(joint.dtype, copy=False))
-        return BlockSums(self.parts.accumulate(features, resp), float(w @ evidence), float(w.sum()))
+        return BlockSums(
+            self.components.accumulate(features, resp), float(w @ evidence), float(w.sum())
+        )
 
     def statistics(self, total: BlockSums) -> S:
         """The statistics of all rows from their sums."""
-        return self.parts.statistics(total.arrays)
+        return self.components.statistics(total.arrays)
 
 
 @dataclass(frozen=True)
@@ -54,25 +56,25 @@ class MixtureSteps(Generic[C, S]):
 
     def e_step(self, model: Mixture[C]) -> MixtureEStep[S]:
         """What to do with each block to know the model's expectations."""
-        return MixtureEStep(self.family.kernel(model.parts, model.log_weights))
+        return MixtureEStep(self.family.kernel(model.components, model.log_weights))
 
     def m_step(self, statistics: S, model: Mixture[C] | None = None) -> Mixture[C]:
         """The mixture that makes these expectations most likely."""
         weight = statistics.weight + (self.concentration - 1.0)
         with np.errstate(divide="ignore"):  # a component without weight has log-weight -inf
             log_weights = np.log(weight / weight.sum())
-        current = None if model is None else model.parts
+        current = None if model is None else model.components
         return Mixture(log_weights, self.family.estimate(statistics, current))
 
     def log_prior(self, model: Mixture[C]) -> float:
         """log p of weights and densities, in nats, up to a constant."""
         pseudo = self.concentration - 1.0
         weights = pseudo * float(model.log_weights.sum()) if pseudo else 0.0
-        return weights + self.family.log_prior(model.parts)
+        return weights + self.family.log_prior(model.components)
 
     def predictive(self, model: Mixture[C]) -> Mixture[C]:
         """The mixture that scores rows."""
-        return Mixture(model.log_weights, self.family.predictive(model.parts))
+        return Mixture(model.log_weights, self.family.predictive(model.components))
 
     def coordinates(self, model: Mixture[C]) -> "MixtureCoordinates[C]":
         """Vectors for mixtures like this one."""
@@ -87,22 +89,22 @@ class MixtureCoordinates(Generic[C]):
     without weight keep none.
     """
 
-    axes: C
+    reference: C
     shapes: tuple[tuple[int, ...], ...]
 
     @classmethod
     def around(cls, model: Mixture[C]) -> "MixtureCoordinates[C]":
         """Vectors for mixtures of as many densities as this one."""
-        axes = model.parts.overall(np.exp(model.log_weights))
-        parts = model.parts.relative(axes)
-        return cls(axes, (model.log_weights.shape, *(part.shape for part in parts)))
+        reference = model.components.pooled(np.exp(model.log_weights))
+        components = model.components.to_coordinates(reference)
+        return cls(reference, (model.log_weights.shape, *(part.shape for part in components)))
 
     def vector(self, model: Mixture[C]) -> Floats:
         """All coordinates in a row."""
         held = np.isfinite(model.log_weights)
         weights = np.where(held, model.log_weights, 0.0)
         return np.concatenate(
-            [weights, *(part.ravel() for part in model.parts.relative(self.axes))]
+            [weights, *(part.ravel() for part in model.components.to_coordinates(self.reference))]
         )
 
     def model(self, vector: Floats, like: Mixture[C]) -> Mixture[C]:
@@ -110,7 +112,7 @@ class MixtureCoordinates(Generic[C]):
         ends = np.cumsum([prod(shape) for shape in self.shapes])
         pieces = np.split(vector, ends[:-1])
         with np.errstate(over="ignore", invalid="ignore"):
-            weights, *parts = (v.reshape(s) for v, s in zip(pieces, self.shapes, strict=True))
+            weights, *components = (v.reshape(s) for v, s in zip(pieces, self.shapes, strict=True))
             log_weights = np.where(np.isfinite(like.log_weights), weights, -np.inf)
             log_weights = log_weights - np.logaddexp.reduce(log_weights)
-            return Mixture(log_weights, self.axes.absolute(tuple(parts)))
+            return Mixture(log_weights, self.reference.from_coordinates(tuple(components)))

@@ -9,9 +9,7 @@ import numpy as np
 from .._typing import Bools, Floats
 from .blocks import row_slices
 
-MAX_DEVIATIONS = (
-    1e100  # rows further out count as this far: their squares, and log-densities, are finite
-)
+MAX_DEVIATIONS = 1e100  # rows further out count as this far: log-densities stay finite
 MAX_GROWTH = 1e30  # the ratio of new deviations to the scale from which on another scale is needed
 
 

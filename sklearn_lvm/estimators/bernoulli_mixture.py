@@ -225,7 +225,7 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator):
             now = Problem(steps, blocks, walker).evaluate(old)
         if stream is None:
             by_component = self._weight_seen * np.exp(old.log_weights)
-            stream = Stream(old.parts.expected(by_component), *2 * (self._weight_seen,))
+            stream = Stream(old.components.expected(by_component), *2 * (self._weight_seen,))
         stream = stream.joined(now.statistics, float(w.sum()))
         run = EMRun(steps.m_step(stream.statistics, old), (now.objective,), self.n_iter_ + 1)
         self._set_fitted(self._attributes(standardization, result_dtype(X), run))
@@ -305,7 +305,7 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator):
         return weights, p
 
     def _continued(self, standardization: Any) -> Mixture[Bernoullis]:
-        if self._density.parts.log_p.shape != (self.n_components, self.n_features_in_):
+        if self._density.components.log_p.shape != (self.n_components, self.n_features_in_):
             raise ValueError(
                 "a solution with another n_components or number of features cannot be continued: "
                 "call fit with warm_start=False."
@@ -323,14 +323,14 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator):
     ) -> dict[str, Any]:
         return {
             "weights_": np.exp(run.model.log_weights).astype(dtype),
-            "probabilities_": run.model.parts.probability.astype(dtype),
+            "probabilities_": run.model.components.probability.astype(dtype),
             "n_parameters_": run.model.n_parameters(),
             "converged_": run.converged,
             "n_iter_": run.n_iter,
             "lower_bound_": run.objective,
             "lower_bounds_": list(run.trace[1:] or run.trace),
             "_stream": None,
-            "_frame": standardization,
+            "_transformation": standardization,
             "_density": run.model,
             "_dtype": dtype,
         }

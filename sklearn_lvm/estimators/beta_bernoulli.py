@@ -205,7 +205,7 @@ class BetaBernoulli(
         }
 
     def _described(self, density: Coins, counts: Counts, sides: Sides) -> dict[str, object]:
-        return {"probability_": density.parts.probability[0].astype(self._dtype)}
+        return {"probability_": density.components.probability[0].astype(self._dtype)}
 
     def _complaint(self, columns: Ints) -> str:
         named = listed([self._column(j).removeprefix("column ") for j in columns])
@@ -267,7 +267,7 @@ class BetaBernoulli(
             In nats, dense; 0 where nothing was observed.
         """
         table = self._check_rows(X)
-        coins = self._density_or_raise().parts
+        coins = self._density_or_raise().components
         by_side = np.stack([coins.log_q[0], coins.log_p[0], np.zeros(self.n_features_in_)])
         columns = np.arange(self.n_features_in_)
 

@@ -282,7 +282,7 @@ class EMGaussianMixture(MixtureEstimator):
 
     def _continued(self, standardization: Standardization) -> Mixture[Gaussians]:
         """The last solution, in the units of the new rows."""
-        old, gaussians = self._transformation, self._density.parts
+        old, gaussians = self._transformation, self._density.components
         K, structure = len(gaussians.mean), self._structure()
         if self.n_components != K or not structure.fits(gaussians.covariance, K):
             raise ValueError(
@@ -311,7 +311,7 @@ class EMGaussianMixture(MixtureEstimator):
         self, standardization: Standardization, dtype: Any, density: Mixture[Gaussians]
     ) -> dict[str, Any]:
         """The model under the names that users know, in their units and in their precision."""
-        gaussians = density.parts
+        gaussians = density.components
         covariance = gaussians.covariance.rescale(standardization.scale)
         with np.errstate(all="ignore"):  # in extreme units
             shapes = {
@@ -324,7 +324,7 @@ class EMGaussianMixture(MixtureEstimator):
             "means_": standardization.inverse_transform(gaussians.mean).astype(dtype),
             **shapes,
             "n_parameters_": density.n_parameters(),
-            "_frame": standardization,
+            "_transformation": standardization,
             "_density": density,
             "_dtype": dtype,
         }

@@ -200,10 +200,10 @@ class GaussianMLE(ClosedFormEstimator[Standardization, Moments, Mixture[Gaussian
     def _described(
         self, density: Mixture[Gaussians], moments: Moments, standardization: Standardization
     ) -> dict[str, object]:
-        gaussian = density.parts
+        gaussian = density.components
         covariance = gaussian.covariance.rescale(standardization.scale)
-        loss = gaussian.blur(self._added_variance)
-        mean_log_prob = float((gaussian.constant - loss)[0]) - len(standardization.scale) / 2
+        loss = gaussian.trace_penalty(self._added_variance)
+        mean_log_prob = float((gaussian.max_log_prob - loss)[0]) - len(standardization.scale) / 2
         with np.errstate(all="ignore"):  # in extreme units
             return {
                 "covariance_": covariance.matrix[0].astype(self._dtype),
@@ -228,7 +228,7 @@ class GaussianMLE(ClosedFormEstimator[Standardization, Moments, Mixture[Gaussian
             Standard normal under the model.
         """
         rows = self._check_rows(X)
-        gaussian = self._density_or_raise().parts
+        gaussian = self._density_or_raise().components
 
         def prepare() -> Callable[[Floats], Floats]:
             whiten = gaussian.covariance.whitener(gaussian.mean)
@@ -249,8 +249,8 @@ class GaussianMLE(ClosedFormEstimator[Standardization, Moments, Mixture[Gaussian
         """
         check_is_fitted(self)
         whitened = check_columns(Z, "Z", self.n_features_in_)
-        gaussian = self._density_or_raise().parts
-        rows = gaussian.covariance.colour(whitened.astype(np.float64), 0) + gaussian.mean
+        gaussian = self._density_or_raise().components
+        rows = gaussian.covariance.colorize(whitened.astype(np.float64), 0) + gaussian.mean
         return self._transformation.inverse_transform(rows).astype(whitened.dtype)
 
     def _latent_of(self, X: Floats, latent: object) -> Floats:

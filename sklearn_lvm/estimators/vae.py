@@ -479,7 +479,7 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         density = neural.density.NeuralDensity(trainer.plan, weights, self.device)
         found = {
             "_density": density,
-            "_frame": standardization,
+            "_transformation": standardization,
             "_dtype": dtype,
             "history_": {name: list(values) for name, values in trainer.history.items()},
             "n_components_": trainer.plan.n_components,

@@ -108,7 +108,7 @@ def test_threads_do_not_change_a_bit(family):
             ends.append(run_twice(steps, start, blocks, tol=1e-7, max_iter=MAX_ITER))
     one, two = ends
     assert one.trace == two.trace
-    assert_array_equal(one.model.parts.mean, two.model.parts.mean)
+    assert_array_equal(one.model.components.mean, two.model.components.mean)
 
 
 def evaluated(kind, steps, model, *blocks):
@@ -164,7 +164,7 @@ def test_a_float32_run_that_fails_is_continued_where_it_was(good, failure):
 def test_rows_that_overflow_in_single_precision_do_not_warn():
     steps, start, _, _, blocks = problem_of(FULL, 0, 0.01)
     far = [(1e30 * Z, w) for Z, w in blocks]
-    wide = Mixture(start.log_weights, start.parts.rescale(np.zeros(2), np.full(2, 1e30)))
+    wide = Mixture(start.log_weights, start.components.rescale(np.zeros(2), np.full(2, 1e30)))
     end = run_twice(steps, wide, far, max_iter=MAX_ITER, tol=1e-6)
     assert np.isfinite(end.objective)
 

@@ -56,14 +56,14 @@ class Spec:
         """Rows (n, d) as a kernel takes them."""
         raise NotImplementedError
 
-    def family(self, extra):
+    def family(self, added_variance):
         raise NotImplementedError
 
     def log_prob(self, components, rows):
         """Log-densities of rows (n, d) by scipy, (K, n)."""
         raise NotImplementedError
 
-    def penalty(self, components, extra):
+    def penalty(self, components, added_variance):
         """What the objective takes from each log-density, (K,)."""
         return np.zeros(1)
 
@@ -74,8 +74,8 @@ class Spec:
     def mixture(self, K, d, rng):
         return Mixture(np.log(rng.dirichlet(np.full(K, 3.0))), self.components(K, d, rng))
 
-    def steps(self, extra):
-        return MixtureSteps(self.family(extra))
+    def steps(self, added_variance):
+        return MixtureSteps(self.family(added_variance))
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,8 @@ class Family(Spec):
     def block(self, rows):
         return np.ascontiguousarray(rows.T)
 
-    def family(self, extra):
-        return GaussianFamily(self.of(len(extra)), np.asarray(extra, dtype=float))
+    def family(self, added_variance):
+        return GaussianFamily(self.of(len(added_variance)), np.asarray(added_variance, dtype=float))
 
     def log_prob(self, components, rows):
         pairs = zip(*dense_gaussians(components), strict=True)
@@ -136,11 +136,11 @@ class Family(Spec):
             [multivariate_normal(m, C).logpdf(rows).reshape(len(rows)) for m, C in pairs]
         )
 
-    def penalty(self, components, extra):
+    def penalty(self, components, added_variance):
         """tr(E inv(C_k)) / 2, from dense matrices."""
         _, C = dense_gaussians(components)
         precision = np.stack([np.linalg.inv(c) for c in C])
-        return -0.5 * (np.diagonal(precision, axis1=1, axis2=2) * extra).sum(axis=1)
+        return -0.5 * (np.diagonal(precision, axis1=1, axis2=2) * added_variance).sum(axis=1)
 
     def numbers(self, components):
         return components.mean, np.asarray(components.covariance.matrix)
@@ -170,7 +170,7 @@ class CoinFamily(Spec):
     def block(self, rows):
         return tosses(rows, 0.5)
 
-    def family(self, extra):
+    def family(self, added_variance):
         return BernoulliFamily()
 
     def log_prob(self, components, rows):
@@ -205,15 +205,15 @@ def dense_gaussians(gaussians):
     return gaussians.mean, np.broadcast_to(C, (K, d, d))
 
 
-def plain_joint(family, mixture, rows, extra=0.0):
+def plain_joint(family, mixture, rows, added_variance=0.0):
     """log p(k, x) by scipy, less what the objective takes from it, (K, n)."""
-    penalty = family.penalty(mixture.parts, extra)
-    return family.log_prob(mixture.parts, rows) + (mixture.log_weights + penalty)[:, None]
+    penalty = family.penalty(mixture.components, added_variance)
+    return family.log_prob(mixture.components, rows) + (mixture.log_weights + penalty)[:, None]
 
 
-def plain_objective(family, mixture, rows, w, extra=0.0):
+def plain_objective(family, mixture, rows, w, added_variance=0.0):
     """The objective of expectation-maximization per unit of weight, by scipy."""
-    return w @ logsumexp(plain_joint(family, mixture, rows, extra), axis=0) / w.sum()
+    return w @ logsumexp(plain_joint(family, mixture, rows, added_variance), axis=0) / w.sum()
 
 
 def plain_moments(rows, R):

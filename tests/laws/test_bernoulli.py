@@ -47,7 +47,7 @@ def scene(seed, K=3, d=5, holes=True):
 
 def plain_joint(mixture, X):
     """log p(k, x), entry by entry with scipy, (K, n)."""
-    p = mixture.parts.probability
+    p = mixture.components.probability
     entries = bernoulli(p[:, None]).logpmf(np.nan_to_num(X))
     return np.where(np.isnan(X), 0.0, entries).sum(axis=2) + mixture.log_weights[:, None]
 
@@ -59,7 +59,7 @@ def steps_with_prior(K, d, rng):
 
 
 def plain_log_prior(steps, mixture):
-    prior, p = steps.family.prior, mixture.parts.probability
+    prior, p = steps.family.prior, mixture.components.probability
     if prior is None:
         return 0.0
     coins = (prior.ones * np.log(p) + prior.zeros * np.log1p(-p)).sum()
@@ -138,22 +138,22 @@ def test_the_estimate_is_stationary(seed):
 @given(seed=seeds, K=components, d=features)
 def test_coordinates_round_trip(seed, K, d):
     mixture, _, _, _ = scene(seed, K, d)
-    axes = MixtureSteps(BernoulliFamily()).coordinates(mixture)
-    again = axes.model(axes.vector(mixture), like=mixture)
-    assert_allclose(again.parts.log_p, mixture.parts.log_p, rtol=1e-12, atol=1e-15)
-    assert_allclose(again.parts.log_q, mixture.parts.log_q, rtol=1e-12, atol=1e-15)
+    reference = MixtureSteps(BernoulliFamily()).coordinates(mixture)
+    again = reference.model(reference.vector(mixture), like=mixture)
+    assert_allclose(again.components.log_p, mixture.components.log_p, rtol=1e-12, atol=1e-15)
+    assert_allclose(again.components.log_q, mixture.components.log_q, rtol=1e-12, atol=1e-15)
     assert_allclose(again.log_weights, mixture.log_weights, rtol=1e-12, atol=1e-12)
 
 
 def test_a_certain_coin_has_finite_coordinates_and_stays_certain():
     p = np.array([[0.0, 1.0, 0.5]])
     mixture = Mixture(np.zeros(1), Bernoullis.of(p, 1 - p))
-    axes = MixtureSteps(BernoulliFamily()).coordinates(mixture)
-    vector = axes.vector(mixture)
+    reference = MixtureSteps(BernoulliFamily()).coordinates(mixture)
+    vector = reference.vector(mixture)
     assert_array_equal(vector[1:], [-CERTAIN, CERTAIN, 0.0])
-    again = axes.model(vector + np.array([0.0, 0.0, 0.0, 0.5]), like=mixture)
-    assert_array_equal(again.parts.probability[0, :2], [0.0, 1.0])
-    assert_array_equal(again.parts.log_q[0, :2], [0.0, -np.inf])
+    again = reference.model(vector + np.array([0.0, 0.0, 0.0, 0.5]), like=mixture)
+    assert_array_equal(again.components.probability[0, :2], [0.0, 1.0])
+    assert_array_equal(again.components.log_q[0, :2], [0.0, -np.inf])
 
 
 # -- the steps ---------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ def test_a_prior_is_rows_that_nobody_saw():
         s.m_step(Counts.of(tosses(rows, 0.5), np.ones((1, len(rows)))))
         for s, rows in ((steps, X), (MixtureSteps(BernoulliFamily()), seen))
     ]
-    assert_allclose(modes[0].parts.log_p, modes[1].parts.log_p, rtol=1e-15)
+    assert_allclose(modes[0].components.log_p, modes[1].components.log_p, rtol=1e-15)
 
 
 # -- beliefs -----------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from hypothesis import given
 from numpy.testing import assert_allclose
 
 from sklearn_lvm.core.gaussian.diagonal import Diagonal, Spherical
-from sklearn_lvm.core.gaussian.full import NEGLIGIBLE, STRIPED, Full
+from sklearn_lvm.core.gaussian.full import MIN_STRIPED, NEGLIGIBLE, Full
 from sklearn_lvm.core.linalg import SingularCovarianceError
 
 from .specs import PART, PUBLIC, Family, components, every_family, every_structure, features, seeds
@@ -57,10 +57,10 @@ def test_whiten_undoes_colour(family, seed, K, d):
     rng = np.random.default_rng(seed)
     covariance = family.covariance(K, d, rng)
     each = rng.normal(size=(len(covariance.variances), d))
-    close(covariance.whiten_each(covariance.colour_each(each)), each)
+    close(covariance.whiten_each(covariance.colorize_each(each)), each)
     noise = rng.normal(size=(N, d))
     for k in range(len(each)):
-        close(whiten(covariance, covariance.colour(noise, k).T)[k], noise.T)
+        close(whiten(covariance, covariance.colorize(noise, k).T)[k], noise.T)
 
 
 @every_family
@@ -75,7 +75,7 @@ def test_a_whitener_takes_the_mean_away(family, seed, K, d):
         close(whitened[:, :, i], covariance.whiten_each(gaps))
 
 
-@pytest.mark.parametrize("d", [STRIPED - 1, STRIPED, STRIPED + 3])
+@pytest.mark.parametrize("d", [MIN_STRIPED - 1, MIN_STRIPED, MIN_STRIPED + 3])
 def test_many_features_are_whitened_in_strips(d, rng):
     covariance = Family(Full, False).covariance(2, d, rng)
     mean, Z = rng.normal(size=(2, d)), rng.normal(size=(d, N))
@@ -89,7 +89,7 @@ def test_many_features_are_whitened_in_strips(d, rng):
 def test_white_noise_is_coloured_to_the_covariance(family, rng):
     covariance = family.covariance(K, D, rng)
     for k, C in enumerate(family.dense(covariance.matrix, D)):
-        root = covariance.colour(np.eye(D), k).T
+        root = covariance.colorize(np.eye(D), k).T
         close(root @ root.T, C)
 
 
@@ -202,7 +202,7 @@ def test_monomials_carry_the_quadratic_form(family, seed, d):
     Z, v = rng.normal(size=(d, N)), rng.normal(size=(K, d))
     monomials = np.empty((family.of(d).size, N))
     family.of(d).monomials(Z, out=monomials)
-    linear, quadratic = covariance.couple(v)
+    linear, quadratic = covariance.natural_parameters(v)
     inverse = np.linalg.inv(family.dense(covariance.matrix, d))
     close(linear @ Z, np.einsum("ki,kij,jn->kn", v, np.broadcast_to(inverse, (K, d, d)), Z))
     close(quadratic @ monomials, -0.5 * np.einsum("in,kij,jn->kn", Z, inverse, Z))
@@ -215,25 +215,25 @@ def test_summed_monomials_assemble_to_gram(structure, seed, K, d):
     Z, w = rng.normal(size=(d, N)), rng.uniform(size=(K, N))
     monomials = np.empty((structure(d).size, N))
     structure(d).monomials(Z, out=monomials)
-    close(structure(d).assemble(w @ monomials.T), structure(d).gram(Z[None], w))
+    close(structure(d).from_monomials(w @ monomials.T), structure(d).gram(Z[None], w))
 
 
 @every_structure
 def test_estimate_divides_and_adds(structure, rng):
     R = rng.normal(size=(K, D, N))
-    scatter, dof, extra = R @ R.mT, np.array([3.0, 10.0, 0.5]), np.arange(1.0, 1 + D)
-    estimated = structure(D).estimate(PART[structure](scatter), dof, extra)
-    plain = scatter / dof[:, None, None] + np.diag(extra)
+    scatter, dof, added_variance = R @ R.mT, np.array([3.0, 10.0, 0.5]), np.arange(1.0, 1 + D)
+    estimated = structure(D).estimate(PART[structure](scatter), dof, added_variance)
+    plain = scatter / dof[:, None, None] + np.diag(added_variance)
     close(estimated.matrix, PUBLIC[structure](plain))
 
 
 @every_structure
-@pytest.mark.parametrize("extra", [0.0, 1e-3])
-def test_no_data_gives_unit_covariance(structure, extra, rng):
+@pytest.mark.parametrize("added_variance", [0.0, 1e-3])
+def test_no_data_gives_unit_covariance(structure, added_variance, rng):
     scatter = np.zeros_like(PART[structure](np.zeros((2, D, D))))
     scatter[1] = PART[structure](np.eye(D)[None])[0]
-    estimated = structure(D).estimate(scatter, np.array([0.0, 1.0]), np.full(D, extra))
-    close(estimated.variances[0], 1.0 + extra)
+    estimated = structure(D).estimate(scatter, np.array([0.0, 1.0]), np.full(D, added_variance))
+    close(estimated.variances[0], 1.0 + added_variance)
 
 
 @every_family
@@ -247,27 +247,27 @@ def test_scatter_is_the_part_of_the_covariances(family, rng):
 def test_absolute_undoes_relative(family, seed, K, d):
     rng = np.random.default_rng(seed)
     covariance = family.covariance(K, d, rng)
-    axes = family.covariance(1, d, rng)
-    relative = covariance.relative(axes)
-    assert relative.shape == (len(covariance.variances), family.of(d).size)
-    close(axes.absolute(relative).matrix, covariance.matrix)
+    reference = family.covariance(1, d, rng)
+    to_coordinates = covariance.to_coordinates(reference)
+    assert to_coordinates.shape == (len(covariance.variances), family.of(d).size)
+    close(reference.from_coordinates(to_coordinates).matrix, covariance.matrix)
 
 
 @every_family
 @given(seed=seeds, d=features)
 def test_any_coordinates_are_those_of_a_covariance(family, seed, d):
     rng = np.random.default_rng(seed)
-    axes = family.covariance(1, d, rng)
-    relative = 2.0 * rng.normal(size=(1 if family.tied else K, family.of(d).size))
-    close(axes.absolute(relative).relative(axes), relative)
-    close(axes.relative(axes), 0.0)
+    reference = family.covariance(1, d, rng)
+    to_coordinates = 2.0 * rng.normal(size=(1 if family.tied else K, family.of(d).size))
+    close(reference.from_coordinates(to_coordinates).to_coordinates(reference), to_coordinates)
+    close(reference.to_coordinates(reference), 0.0)
 
 
 @every_structure
 def test_part_chooses(structure, rng):
     matrix = Family(structure, False).covariance(K, D, rng).matrix
     chosen = np.array([2, 0])
-    close(structure(D).from_public(matrix).part(chosen).matrix, matrix[chosen])
+    close(structure(D).from_public(matrix).subset(chosen).matrix, matrix[chosen])
 
 
 @every_structure

@@ -20,15 +20,15 @@ every_acceleration = pytest.mark.parametrize("acceleration", ACCELERATIONS)
 
 @every_member
 @every_acceleration
-@pytest.mark.parametrize("extra", [0.0, 1e-6, 0.2])
+@pytest.mark.parametrize("added_variance", [0.0, 1e-6, 0.2])
 @given(seed=seeds)
-def test_the_objective_never_falls(family, extra, acceleration, seed):
+def test_the_objective_never_falls(family, added_variance, acceleration, seed):
     """Of the models themselves, by scipy, and not only in the trace."""
-    steps, start, rows, w, blocks = problem_of(family, seed, extra)
+    steps, start, rows, w, blocks = problem_of(family, seed, added_variance)
     seen = Recorder()
     run(steps, start, blocks, callback=seen, acceleration=acceleration)
     states = [seen.begun[0], *seen.ended]
-    objectives = [plain_objective(family, now.model, rows, w, extra) for now in states]
+    objectives = [plain_objective(family, now.model, rows, w, added_variance) for now in states]
     assert len(objectives) > 2
     assert (np.diff(objectives) > -EQUAL).all()
     assert objectives[-1] > objectives[0]
@@ -37,22 +37,26 @@ def test_the_objective_never_falls(family, extra, acceleration, seed):
 
 @every_member
 @every_acceleration
-@pytest.mark.parametrize("extra", [0.0, 0.2])
+@pytest.mark.parametrize("added_variance", [0.0, 0.2])
 @given(seed=seeds, max_iter=st.integers(0, 8))
-def test_the_last_entry_belongs_to_the_model(family, extra, acceleration, seed, max_iter):
-    steps, start, rows, w, blocks = problem_of(family, seed, extra)
+def test_the_last_entry_belongs_to_the_model(family, added_variance, acceleration, seed, max_iter):
+    steps, start, rows, w, blocks = problem_of(family, seed, added_variance)
     end = run(steps, start, blocks, max_iter=max_iter, acceleration=acceleration)
     assert end.n_iter == max_iter >= len(end.trace) - 1
     if acceleration is None:
         assert len(end.trace) == max_iter + 1
-    assert_allclose(end.objective, plain_objective(family, end.model, rows, w, extra), rtol=1e-10)
-    assert_allclose(end.trace[0], plain_objective(family, start, rows, w, extra), rtol=1e-10)
+    assert_allclose(
+        end.objective, plain_objective(family, end.model, rows, w, added_variance), rtol=1e-10
+    )
+    assert_allclose(
+        end.trace[0], plain_objective(family, start, rows, w, added_variance), rtol=1e-10
+    )
 
 
 def same_model(family, one, other):
     """Bit for bit."""
     assert_array_equal(one.log_weights, other.log_weights)
-    for a, b in zip(family.numbers(one.parts), family.numbers(other.parts), strict=True):
+    for a, b in zip(family.numbers(one.components), family.numbers(other.components), strict=True):
         assert_array_equal(a, b)
 
 
@@ -61,7 +65,7 @@ def test_blocks_equal_the_whole(family):
     steps, start, rows, w, blocks = problem_of(family, 0, 0.01)
     whole, parts = run(steps, start, [(family.block(rows), w)]), run(steps, start, blocks)
     assert_allclose(parts.trace, whole.trace, rtol=1e-11)
-    numbers = family.numbers(parts.model.parts), family.numbers(whole.model.parts)
+    numbers = family.numbers(parts.model.components), family.numbers(whole.model.components)
     for a, b in zip(*numbers, strict=True):
         assert_allclose(a, b, rtol=1e-8, atol=1e-10)
 

@@ -48,19 +48,22 @@ def test_densities_integrate_to_one(family, d):
 def test_constant_is_the_log_density_at_the_mean(family):
     gaussians = family.components(3, 2, np.random.default_rng(0))
     at_means = np.diagonal(family.log_prob(gaussians, gaussians.mean))
-    assert_allclose(gaussians.constant, at_means, rtol=1e-12)
+    assert_allclose(gaussians.max_log_prob, at_means, rtol=1e-12)
 
 
 @every_family
 def test_blur_is_the_expected_loss_on_a_ball(family):
     """E log N(m + e) - log N(m) over balls e of scatter E is -tr(E inv(C)) / 2."""
-    gaussians, extra = family.components(3, 2, np.random.default_rng(1)), np.array([0.3, 0.7])
-    corners = np.array([[a, b] for a in (-1, 1) for b in (-1, 1)]) * np.sqrt(extra)
+    gaussians, added_variance = (
+        family.components(3, 2, np.random.default_rng(1)),
+        np.array([0.3, 0.7]),
+    )
+    corners = np.array([[a, b] for a in (-1, 1) for b in (-1, 1)]) * np.sqrt(added_variance)
     around = [
         family.log_prob(gaussians, m + corners)[k].mean() for k, m in enumerate(gaussians.mean)
     ]
-    lost = np.broadcast_to(gaussians.blur(extra), 3)
-    assert_allclose(np.array(around) - gaussians.constant, lost, rtol=1e-12)
+    lost = np.broadcast_to(gaussians.trace_penalty(added_variance), 3)
+    assert_allclose(np.array(around) - gaussians.max_log_prob, lost, rtol=1e-12)
 
 
 @every_family
@@ -100,8 +103,8 @@ def test_parameters_are_counted(family, K, d, n):
 @given(seed=seeds, K=components, d=features)
 def test_absolute_undoes_relative(family, seed, K, d):
     rng = np.random.default_rng(seed)
-    gaussians, axes = family.components(K, d, rng), family.components(1, d, rng)
-    again = axes.absolute(gaussians.relative(axes))
+    gaussians, reference = family.components(K, d, rng), family.components(1, d, rng)
+    again = reference.from_coordinates(gaussians.to_coordinates(reference))
     assert_allclose(again.mean, gaussians.mean, rtol=1e-10, atol=1e-10)
     for found, plain in zip(dense_gaussians(again), dense_gaussians(gaussians), strict=True):
         assert_allclose(found, plain, rtol=1e-10, atol=1e-10)
@@ -111,11 +114,11 @@ def test_absolute_undoes_relative(family, seed, K, d):
 @given(seed=seeds, d=features)
 def test_relative_coordinates_know_no_units(family, seed, d):
     rng = np.random.default_rng(seed)
-    gaussians, axes = family.components(3, d, rng), family.components(1, d, rng)
+    gaussians, reference = family.components(3, d, rng), family.components(1, d, rng)
     scale = rng.uniform(0.1, 10, d) if family.structure.per_feature else np.full(d, 3.0)
     shift = rng.normal(size=d)
-    moved = gaussians.rescale(shift, scale).relative(axes.rescale(shift, scale))
-    for found, plain in zip(moved, gaussians.relative(axes), strict=True):
+    moved = gaussians.rescale(shift, scale).to_coordinates(reference.rescale(shift, scale))
+    for found, plain in zip(moved, gaussians.to_coordinates(reference), strict=True):
         assert_allclose(found, plain, rtol=1e-9, atol=1e-9)
 
 
@@ -128,43 +131,43 @@ def test_the_overall_gaussian_has_the_moments_of_the_mixture(family, seed, K, d)
     mean = weights @ means
     gaps = means - mean
     total = np.einsum("k,kij->ij", weights, C + gaps[:, :, None] * gaps[:, None, :])
-    overall = gaussians.overall(weights)
-    assert_allclose(overall.mean, mean[None], rtol=1e-12, atol=1e-12)
-    found = family.dense(overall.covariance.matrix, d)
+    pooled = gaussians.pooled(weights)
+    assert_allclose(pooled.mean, mean[None], rtol=1e-12, atol=1e-12)
+    found = family.dense(pooled.covariance.matrix, d)
     assert_allclose(found, family.dense(family.public(total[None]), d), rtol=1e-10, atol=1e-10)
 
 
 # -- estimates ---------------------------------------------------------------------------------------
 
 
-def likelihood(family, mean, C, rows, R, extra):
+def likelihood(family, mean, C, rows, R, added_variance):
     """sum_ki R_ki (log N(x_i | m_k, C_k) - tr(E inv(C_k)) / 2), from dense matrices."""
     gaussians = Gaussians(mean, family.from_dense(C))
     _, C = dense_gaussians(gaussians)
-    tilt = -0.5 * np.einsum("kii,i->k", np.linalg.inv(C), extra)
+    tilt = -0.5 * np.einsum("kii,i->k", np.linalg.inv(C), added_variance)
     return (R * (family.log_prob(gaussians, rows) + tilt[:, None])).sum() / R.sum()
 
 
-def estimate(family, rows, R, extra):
-    found = family.family(extra).estimate(Moments.of(rows.T, R, family.of(rows.shape[1])))
+def estimate(family, rows, R, added_variance):
+    found = family.family(added_variance).estimate(Moments.of(rows.T, R, family.of(rows.shape[1])))
     return found.mean, family.dense(found.covariance.matrix, rows.shape[1])
 
 
 @every_family
-@pytest.mark.parametrize("extra", [0.0, 0.2])
+@pytest.mark.parametrize("added_variance", [0.0, 0.2])
 @given(seed=seeds)
-def test_the_estimate_is_the_top_of_the_likelihood(family, extra, seed):
+def test_the_estimate_is_the_top_of_the_likelihood(family, added_variance, seed):
     """Along every direction the likelihood is level at the estimate and falls away from it."""
     rng = np.random.default_rng(seed)
     K, d = 2, 2
     rows, R = rng.normal(size=(N, d)), rng.uniform(size=(K, N))
-    extra = extra * np.array([1.0, 2.0])
-    mean, C = estimate(family, rows, R, extra)
+    added_variance = added_variance * np.array([1.0, 2.0])
+    mean, C = estimate(family, rows, R, added_variance)
     move = rng.normal(size=mean.shape)
     turn = family.matrices(K, d, rng) - family.matrices(K, d, rng)
 
     def along(t):
-        return likelihood(family, mean + t * move, C + t * turn, rows, R, extra)
+        return likelihood(family, mean + t * move, C + t * turn, rows, R, added_variance)
 
     top, h = along(0.0), 1e-5
     slope, bend = (along(h) - along(-h)) / (2 * h), (along(1e-3) + along(-1e-3) - 2 * top) / 1e-6
@@ -175,12 +178,16 @@ def test_the_estimate_is_the_top_of_the_likelihood(family, extra, seed):
 @every_family
 def test_the_estimate_is_in_closed_form(family):
     rng = np.random.default_rng(5)
-    rows, R, extra = rng.normal(size=(N, 3)), rng.uniform(size=(2, N)), np.array([0.1, 0.2, 0.3])
+    rows, R, added_variance = (
+        rng.normal(size=(N, 3)),
+        rng.uniform(size=(2, N)),
+        np.array([0.1, 0.2, 0.3]),
+    )
     weight, mean, scatter = plain_moments(rows, R)
     C = scatter.sum(axis=0)[None] / weight.sum() if family.tied else scatter / weight[:, None, None]
-    found_mean, found = estimate(family, rows, R, extra)
+    found_mean, found = estimate(family, rows, R, added_variance)
     assert_allclose(found_mean, mean, rtol=1e-12)
-    assert_allclose(found, family.dense(family.public(C + np.diag(extra)), 3), rtol=1e-11)
+    assert_allclose(found, family.dense(family.public(C + np.diag(added_variance)), 3), rtol=1e-11)
 
 
 @every_family

@@ -76,7 +76,7 @@ def same(found, expected, rtol=1e-9, atol=1e-9):
 
 def made(kind, gaussians, *more):
     """A kernel of Gaussians, something like a log-weight added to each log-density."""
-    constant = gaussians.constant + offset(gaussians)
+    constant = gaussians.max_log_prob + offset(gaussians)
     return kind.of(gaussians.mean, gaussians.covariance, constant, *more)
 
 
@@ -121,8 +121,8 @@ def test_blocks_equal_the_whole(kind, family, seed, cut):
     kernel = made(kind, gaussians)
     whole = moments_of(kernel, rows, resp)
     halves = [
-        kernel.accumulate(kernel.features(np.ascontiguousarray(rows[part].T)), resp[:, part])
-        for part in (slice(None, cut), slice(cut, None))
+        kernel.accumulate(kernel.features(np.ascontiguousarray(rows[subset].T)), resp[:, subset])
+        for subset in (slice(None, cut), slice(cut, None))
     ]
     for one, two in (halves, halves[::-1]):
         joined = tuple(a + b for a, b in zip(one, two, strict=True))
@@ -188,7 +188,7 @@ def test_only_the_gaussians_that_would_lose_digits_are_kept_as_residuals(family)
 
 def test_many_features_are_kept_as_residuals():
     rng = np.random.default_rng(0)
-    d = Full.natural_features + 1
+    d = Full.max_natural_features + 1
     gaussians = Gaussians(np.zeros((2, d)), Full(d).from_public(np.stack([np.eye(d)] * 2)))
     kernel = gaussians.kernel(offset(gaussians))
     assert isinstance(kernel, ResidualKernel)

@@ -85,7 +85,7 @@ def test_samples_come_from_components_by_their_weight(family):
     weights = np.exp(mixture.log_weights)
     counts = np.bincount(labels, minlength=3)
     assert (abs(counts - n * weights) < 4 * np.sqrt(n * weights)).all()
-    total = weights @ mixture.parts.mean
+    total = weights @ mixture.components.mean
     assert (abs(rows.mean(axis=0) - total) < 4 * rows.std(axis=0) / np.sqrt(n)).all()
     assert rows.shape == (n, 2)
 
@@ -94,33 +94,35 @@ def test_samples_come_from_components_by_their_weight(family):
 @pytest.mark.parametrize("K", [1, 4])
 def test_weights_count_as_parameters_but_one(family, K):
     mixture = family.mixture(K, 2, np.random.default_rng(0))
-    assert mixture.n_parameters() == mixture.parts.n_parameters() + K - 1
+    assert mixture.n_parameters() == mixture.components.n_parameters() + K - 1
 
 
 # -- the steps ---------------------------------------------------------------------------------------
 
-every_extra = pytest.mark.parametrize("extra", [0.0, 0.3])
+every_extra = pytest.mark.parametrize("added_variance", [0.0, 0.3])
 
 
 @every_member
 @every_extra
 @given(seed=seeds, K=components)
-def test_the_e_step_finds_the_objective(family, extra, seed, K):
+def test_the_e_step_finds_the_objective(family, added_variance, seed, K):
     mixture, rows, w, _ = scene(family, seed, K)
-    extra = extra * np.array([1.0, 2.0])
-    steps = family.steps(extra)
+    added_variance = added_variance * np.array([1.0, 2.0])
+    steps = family.steps(added_variance)
     total = steps.e_step(mixture)((family.block(rows), w))
     assert_allclose(total.weight, w.sum())
     objective = (total.log_likelihood + steps.log_prior(mixture)) / total.weight
-    assert_allclose(objective, plain_objective(family, mixture, rows, w, extra), rtol=1e-10)
+    assert_allclose(
+        objective, plain_objective(family, mixture, rows, w, added_variance), rtol=1e-10
+    )
 
 
 @every_member
 @every_extra
 @given(seed=seeds, cut=st.integers(1, N - 1))
-def test_the_e_step_of_blocks_is_the_e_step_of_the_whole(family, extra, seed, cut):
+def test_the_e_step_of_blocks_is_the_e_step_of_the_whole(family, added_variance, seed, cut):
     mixture, rows, w, _ = scene(family, seed)
-    steps = family.steps(np.full(2, extra))
+    steps = family.steps(np.full(2, added_variance))
     e_step = steps.e_step(mixture)
     whole = e_step((family.block(rows), w))
     parts = e_step((family.block(rows[:cut]), w[:cut])) + e_step(
@@ -129,7 +131,7 @@ def test_the_e_step_of_blocks_is_the_e_step_of_the_whole(family, extra, seed, cu
     assert_allclose(parts.log_likelihood, whole.log_likelihood, rtol=1e-12)
     one, two = (steps.m_step(e_step.statistics(total)) for total in (whole, parts))
     assert_allclose(one.log_weights, two.log_weights, atol=1e-12)
-    for a, b in zip(family.numbers(one.parts), family.numbers(two.parts), strict=True):
+    for a, b in zip(family.numbers(one.components), family.numbers(two.components), strict=True):
         assert_allclose(a, b, rtol=1e-9, atol=1e-10)
 
 
@@ -154,29 +156,29 @@ def next_model(steps, mixture, block):
     return steps.m_step(e_step.statistics(e_step(block)), mixture)
 
 
-def expected_objective(family, mixture, rows, w, resp, extra):
+def expected_objective(family, mixture, rows, w, resp, added_variance):
     """L(q) per unit of weight without the entropy of q: what the M-step raises."""
-    return (w * resp * plain_joint(family, mixture, rows, extra)).sum() / w.sum()
+    return (w * resp * plain_joint(family, mixture, rows, added_variance)).sum() / w.sum()
 
 
 @every_member
 @every_extra
 @given(seed=seeds)
-def test_the_m_step_is_the_top_of_the_bound(family, extra, seed):
+def test_the_m_step_is_the_top_of_the_bound(family, added_variance, seed):
     """For the posterior as q no mixture near the next one has a higher bound, nor has the last one."""
     mixture, rows, w, rng = scene(family, seed)
-    extra = np.full(2, extra)
-    steps = family.steps(extra)
-    resp = np.exp(plain_joint(family, mixture, rows, extra))
+    added_variance = np.full(2, added_variance)
+    steps = family.steps(added_variance)
+    resp = np.exp(plain_joint(family, mixture, rows, added_variance))
     resp /= resp.sum(axis=0)
     following = next_model(steps, mixture, (family.block(rows), w))
-    top = expected_objective(family, following, rows, w, resp, extra)
-    assert top >= expected_objective(family, mixture, rows, w, resp, extra) - 1e-12
+    top = expected_objective(family, following, rows, w, resp, added_variance)
+    assert top >= expected_objective(family, mixture, rows, w, resp, added_variance) - 1e-12
     coordinates = steps.coordinates(following)
     at = coordinates.vector(following)
     for _ in range(4):
         near = coordinates.model(at + 1e-3 * rng.normal(size=len(at)), like=following)
-        assert expected_objective(family, near, rows, w, resp, extra) < top
+        assert expected_objective(family, near, rows, w, resp, added_variance) < top
 
 
 @every_family
@@ -186,16 +188,18 @@ def test_the_slope_of_the_evidence_is_that_of_the_bound(family, seed):
     mixture, rows, w, rng = scene(family, seed)
     joint = plain_joint(family, mixture, rows)
     resp = np.exp(joint - logsumexp(joint, axis=0))
-    move, h = rng.normal(size=mixture.parts.mean.shape), 1e-5
+    move, h = rng.normal(size=mixture.components.mean.shape), 1e-5
 
     def slope(objective):
         ends = [
-            objective(Mixture(mixture.log_weights, Gaussians(mixture.parts.mean + t * move, C)))
+            objective(
+                Mixture(mixture.log_weights, Gaussians(mixture.components.mean + t * move, C))
+            )
             for t in (h, -h)
         ]
         return (ends[0] - ends[1]) / (2 * h)
 
-    C = mixture.parts.covariance
+    C = mixture.components.covariance
     evidence = slope(lambda m: w @ m.kernel().log_prob(family.block(rows)) / w.sum())
     bound = slope(lambda m: expected_objective(family, m, rows, w, resp, 0.0))
     assert_allclose(evidence, bound, rtol=1e-5, atol=1e-7)
@@ -210,24 +214,26 @@ def test_coordinates_round_trip(family, empty, seed, K, d):
         weights = np.exp(mixture.log_weights)
         weights[seed % K] = 0.0
         with np.errstate(divide="ignore"):
-            mixture = Mixture(np.log(weights / weights.sum()), mixture.parts)
-    axes = family.steps(np.zeros(d)).coordinates(mixture)
-    vector = axes.vector(mixture)
-    again = axes.model(vector, like=mixture)
+            mixture = Mixture(np.log(weights / weights.sum()), mixture.components)
+    reference = family.steps(np.zeros(d)).coordinates(mixture)
+    vector = reference.vector(mixture)
+    again = reference.model(vector, like=mixture)
     assert np.isfinite(vector).all()
     assert_allclose(again.log_weights, mixture.log_weights, rtol=1e-12, atol=1e-12)
-    for a, b in zip(family.numbers(again.parts), family.numbers(mixture.parts), strict=True):
+    for a, b in zip(
+        family.numbers(again.components), family.numbers(mixture.components), strict=True
+    ):
         assert_allclose(a, b, rtol=1e-10, atol=1e-10)
-    assert_allclose(axes.vector(again), vector, rtol=1e-9, atol=1e-9)
+    assert_allclose(reference.vector(again), vector, rtol=1e-9, atol=1e-9)
 
 
 @every_member
 @given(seed=seeds, size=st.floats(0.0, 3.0))
 def test_any_vector_is_a_mixture(family, seed, size):
     mixture, rows, _, rng = scene(family, seed)
-    axes = family.steps(np.zeros(2)).coordinates(mixture)
-    vector = axes.vector(mixture)
-    other = axes.model(vector + size * rng.normal(size=len(vector)), like=mixture)
+    reference = family.steps(np.zeros(2)).coordinates(mixture)
+    vector = reference.vector(mixture)
+    other = reference.model(vector + size * rng.normal(size=len(vector)), like=mixture)
     assert_allclose(np.exp(other.log_weights).sum(), 1.0, rtol=1e-12)
     assert np.isfinite(other.kernel().log_prob(family.block(rows))).all()
 
@@ -237,7 +243,7 @@ def test_a_component_without_weight_is_no_part_of_the_density(family):
     mixture, rows, w, _ = scene(family, 0)
     weights = np.array([0.4, 0.0, 0.6])
     with np.errstate(divide="ignore"):
-        emptied = Mixture(np.log(weights), mixture.parts)
+        emptied = Mixture(np.log(weights), mixture.components)
     evidence, resp = emptied.kernel().posterior(family.block(rows))
     assert not resp[1].any()
     assert np.isfinite(evidence).all()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
+from hypothesis.added_variance.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_lvm.core.blocks import Blocks

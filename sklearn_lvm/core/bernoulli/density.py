@@ -82,15 +82,15 @@ class Bernoullis:
     def _bounded(log: Array) -> Array:
         return np.maximum(log, -SURPRISE)
 
-    def overall(self, weights: Array) -> "Bernoullis":
+    def pooled(self, weights: Array) -> "Bernoullis":
         """Log-odds are coordinates already: no density of the whole is needed to measure them."""
         return self
 
-    def relative(self, axes: "Bernoullis") -> tuple[Array]:
+    def to_coordinates(self, reference: "Bernoullis") -> tuple[Array]:
         """Log-odds, (K, d); those of coins that are certain are finite, and stay where they are."""
         return (np.clip(self.log_p - self.log_q, -CERTAIN, CERTAIN),)
 
-    def absolute(self, coordinates: tuple[Array, ...]) -> "Bernoullis":
+    def from_coordinates(self, coordinates: tuple[Array, ...]) -> "Bernoullis":
         """The coins that have these coordinates."""
         (log_odds,) = coordinates
         return Bernoullis.of_log_odds(log_odds)
@@ -158,11 +158,11 @@ class BernoulliFamily:
 class Coins:
     """One row of coins with known biases."""
 
-    parts: Bernoullis
+    components: Bernoullis
 
     def kernel(self) -> MixtureKernel:
         """The only component there is, prepared to score rows."""
-        return Mixture(np.zeros(1), self.parts).kernel()
+        return Mixture(np.zeros(1), self.components).kernel()
 
     def sample(self, n: int, rng: np.random.RandomState) -> tuple[Array, Array]:
         """Draw n rows (n, d), and the biases that they were tossed with (n, d)."""
@@ -171,7 +171,7 @@ class Coins:
 
     def biases(self, n: int, rng: np.random.RandomState) -> Array:
         """The same for every row."""
-        return np.repeat(self.parts.probability, n, axis=0)
+        return np.repeat(self.components.probability, n, axis=0)
 
 
 def _times(amount: Array, log: Array) -> Array:

@@ -31,11 +31,11 @@ class Structure(ABC):
     d: int
     tied: bool = False
     per_feature: ClassVar[bool]  # the same model when each feature gets its own unit
-    natural_features: ClassVar[float]  # up to how many features monomials are the cheaper form
+    max_natural_features: ClassVar[float]  # up to how many features monomials are the cheaper form
 
     @property
     @abstractmethod
-    def size(self) -> int:
+    def n_parameters(self) -> int:
         """Free parameters of one covariance, and how many monomials it needs."""
 
     @abstractmethod
@@ -55,7 +55,7 @@ class Structure(ABC):
         return sums.sum(axis=0, keepdims=True) if self.tied else sums
 
     @abstractmethod
-    def diagonal(self, part: Floats) -> Floats:
+    def diagonal(self, subset: Floats) -> Floats:
         """The diagonal of a stored form, or what is known of it, (K, *S) -> (K, d)."""
 
     @abstractmethod
@@ -63,11 +63,11 @@ class Structure(ABC):
         """The products of two features that a density needs, (d, n) -> (size, n)."""
 
     @abstractmethod
-    def assemble(self, m: Floats) -> Floats:
+    def from_monomials(self, m: Floats) -> Floats:
         """The stored form of sum_i w_i z_i z_i' from sums of monomials, (K, size) -> (K, *S)."""
 
     @abstractmethod
-    def estimate(self, scatter: Floats, dof: Floats, extra: Floats) -> "Covariances":
+    def estimate(self, scatter: Floats, dof: Floats, added_variance: Floats) -> "Covariances":
         """Covariances scatter / dof + diag(extra); the unit covariance where dof is 0."""
 
     def fits(self, covariances: "Covariances", n_components: int) -> bool:
@@ -151,15 +151,15 @@ class Covariances(ABC):
         """inv(L_k) v_k, (K, d) -> (K, d)."""
 
     @abstractmethod
-    def colour(self, e: Floats, k: int) -> Floats:
+    def colorize(self, e: Floats, k: int) -> Floats:
         """L_k e, white noise into samples of one Gaussian, (n, d) -> (n, d)."""
 
     @abstractmethod
-    def colour_each(self, v: Floats) -> Floats:
+    def colorize_each(self, v: Floats) -> Floats:
         """L_k v_k, (K, d) -> (K, d)."""
 
     @abstractmethod
-    def restore(self, part: Floats) -> Floats:
+    def restore(self, subset: Floats) -> Floats:
         """The stored form of L P L' from that of P, undoing ``gram`` of whitened rows."""
 
     @abstractmethod
@@ -167,23 +167,23 @@ class Covariances(ABC):
         """Covariances after x_j -> s_j x_j."""
 
     @abstractmethod
-    def relative(self, axes: Self) -> Floats:
+    def to_coordinates(self, reference: Self) -> Floats:
         """Real coordinates of the covariances in units of one, ``axes``, (K, size)."""
 
     @abstractmethod
-    def absolute(self, relative: Floats) -> Self:
+    def from_coordinates(self, to_coordinates: Floats) -> Self:
         """The covariances that have these coordinates in units of this one."""
 
     @abstractmethod
-    def part(self, chosen: Ints) -> Self:
+    def subset(self, chosen: Ints) -> Self:
         """A subset of the covariances."""
 
     @abstractmethod
-    def moment_loss(self, mean: Floats) -> Floats:
+    def cancellation(self, mean: Floats) -> Floats:
         """By how much squares about zero exceed squares about means, (K,)."""
 
     @abstractmethod
-    def couple(self, v: Floats) -> tuple[Floats, Floats]:
+    def natural_parameters(self, v: Floats) -> tuple[Floats, Floats]:
         """Coefficients: v_k' inv(C_k), and of the monomials in -z' inv(C_k) z / 2."""
 
     @abstractmethod

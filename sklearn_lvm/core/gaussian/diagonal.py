@@ -16,10 +16,10 @@ class Diagonal(Structure):
     """Independent features; the diagonal is stored."""
 
     per_feature = True
-    natural_features = np.inf
+    max_natural_features = np.inf
 
     @property
-    def size(self) -> int:
+    def n_parameters(self) -> int:
         return self.d
 
     def outer(self, v: Floats) -> Floats:
@@ -29,17 +29,19 @@ class Diagonal(Structure):
         V = R * np.sqrt(w)[:, None, :]
         return np.einsum("kdn,kdn->kd", V, V)
 
-    def diagonal(self, part: Floats) -> Floats:
-        return part
+    def diagonal(self, subset: Floats) -> Floats:
+        return subset
 
     def monomials(self, Z: Floats, out: Floats) -> None:
         np.multiply(Z, Z, out=out)
 
-    def assemble(self, m: Floats) -> Floats:
+    def from_monomials(self, m: Floats) -> Floats:
         return m
 
-    def estimate(self, scatter: Floats, dof: Floats, extra: Floats) -> "DiagonalCovariances":
-        variance = per_weight(scatter, dof) + extra
+    def estimate(
+        self, scatter: Floats, dof: Floats, added_variance: Floats
+    ) -> "DiagonalCovariances":
+        variance = per_weight(scatter, dof) + added_variance
         variance[dof <= 0] += 1.0
         return DiagonalCovariances(self, deviations(variance))
 
@@ -82,14 +84,14 @@ class DiagonalCovariances(Covariances):
     def whiten_each(self, v: Floats) -> Floats:
         return v / self.deviation
 
-    def colour(self, e: Floats, k: int) -> Floats:
+    def colorize(self, e: Floats, k: int) -> Floats:
         return e * self.deviation[k]
 
-    def colour_each(self, v: Floats) -> Floats:
+    def colorize_each(self, v: Floats) -> Floats:
         return v * self.deviation
 
-    def restore(self, part: Floats) -> Floats:
-        return part * self.deviation**2
+    def restore(self, subset: Floats) -> Floats:
+        return subset * self.deviation**2
 
     def rescale(self, s: Floats) -> Self:
         return type(self)(self.structure, self.deviation * s)
@@ -106,22 +108,22 @@ class DiagonalCovariances(Covariances):
     def precision_diagonal(self) -> Floats:
         return self.deviation**-2
 
-    def relative(self, axes: Self) -> Floats:
-        return np.log(self.deviation / axes.deviation)
+    def to_coordinates(self, reference: Self) -> Floats:
+        return np.log(self.deviation / reference.deviation)
 
-    def absolute(self, relative: Floats) -> Self:
-        return type(self)(self.structure, self.deviation * np.exp(relative))
+    def from_coordinates(self, to_coordinates: Floats) -> Self:
+        return type(self)(self.structure, self.deviation * np.exp(to_coordinates))
 
-    def part(self, chosen: Ints) -> Self:
+    def subset(self, chosen: Ints) -> Self:
         return type(self)(self.structure, self.deviation[chosen])
 
     def restructured(self, structure: Structure) -> Self:
         return replace(self, structure=structure)
 
-    def moment_loss(self, mean: Floats) -> Floats:
+    def cancellation(self, mean: Floats) -> Floats:
         return ((mean / self.deviation) ** 2).max(axis=1) + 1.0
 
-    def couple(self, v: Floats) -> tuple[Floats, Floats]:
+    def natural_parameters(self, v: Floats) -> tuple[Floats, Floats]:
         return v * self.precision_diagonal, -0.5 * self.precision_diagonal
 
 
@@ -137,7 +139,7 @@ class Spherical(Diagonal):
     per_feature = False
 
     @property
-    def size(self) -> int:
+    def n_parameters(self) -> int:
         return 1
 
     def outer(self, v: Floats) -> Floats:
@@ -147,17 +149,19 @@ class Spherical(Diagonal):
         V = R * np.sqrt(w)[:, None, :]
         return np.einsum("kdn,kdn->k", V, V)
 
-    def diagonal(self, part: Floats) -> Floats:
-        return np.repeat(part[:, None] / self.d, self.d, axis=1)
+    def diagonal(self, subset: Floats) -> Floats:
+        return np.repeat(subset[:, None] / self.d, self.d, axis=1)
 
     def monomials(self, Z: Floats, out: Floats) -> None:
         np.einsum("dn,dn->n", Z, Z, out=out[0])
 
-    def assemble(self, m: Floats) -> Floats:
+    def from_monomials(self, m: Floats) -> Floats:
         return m[:, 0]
 
-    def estimate(self, scatter: Floats, dof: Floats, extra: Floats) -> "SphericalCovariances":
-        variance = (per_weight(scatter, dof) + extra.sum()) / self.d
+    def estimate(
+        self, scatter: Floats, dof: Floats, added_variance: Floats
+    ) -> "SphericalCovariances":
+        variance = (per_weight(scatter, dof) + added_variance.sum()) / self.d
         variance[dof <= 0] += 1.0
         return self._from_matrices(variance)
 
@@ -196,11 +200,11 @@ class SphericalCovariances(DiagonalCovariances):
     def precision_factor(self) -> Floats:
         return self.structure.public(1.0 / self.deviation[:, 0])
 
-    def restore(self, part: Floats) -> Floats:
-        return part * self.deviation[:, 0] ** 2
+    def restore(self, subset: Floats) -> Floats:
+        return subset * self.deviation[:, 0] ** 2
 
-    def relative(self, axes: Self) -> Floats:
-        return np.log(self.deviation[:, :1] / axes.deviation[:, :1])
+    def to_coordinates(self, reference: Self) -> Floats:
+        return np.log(self.deviation[:, :1] / reference.deviation[:, :1])
 
-    def couple(self, v: Floats) -> tuple[Floats, Floats]:
+    def natural_parameters(self, v: Floats) -> tuple[Floats, Floats]:
         return v * self.precision_diagonal, -0.5 * self.precision_diagonal[:, :1]

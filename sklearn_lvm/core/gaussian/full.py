@@ -23,10 +23,10 @@ class Full(Structure):
     """Any positive definite matrix; all entries are stored."""
 
     per_feature = True
-    natural_features = 24
+    max_natural_features = 24
 
     @property
-    def size(self) -> int:
+    def n_parameters(self) -> int:
         return self.d * (self.d + 1) // 2
 
     def outer(self, v: Floats) -> Floats:
@@ -49,8 +49,8 @@ class Full(Structure):
             np.matmul(V, V.T, out=second[k])  # numpy sees its own transpose and does half the work
         return first, second
 
-    def diagonal(self, part: Floats) -> Floats:
-        return np.diagonal(part, axis1=1, axis2=2)
+    def diagonal(self, subset: Floats) -> Floats:
+        return np.diagonal(subset, axis1=1, axis2=2)
 
     def monomials(self, Z: Floats, out: Floats) -> None:
         start = 0
@@ -58,14 +58,14 @@ class Full(Structure):
             np.multiply(Z[j], Z[j:], out=out[start : start + len(Z) - j])
             start += len(Z) - j
 
-    def assemble(self, m: Floats) -> Floats:
+    def from_monomials(self, m: Floats) -> Floats:
         i, j = _upper(self.d)
-        part = np.empty((len(m), self.d, self.d))
-        part[:, i, j] = part[:, j, i] = m
-        return part
+        subset = np.empty((len(m), self.d, self.d))
+        subset[:, i, j] = subset[:, j, i] = m
+        return subset
 
-    def estimate(self, scatter: Floats, dof: Floats, extra: Floats) -> "FullCovariances":
-        covariance = per_weight(scatter, dof) + np.diag(extra)
+    def estimate(self, scatter: Floats, dof: Floats, added_variance: Floats) -> "FullCovariances":
+        covariance = per_weight(scatter, dof) + np.diag(added_variance)
         covariance[dof <= 0] += np.eye(self.d)
         return FullCovariances(self, cholesky(covariance))
 
@@ -126,14 +126,14 @@ class FullCovariances(Covariances):
     def whiten_each(self, v: Floats) -> Floats:
         return (self.inverse @ v[..., None])[..., 0]
 
-    def colour(self, e: Floats, k: int) -> Floats:
+    def colorize(self, e: Floats, k: int) -> Floats:
         return e @ self.factor[k].T
 
-    def colour_each(self, v: Floats) -> Floats:
+    def colorize_each(self, v: Floats) -> Floats:
         return (self.factor @ v[..., None])[..., 0]
 
-    def restore(self, part: Floats) -> Floats:
-        return self.factor @ part @ self.factor.mT
+    def restore(self, subset: Floats) -> Floats:
+        return self.factor @ subset @ self.factor.mT
 
     def rescale(self, s: Floats) -> Self:
         return type(self)(self.structure, self.factor * s[:, None])
@@ -150,32 +150,32 @@ class FullCovariances(Covariances):
     def precision_diagonal(self) -> Floats:
         return (self.inverse**2).sum(axis=1)
 
-    def relative(self, axes: Self) -> Floats:
+    def to_coordinates(self, reference: Self) -> Floats:
         """Entries of inv(A) L, which is lower triangular too; logarithms on the diagonal."""
         i, j = _lower(self.structure.d)
-        entries = (axes.inverse @ self.factor)[:, i, j]
+        entries = (reference.inverse @ self.factor)[:, i, j]
         entries[:, i == j] = np.log(entries[:, i == j])
         return entries
 
-    def absolute(self, relative: Floats) -> Self:
+    def from_coordinates(self, to_coordinates: Floats) -> Self:
         i, j = _lower(self.structure.d)
-        entries = relative.copy()
+        entries = to_coordinates.copy()
         entries[:, i == j] = np.exp(entries[:, i == j])
-        factor = np.zeros((len(relative), *self.factor.shape[1:]))
+        factor = np.zeros((len(to_coordinates), *self.factor.shape[1:]))
         factor[:, i, j] = entries
         return type(self)(self.structure, self.factor @ factor)
 
-    def part(self, chosen: Ints) -> Self:
+    def subset(self, chosen: Ints) -> Self:
         return type(self)(self.structure, self.factor[chosen])
 
     def restructured(self, structure: Structure) -> Self:
         return replace(self, structure=structure)
 
-    def moment_loss(self, mean: Floats) -> Floats:
-        size = (mean**2).sum(axis=1) + self.variances.sum(axis=1)
-        return size * self.precision_diagonal.max(axis=1)
+    def cancellation(self, mean: Floats) -> Floats:
+        n_parameters = (mean**2).sum(axis=1) + self.variances.sum(axis=1)
+        return n_parameters * self.precision_diagonal.max(axis=1)
 
-    def couple(self, v: Floats) -> tuple[Floats, Floats]:
+    def natural_parameters(self, v: Floats) -> tuple[Floats, Floats]:
         P = self._precisions
         i, j = _upper(self.structure.d)
         return (P @ v[..., None])[..., 0], np.where(i == j, -0.5, -1.0) * P[:, i, j]

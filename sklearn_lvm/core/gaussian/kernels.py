@@ -17,7 +17,7 @@ from ..._typing import Array, Bools, Floats, Ints
 from .covariance import Covariances, Structure, Whitener
 from .moments import Moments
 
-EMPTY = 1e-100  # a component with a smaller share of the weight holds nothing to be measured
+MIN_SHARE = 1e-100  # a component with a smaller share of the weight holds nothing to be measured
 MAX_CONDITION = 1e5  # the factor of accuracy that monomials may cost: five digits of sixteen
 
 Sums = tuple[Floats, ...]
@@ -25,12 +25,12 @@ Sums = tuple[Floats, ...]
 
 def row_width(structure: Structure, n_components: int) -> int:
     """How many numbers a row grows into in the E-step of K Gaussians."""
-    if structure.d > structure.natural_features:
+    if structure.d > structure.max_natural_features:
         return n_components * (structure.d + 1)
-    return 1 + structure.d + structure.size + n_components
+    return 1 + structure.d + structure.n_parameters + n_components
 
 
-def kernel_of(mean: Floats, covariance: Covariances, constant: Floats) -> "GaussianKernel":
+def kernel_of(mean: Floats, covariance: Covariances, max_log_prob: Floats) -> "GaussianKernel":
     """The cheapest kernel of K Gaussians whose digits survive it.
 
     Parameters
@@ -43,29 +43,29 @@ def kernel_of(mean: Floats, covariance: Covariances, constant: Floats) -> "Gauss
     """
     if len(covariance) == 1:
         far = (covariance.whiten_each(mean) ** 2).sum(axis=1).max() > MAX_CONDITION
-        return (ResidualKernel if far else TiedKernel).of(mean, covariance, constant)
-    if covariance.structure.d > covariance.structure.natural_features:
-        return ResidualKernel.of(mean, covariance, constant)
-    safe = covariance.moment_loss(mean) <= MAX_CONDITION
+        return (ResidualKernel if far else TiedKernel).of(mean, covariance, max_log_prob)
+    if covariance.structure.d > covariance.structure.max_natural_features:
+        return ResidualKernel.of(mean, covariance, max_log_prob)
+    safe = covariance.cancellation(mean) <= MAX_CONDITION
     if safe.all():
-        return NaturalKernel.of(mean, covariance, constant)
+        return NaturalKernel.of(mean, covariance, max_log_prob)
     kind = MixedKernel if safe.any() else ResidualKernel
-    return kind.of(mean, covariance, constant)
+    return kind.of(mean, covariance, max_log_prob)
 
 
-def _alike(array: Array, rows: Array) -> Array:
+def _in_precision_of(array: Array, rows: Array) -> Array:
     """An array in the precision of rows."""
     return array.astype(rows.dtype, copy=False)
 
 
-def _exact(*sums: Array) -> Sums:
+def _in_float64(*sums: Array) -> Sums:
     """Sums over a block in float64, since many blocks are added."""
     return tuple(array.astype(np.float64, copy=False) for array in sums)
 
 
-def _held(weight: Array) -> tuple[Array, Array]:
+def _measurable(weight: Array) -> tuple[Array, Array]:
     """Weights with the immeasurable ones set to zero, and positive divisors."""
-    weight = np.where(weight > EMPTY * weight.sum(), weight, 0.0)
+    weight = np.where(weight > MIN_SHARE * weight.sum(), weight, 0.0)
     return weight, np.where(weight > 0, weight, 1.0)
 
 
@@ -79,16 +79,16 @@ class ResidualKernel:
 
     mean: Floats
     covariance: Covariances
-    constant: Floats
+    max_log_prob: Floats
     whiten: Whitener
 
     @classmethod
-    def of(cls, mean: Floats, covariance: Covariances, constant: Floats) -> "ResidualKernel":
-        return cls(mean, covariance, constant[:, None], covariance.whitener(mean))
+    def of(cls, mean: Floats, covariance: Covariances, max_log_prob: Floats) -> "ResidualKernel":
+        return cls(mean, covariance, max_log_prob[:, None], covariance.whitener(mean))
 
     @property
     def condition_number(self) -> float:
-        return float(np.sqrt(self.covariance.moment_loss(self.mean).max()))
+        return float(np.sqrt(self.covariance.cancellation(self.mean).max()))
 
     def features(self, rows: Floats) -> Floats:
         return self.whiten(rows)
@@ -96,22 +96,22 @@ class ResidualKernel:
     def log_prob(self, features: Floats) -> Floats:
         distance = np.einsum("kdn,kdn->kn", features, features)
         distance *= -0.5
-        distance += _alike(self.constant, features)
+        distance += _in_precision_of(self.max_log_prob, features)
         return distance
 
     def accumulate(self, features: Floats, resp: Floats) -> Sums:
         sums = self.covariance.structure.accumulate(features, resp)
-        return _exact(resp.sum(axis=1), *sums)
+        return _in_float64(resp.sum(axis=1), *sums)
 
     def statistics(self, total: Sums) -> Moments:
         """Undo the whitening, and move from the old means to the new."""
         weight, first, second = total
-        weight, divisor = _held(weight)
+        weight, divisor = _measurable(weight)
         shift = np.where(weight[:, None] > 0, first / divisor[:, None], 0.0)
         structure = self.covariance.structure
         whitened = second - structure.outer(shift * np.sqrt(weight)[:, None])
         whitened[weight == 0] = 0.0
-        mean = self.mean + self.covariance.colour_each(shift)
+        mean = self.mean + self.covariance.colorize_each(shift)
         scatter = self.covariance.restore(whitened)
         return Moments(weight, structure.pooled(weight), mean, structure.pooled(scatter), structure)
 
@@ -129,17 +129,17 @@ class NaturalKernel:
     theta: Floats
 
     @classmethod
-    def of(cls, mean: Floats, covariance: Covariances, constant: Floats) -> "NaturalKernel":
-        linear, quadratic = covariance.couple(mean)
+    def of(cls, mean: Floats, covariance: Covariances, max_log_prob: Floats) -> "NaturalKernel":
+        linear, quadratic = covariance.natural_parameters(mean)
         K, d = mean.shape
         theta = np.empty((K, 1 + d + quadratic.shape[1]))
-        theta[:, 0] = constant - 0.5 * (linear * mean).sum(axis=1)
+        theta[:, 0] = max_log_prob - 0.5 * (linear * mean).sum(axis=1)
         theta[:, 1 : 1 + d], theta[:, 1 + d :] = linear, quadratic
         return cls(mean, covariance, theta)
 
     @property
     def condition_number(self) -> float:
-        return float(self.covariance.moment_loss(self.mean).max())
+        return float(self.covariance.cancellation(self.mean).max())
 
     def features(self, rows: Floats) -> Floats:
         d = len(rows)
@@ -150,18 +150,18 @@ class NaturalKernel:
         return phi
 
     def log_prob(self, features: Floats) -> Floats:
-        return _alike(self.theta, features) @ features
+        return _in_precision_of(self.theta, features) @ features
 
     def accumulate(self, features: Floats, resp: Floats) -> Sums:
-        return _exact(resp @ features.T)
+        return _in_float64(resp @ features.T)
 
     def statistics(self, total: Sums) -> Moments:
         """Move from zero to the means."""
         (sums,) = total
         d, structure = self.mean.shape[1], self.covariance.structure
-        weight, divisor = _held(sums[:, 0])
+        weight, divisor = _measurable(sums[:, 0])
         mean = np.where(weight[:, None] > 0, sums[:, 1 : 1 + d] / divisor[:, None], self.mean)
-        second = structure.assemble(sums[:, 1 + d :])
+        second = structure.from_monomials(sums[:, 1 + d :])
         scatter = second - structure.outer(mean * np.sqrt(weight)[:, None])
         scatter[weight == 0] = 0.0
         return Moments(weight, structure.pooled(weight), mean, structure.pooled(scatter), structure)
@@ -179,41 +179,41 @@ class TiedKernel:
     mean: Floats
     covariance: Covariances
     whitened_mean: Floats
-    constant: Floats
+    max_log_prob: Floats
     whiten: Whitener
 
     @classmethod
-    def of(cls, mean: Floats, covariance: Covariances, constant: Floats) -> "TiedKernel":
+    def of(cls, mean: Floats, covariance: Covariances, max_log_prob: Floats) -> "TiedKernel":
         whitened = covariance.whiten_each(mean)
-        at_zero = constant - 0.5 * (whitened**2).sum(axis=1)
+        at_zero = max_log_prob - 0.5 * (whitened**2).sum(axis=1)
         whiten = covariance.whitener(np.zeros_like(mean[:1]))
         return cls(mean, covariance, whitened, at_zero[:, None], whiten)
 
     @property
     def condition_number(self) -> float:
-        return float(self.covariance.moment_loss(self.mean).max())
+        return float(self.covariance.cancellation(self.mean).max())
 
     def features(self, rows: Floats) -> Floats:
         return self.whiten(rows)[0]
 
     def log_prob(self, features: Floats) -> Floats:
-        joint = _alike(self.whitened_mean, features) @ features
-        joint += _alike(self.constant, features)
+        joint = _in_precision_of(self.whitened_mean, features) @ features
+        joint += _in_precision_of(self.max_log_prob, features)
         joint -= 0.5 * np.einsum("dn,dn->n", features, features)
         return joint
 
     def accumulate(self, features: Floats, resp: Floats) -> Sums:
         second = self.covariance.structure.gram(features[None], resp.sum(axis=0)[None])
-        return _exact(resp.sum(axis=1), resp @ features.T, second)
+        return _in_float64(resp.sum(axis=1), resp @ features.T, second)
 
     def statistics(self, total: Sums) -> Moments:
         """Undo the whitening, and take the scatter between the means out; that within is shared."""
         weight, first, second = total
-        weight, divisor = _held(weight)
+        weight, divisor = _measurable(weight)
         center = np.where(weight[:, None] > 0, first / divisor[:, None], self.whitened_mean)
         structure = self.covariance.structure
         between = structure.outer(center * np.sqrt(weight)[:, None]).sum(axis=0, keepdims=True)
-        mean = self.covariance.colour_each(center)
+        mean = self.covariance.colorize_each(center)
         scatter = self.covariance.restore(second - between)
         return Moments(weight, weight.sum(keepdims=True), mean, scatter, structure)
 
@@ -241,14 +241,14 @@ class MixedKernel:
         cls,
         mean: Floats,
         covariance: Covariances,
-        constant: Floats,
+        max_log_prob: Floats,
         safe: Bools | None = None,
     ) -> "MixedKernel":
         """Split by ``safe``, (K,); by default by the digits that monomials would cost."""
         if safe is None:
-            safe = covariance.moment_loss(mean) <= MAX_CONDITION
+            safe = covariance.cancellation(mean) <= MAX_CONDITION
         groups = np.flatnonzero(safe), np.flatnonzero(~safe)
-        parts = [(mean[group], covariance.part(group), constant[group]) for group in groups]
+        parts = [(mean[group], covariance.subset(group), max_log_prob[group]) for group in groups]
         order = np.argsort(np.concatenate(groups))
         return cls(NaturalKernel.of(*parts[0]), ResidualKernel.of(*parts[1]), groups, order)
 

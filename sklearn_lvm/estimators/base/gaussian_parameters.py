@@ -35,8 +35,8 @@ class Given:
         """The mixture in standard units; what is not given comes from ``model``."""
         log_weights, mean, covariance = None, None, None
         if model is not None:
-            log_weights, parts = model.log_weights, model.parts
-            mean, covariance = parts.mean, parts.covariance
+            log_weights, components = model.log_weights, model.components
+            mean, covariance = components.mean, components.covariance
         if self.weights is not None:
             with np.errstate(divide="ignore"):
                 log_weights = np.log(self.weights)
