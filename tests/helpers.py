@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_lvm.inference.block_map import Walker, cut
+from sklearn_lvm.inference.block_map import ThreadMap, slices_of
 from sklearn_lvm.inference.em import Callback, run_em
 from sklearn_lvm.inference.problem import Problem
 
@@ -18,13 +18,13 @@ def problem_of(family, seed, added_variance):
     steps = family.steps(np.full(D, added_variance))
     resp = rng.dirichlet(np.ones(K), N).T
     start = steps.m_step(steps.family.statistics(family.block(rows), resp * w))
-    blocks = [(family.block(rows[part]), w[part]) for part in cut(N, BLOCK_SIZE)]
+    blocks = [(family.block(rows[part]), w[part]) for part in slices_of(N, BLOCK_SIZE)]
     return steps, start, rows, w, blocks
 
 
 def run(steps, start, blocks, how=run_em, **options):
-    with Walker() as walker:
-        problem = Problem(steps, blocks, walker)
+    with ThreadMap() as block_map:
+        problem = Problem(steps, blocks, block_map)
         return how(problem, start, **{"max_iter": 15, "tol": 0.0, **options})
 
 

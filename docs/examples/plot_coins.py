@@ -22,14 +22,14 @@ from sklearn.model_selection import train_test_split
 from sklearn_lvm import BernoulliMixture, BetaBernoulli
 
 bias = 0.7
-tosses = (np.random.RandomState(0).uniform(size=(100, 1)) < bias).astype(float)
+binary_rows = (np.random.RandomState(0).uniform(size=(100, 1)) < bias).astype(float)
 grid = np.linspace(0, 1, 400)
 
 figure, axes = plt.subplots(figsize=(7, 3.6))
 axes.plot(grid, np.ones_like(grid), color="#999999", label="prior")
 coin, seen = BetaBernoulli(), 0
 for count in (1, 10, 100):
-    coin.partial_fit(tosses[seen:count])
+    coin.partial_fit(binary_rows[seen:count])
     seen = count
     low, high = coin.credible_interval(0.95)
     (line,) = axes.plot(grid, coin.posterior_.pdf(grid), label=f"after {count}")
@@ -55,7 +55,7 @@ for inference in ("mle", "map", "bayes"):
 # beforehand: that the coin is fair, that any bias is as good as another, or that it favours tails.
 
 for name, alpha, beta in [("fair", 1e6, 1e6), ("any bias", 1, 1), ("for tails", 3, 7)]:
-    coin = BetaBernoulli(alpha=alpha, beta=beta).fit(tosses)
+    coin = BetaBernoulli(alpha=alpha, beta=beta).fit(binary_rows)
     print(f"{name:10} {coin.log_evidence_[0]:8.2f} nats")
 
 # %%

@@ -23,7 +23,7 @@ from scipy.special import gammaln
 
 from sklearn_lvm.core.mixture import Mixture, MixtureSteps
 from sklearn_lvm.core.rows import canonical
-from sklearn_lvm.inference.block_map import Walker, cut
+from sklearn_lvm.inference.block_map import ThreadMap, slices_of
 from sklearn_lvm.inference.em import climb
 
 
@@ -113,7 +113,7 @@ X, kinds = truth.sample(365, np.random.RandomState(0))
 
 steps = MixtureSteps(PoissonFamily())
 Z, w = X.T.copy(), np.ones(len(X))
-blocks = [(Z[:, rows], w[rows]) for rows in cut(len(X), 128)]
+blocks = [(Z[:, rows], w[rows]) for rows in slices_of(len(X), 128)]
 
 
 def start(n_components, seed):
@@ -122,9 +122,9 @@ def start(n_components, seed):
     return steps.fit(steps.family.statistics(Z[:, rows.index], resp * rows.weight))
 
 
-with Walker() as walker:
+with ThreadMap() as block_map:
     runs = [
-        climb(steps, start(3, seed), blocks, walker, max_iter=200, tol=1e-9) for seed in range(5)
+        climb(steps, start(3, seed), blocks, block_map, max_iter=200, tol=1e-9) for seed in range(5)
     ]
 best = max(runs, key=lambda run: run.objective)
 

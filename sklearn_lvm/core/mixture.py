@@ -8,12 +8,12 @@ import numpy as np
 from .._typing import Floats, Ints, Rows
 from .family import C, Kernel
 
-ROOM = 0.4  # how much of the range of exp is used where rows share a level
+EXP_RANGE_SHARE = 0.4  # of the range of exp that is used where rows have one common maximum
 
 
 @dataclass(frozen=True, eq=False)
 class Mixture(Generic[C]):
-    """Log-weights (K,) and K densities."""
+    """A mixture density: log-weights (K,) and K densities of one family."""
 
     log_weights: Floats
     components: C
@@ -29,7 +29,7 @@ class Mixture(Generic[C]):
         return self.components.sample(labels, rng), labels
 
     def n_parameters(self) -> int:
-        """Free parameters: those of the densities, and K - 1 weights."""
+        """Count free parameters: those of the densities, and K - 1 weights."""
         return self.components.n_parameters() + len(self.log_weights) - 1
 
 
@@ -45,7 +45,7 @@ class MixtureKernel:
 
     def log_prob(self, rows: Rows) -> Floats:
         """log p(z), (d, n) -> (n,)."""
-        return _evidence(self.joint(rows))[0]
+        return _log_sum_exp(self.joint(rows))[0]
 
     def posterior(self, rows: Rows) -> tuple[Floats, Floats]:
         """log p(z) and p(k | z): (n,) and (K, n)."""
@@ -57,29 +57,29 @@ class MixtureKernel:
         return labels
 
 
-def _evidence(joint: Floats) -> tuple[Floats, Floats, Floats]:
-    """log p(z) of rows from their log p(k, z), which is used up; multiples of p(k | z), and totals."""
-    level, share = _levelled(joint)
+def normalize(joint: Floats, w: Floats | float) -> tuple[Floats, Floats]:
+    """log p(z) and w p(k | z) of rows from their log p(k, z), (K, n), which is overwritten."""
+    log_prob, share, total = _log_sum_exp(joint)
+    share *= w / total
+    return log_prob, share
+
+
+def _log_sum_exp(joint: Floats) -> tuple[Floats, Floats, Floats]:
+    """log p(z) of rows from log p(k, z), overwritten; multiples of p(k | z), and their sums."""
+    level, share = _subtract_max(joint)
     total: Floats = np.ones(len(share), share.dtype) @ np.exp(share, out=share)
     return level + np.log(total), share, total
 
 
-def normalize(joint: Floats, w: Floats | float) -> tuple[Floats, Floats]:
-    """log p(z) and w p(k | z) of rows from their log p(k, z), which is used up."""
-    evidence, share, total = _evidence(joint)
-    share *= w / total
-    return evidence, share
+def _subtract_max(joint: Floats) -> tuple[Floats, Floats]:
+    """Subtract each row's maximum, or one common maximum if no row would underflow, before exp.
 
-
-def _levelled(joint: Floats) -> tuple[Floats, Floats]:
-    """A level for each row, and how far its numbers are below: the largest of them not too far for exp.
-
-    The level is the largest number of the row. Where those of a row lie side by side in memory this
-    is slow to find; the largest number of all does as well, as long as no row's mean is far below.
+    The maximum of a row is slow to find where its numbers lie side by side in memory; the maximum of
+    all does as well, as long as no row's mean is far below.
     """
     if not joint.flags.c_contiguous:
         level, mean = joint.max(), np.full(len(joint), 1.0 / len(joint), joint.dtype) @ joint
-        if level - mean.min() < ROOM * np.log(np.finfo(joint.dtype).max):
+        if level - mean.min() < EXP_RANGE_SHARE * np.log(np.finfo(joint.dtype).max):
             joint -= level
             return level, joint
         joint = np.ascontiguousarray(joint)

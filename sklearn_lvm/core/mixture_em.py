@@ -1,4 +1,4 @@
-"""Expectation-maximisation of a mixture of any family: its two steps, and its coordinates."""
+"""Expectation-maximization of a mixture of any family: its two steps, and its coordinates."""
 
 from dataclasses import dataclass
 from math import prod
@@ -13,36 +13,35 @@ from .mixture import Mixture, normalize
 
 @dataclass(frozen=True, eq=False)
 class MixtureEStep(Generic[S]):
-    """The E-step of one model: expected statistics of weighted rows, their components filled in."""
+    """The E-step of one mixture: expected statistics of weighted rows, given their responsibilities."""
 
-    components: Kernel[S]
+    kernel: Kernel[S]
 
     @property
     def condition_number(self) -> float:
         """By how much a rounding error of a row grows in its log-density."""
-        return self.components.condition_number
+        return self.kernel.condition_number
 
     def __call__(self, block: Block) -> BlockSums:
         """Sum up one block, rows (d, n) and their weights (n,)."""
         rows, w = block
-        features = self.components.features(rows)
-        joint = self.components.log_prob(features)
-        evidence, resp = normalize(joint, w.astype(joint.dtype, copy=False))
-        return BlockSums(
-            self.components.accumulate(features, resp), float(w @ evidence), float(w.sum())
-        )
+        features = self.kernel.features(rows)
+        joint = self.kernel.log_prob(features)
+        log_prob, resp = normalize(joint, w.astype(joint.dtype, copy=False))
+        sums = self.kernel.accumulate(features, resp)
+        return BlockSums(sums, float(w @ log_prob), float(w.sum()))
 
     def statistics(self, total: BlockSums) -> S:
         """The statistics of all rows from their sums."""
-        return self.components.statistics(total.arrays)
+        return self.kernel.statistics(total.arrays)
 
 
 @dataclass(frozen=True)
 class MixtureSteps(Generic[C, S]):
-    """Expectation-maximisation of a mixture (Dempster, Laird & Rubin, 1977).
+    """Expectation-maximization of a mixture (Dempster, Laird & Rubin, 1977).
 
-    With priors the maximum is that of the posterior. Pseudo-observations of the priors join the
-    statistics in every M-step, and their log-densities join the objective, so that it cannot fall.
+    With priors the maximum is that of the posterior. The pseudo-observations of the priors are added
+    to the statistics in every M-step, and their log-densities to the objective, which never falls.
 
     Attributes
     ----------
@@ -55,11 +54,11 @@ class MixtureSteps(Generic[C, S]):
     concentration: float = 1.0
 
     def e_step(self, model: Mixture[C]) -> MixtureEStep[S]:
-        """What to do with each block to know the model's expectations."""
+        """The E-step of a mixture."""
         return MixtureEStep(self.family.kernel(model.components, model.log_weights))
 
     def m_step(self, statistics: S, model: Mixture[C] | None = None) -> Mixture[C]:
-        """The mixture that makes these expectations most likely."""
+        """The mixture that makes expected statistics most likely."""
         weight = statistics.weight + (self.concentration - 1.0)
         with np.errstate(divide="ignore"):  # a component without weight has log-weight -inf
             log_weights = np.log(weight / weight.sum())
@@ -67,7 +66,7 @@ class MixtureSteps(Generic[C, S]):
         return Mixture(log_weights, self.family.estimate(statistics, current))
 
     def log_prior(self, model: Mixture[C]) -> float:
-        """log p of weights and densities, in nats, up to a constant."""
+        """The log-prior of weights and densities, in nats, up to a constant."""
         pseudo = self.concentration - 1.0
         weights = pseudo * float(model.log_weights.sum()) if pseudo else 0.0
         return weights + self.family.log_prior(model.components)
@@ -83,7 +82,7 @@ class MixtureSteps(Generic[C, S]):
 
 @dataclass(frozen=True, eq=False)
 class MixtureCoordinates(Generic[C]):
-    """Mixtures as vectors: log-weights, and densities in the units of one density of the whole.
+    """Mixtures as vectors: log-weights, and densities in the units of one density, the reference.
 
     In these units no entry is large beside another because of how a feature is measured. Components
     without weight keep none.
@@ -96,23 +95,22 @@ class MixtureCoordinates(Generic[C]):
     def around(cls, model: Mixture[C]) -> "MixtureCoordinates[C]":
         """Vectors for mixtures of as many densities as this one."""
         reference = model.components.pooled(np.exp(model.log_weights))
-        components = model.components.to_coordinates(reference)
-        return cls(reference, (model.log_weights.shape, *(part.shape for part in components)))
+        arrays = model.components.to_coordinates(reference)
+        return cls(reference, (model.log_weights.shape, *(array.shape for array in arrays)))
 
     def vector(self, model: Mixture[C]) -> Floats:
-        """All coordinates in a row."""
+        """All coordinates in one vector."""
         held = np.isfinite(model.log_weights)
         weights = np.where(held, model.log_weights, 0.0)
-        return np.concatenate(
-            [weights, *(part.ravel() for part in model.components.to_coordinates(self.reference))]
-        )
+        arrays = model.components.to_coordinates(self.reference)
+        return np.concatenate([weights, *(array.ravel() for array in arrays)])
 
     def model(self, vector: Floats, like: Mixture[C]) -> Mixture[C]:
         """The mixture that has these coordinates, and weight where another has."""
         ends = np.cumsum([prod(shape) for shape in self.shapes])
         pieces = np.split(vector, ends[:-1])
         with np.errstate(over="ignore", invalid="ignore"):
-            weights, *components = (v.reshape(s) for v, s in zip(pieces, self.shapes, strict=True))
+            weights, *arrays = (v.reshape(s) for v, s in zip(pieces, self.shapes, strict=True))
             log_weights = np.where(np.isfinite(like.log_weights), weights, -np.inf)
             log_weights = log_weights - np.logaddexp.reduce(log_weights)
-            return Mixture(log_weights, self.reference.from_coordinates(tuple(components)))
+            return Mixture(log_weights, self.reference.from_coordinates(tuple(arrays)))

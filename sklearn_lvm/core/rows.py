@@ -11,12 +11,10 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from .._typing import Array, Floats, Rows, Table
+from .._typing import Block, Floats, Hashes, Ints, Rows, Table
 from .blocks import Blocks
 
-CELLS = (
-    2.0**20
-)  # fingerprint cells per standard deviation: coarse beside rounding, fine beside data
+CELLS = 2.0**20  # hashed cells per standard deviation: coarse beside rounding, fine beside data
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +31,8 @@ class WeightedSet:
         How many distinct rows there are in the data; more than m in a subsample.
     """
 
-    index: Array
-    weight: Array
+    index: Ints
+    weight: Floats
     drawn_from: int
 
     def __len__(self) -> int:
@@ -73,7 +71,7 @@ class RowSource:
     X: Table
     w: Floats
     transformation: Transformation
-    cut: Callable[[Table], list[slice]]
+    slices_of: Callable[[Table], list[slice]]
 
     def __len__(self) -> int:
         return len(self.w)
@@ -81,7 +79,7 @@ class RowSource:
     @cached_property
     def blocks(self) -> Blocks:
         """All rows in blocks."""
-        return Blocks(self.X, self.w, self.transformation.transform, self.cut(self.X))
+        return Blocks(self.X, self.w, self.transformation.transform, self.slices_of(self.X))
 
     @cached_property
     def block(self) -> Rows:
@@ -106,7 +104,7 @@ class RowSource:
         return self.block.T
 
 
-def canonical(X: Array, w: Array) -> WeightedSet:
+def canonical(X: Table, w: Floats) -> WeightedSet:
     """Merge equal rows, add their weights, and order them lexicographically.
 
     Rows of zero weight are dropped. The set keeps positions, not a copy of the rows.
@@ -134,13 +132,13 @@ def canonical(X: Array, w: Array) -> WeightedSet:
     return WeightedSet(order[first], np.add.reduceat(w[order], first), len(first))
 
 
-def canonical_with_holes(X: Array, w: Array) -> WeightedSet:
-    """The canonical set of rows in which NaN equals NaN, and comes last."""
-    hole = np.isnan(X)
-    return canonical(np.where(hole, np.inf, X) if hole.any() else X, w)
+def canonical_with_missing(X: Floats, w: Floats) -> WeightedSet:
+    """Merge and order rows as ``canonical`` does; NaN equals NaN, and comes last."""
+    missing = np.isnan(X)
+    return canonical(np.where(missing, np.inf, X) if missing.any() else X, w)
 
 
-def subsample(X: Array, w: Array, blocks: Iterable[tuple[Array, Array]], size: int) -> WeightedSet:
+def subsample(X: Floats, w: Floats, blocks: Iterable[Block], size: int) -> WeightedSet:
     """Draw about ``size`` distinct rows, heavy ones first, in time linear in the rows but for one sort.
 
     Priority sampling (Duffield, Lund & Thorup, 2007): each distinct row of weight W has the priority
@@ -153,29 +151,32 @@ def subsample(X: Array, w: Array, blocks: Iterable[tuple[Array, Array]], size: i
     X : ndarray of shape (n, d)
     w : ndarray of shape (n,)
     blocks : iterable of (ndarray of shape (d, b), ndarray of shape (b,))
-        The same rows and weights in standard units, block after block. The hash is made from these:
-        a change of units or of origin then leaves the sample as it is.
+        The same rows and weights, standardized, block after block. The hash is made from these: a
+        change of units or of origin then leaves the sample as it is.
     size : int
         With no more rows than this the sample is the canonical set itself.
     """
     if np.count_nonzero(w) <= size:
         return canonical(X, w)
-    return _by_priority(X, w, _fingerprints(blocks), size)
+    return _by_priority(X, w, _cell_hashes(blocks), size)
 
 
-def subsample_by_key(keys: Array, w: Array, size: int) -> WeightedSet:
-    """The same of rows that are known by keys (n, m), equal for equal rows alone."""
+def subsample_by_key(keys: Floats, w: Floats, size: int) -> WeightedSet:
+    """Draw about ``size`` distinct rows that are known by keys (n, m), equal for equal rows alone.
+
+    It is the sample that ``subsample`` describes, with a hash of the keys.
+    """
     if np.count_nonzero(w) <= size:
         return canonical(keys, w)
-    marks = np.zeros(len(keys), dtype=np.uint64)
+    hashes = np.zeros(len(keys), dtype=np.uint64)
     for key in np.ascontiguousarray(keys.T):
-        marks = _mix(marks ^ key.view(np.uint64))
-    return _by_priority(keys, w, marks, size)
+        hashes = _mix(hashes ^ key.view(np.uint64))
+    return _by_priority(keys, w, hashes, size)
 
 
-def _by_priority(X: Array, w: Array, marks: Array, size: int) -> WeightedSet:
+def _by_priority(X: Floats, w: Floats, hashes: Hashes, size: int) -> WeightedSet:
     kept = np.flatnonzero(w)
-    order, first, priority, mass = _priorities(marks[kept], w[kept])
+    order, first, priority, mass = _priorities(hashes[kept], w[kept])
     if len(first) <= size:
         return canonical(X, w)
     threshold = np.partition(priority, -size - 1)[-size - 1]
@@ -187,19 +188,19 @@ def _by_priority(X: Array, w: Array, marks: Array, size: int) -> WeightedSet:
     return replace(canonical(X, sampled), drawn_from=len(first))
 
 
-def _priorities(marks: Array, w: Array) -> tuple[Array, Array, Array, Array]:
+def _priorities(hashes: Hashes, w: Floats) -> tuple[Ints, Ints, Floats, Floats]:
     """The order of the hashes; where each distinct row starts, its priority, and its weight."""
-    order = np.argsort(marks)
-    marks = marks[order]
-    first = np.append(0, 1 + np.flatnonzero(marks[1:] != marks[:-1]))
+    order = np.argsort(hashes)
+    hashes = hashes[order]
+    first = np.append(0, 1 + np.flatnonzero(hashes[1:] != hashes[:-1]))
     mass = np.add.reduceat(w[order], first)
-    return order, first, mass / _uniform(marks[first]), mass
+    return order, first, mass / _uniform(hashes[first]), mass
 
 
-def _lexicographic(X: Array, rows: Array) -> tuple[Array, Array]:
+def _lexicographic(X: Table, rows: Ints) -> tuple[Ints, Ints]:
     """Order ``rows`` by content; return them with a rising label that equal rows share.
 
-    Columns after the first are looked at only where rows are still tied, so that data without
+    Columns after the first are compared only where rows are still tied, so that data without
     duplicates cost a single sort.
     """
     order, group = rows, np.zeros(len(rows), dtype=np.intp)
@@ -220,28 +221,28 @@ def _lexicographic(X: Array, rows: Array) -> tuple[Array, Array]:
     return order, group
 
 
-def _fingerprints(blocks: Iterable[tuple[Array, Array]]) -> Array:
-    """Hash each row to 64 bits by the cells that its centred entries fall into."""
+def _cell_hashes(blocks: Iterable[Block]) -> Hashes:
+    """Hash each row to 64 bits by the cells that its centered entries fall into."""
     sums = np.sum([np.append(Z @ w, w.sum()) for Z, w in blocks], axis=0)
     return np.concatenate([_hash(Z, sums[:-1] / sums[-1]) for Z, _ in blocks])
 
 
-def _hash(slab: Array, center: Array) -> Array:
-    marks = np.zeros(slab.shape[1], dtype=np.uint64)
-    for feature, middle in zip(slab, center, strict=True):
+def _hash(block: Floats, center: Floats) -> Hashes:
+    hashes = np.zeros(block.shape[1], dtype=np.uint64)
+    for feature, middle in zip(block, center, strict=True):
         cells = np.clip(np.rint((feature - middle) * CELLS), -(2.0**62), 2.0**62)
-        marks = _mix(marks ^ cells.astype(np.int64).view(np.uint64))
-    return marks
+        hashes = _mix(hashes ^ cells.astype(np.int64).view(np.uint64))
+    return hashes
 
 
-def _mix(x: Array) -> Array:
-    """Scatter 64 bits: the finaliser of splitmix64 (Steele, Lea & Flood, 2014)."""
+def _mix(x: Hashes) -> Hashes:
+    """Scatter 64 bits: the finalizer of splitmix64 (Steele, Lea & Flood, 2014)."""
     x = x + np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
 
 
-def _uniform(marks: Array) -> Array:
+def _uniform(hashes: Hashes) -> Floats:
     """Numbers in (0, 1) from hashes."""
-    return ((_mix(marks) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    return ((_mix(hashes) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53

@@ -10,18 +10,18 @@ from scipy.sparse import issparse
 
 from .._compat import Interval, StrOptions
 from .._typing import Array
-from ..core.bernoulli.beta import Betas
+from ..core.bernoulli.beta import BetaPosterior
 from ..core.bernoulli.counts import Counts
 from ..core.bernoulli.density import BernoulliFamily, Bernoullis
-from ..core.bernoulli.threshold import BinaryRowSource, Sides
+from ..core.bernoulli.threshold import Binarization, BinaryRowSource
 from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
 from ..core.rows import RowSource
 from ..fitting.starts import STARTS
-from ..inference.block_map import Walker
+from ..inference.block_map import ThreadMap
 from ..inference.em import EMRun
 from ..inference.problem import Problem
-from ..inference.stepwise import Stream
+from ..inference.stepwise import StepwiseStatistics
 from .base.binary import BINARIZE, BinaryEstimator, check_prior
 from .base.gaussian_parameters import check_distribution, check_shape
 from .base.mixture import MixtureEstimator
@@ -150,7 +150,7 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator):
 
     _few_rows = STARTS["random"]  # fewer distinct rows than components: some will be much alike
     _density: Mixture[Bernoullis]
-    _stream: Stream | None  # of batches since the last fit
+    _stepwise: StepwiseStatistics | None  # of batches since the last fit
 
     def __init__(
         self,
@@ -218,18 +218,20 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator):
     @transactional
     def _step(self, X: Any, y: Any, sample_weight: Any) -> Self:
         X, w = self._check_training(X, sample_weight, reset=False)
-        standardization, old = self._sides(), self._continued(None)
-        steps, stream = self._steps(standardization), self._stream
-        with Walker() as walker:
+        standardization, old = self._binarization(), self._continued(None)
+        steps, stepwise = self._steps(standardization), self._stepwise
+        with ThreadMap() as block_map:
             blocks = self._row_source(X, w, standardization).blocks
-            now = Problem(steps, blocks, walker).evaluate(old)
-        if stream is None:
-            by_component = self._weight_seen * np.exp(old.log_weights)
-            stream = Stream(old.components.expected(by_component), *2 * (self._weight_seen,))
-        stream = stream.joined(now.statistics, float(w.sum()))
-        run = EMRun(steps.m_step(stream.statistics, old), (now.objective,), self.n_iter_ + 1)
+            now = Problem(steps, blocks, block_map).evaluate(old)
+        if stepwise is None:
+            by_component = self._total_weight * np.exp(old.log_weights)
+            stepwise = StepwiseStatistics(
+                old.components.expected(by_component), *2 * (self._total_weight,)
+            )
+        stepwise = stepwise.updated(now.statistics, float(w.sum()))
+        run = EMRun(steps.m_step(stepwise.statistics, old), (now.objective,), self.n_iter_ + 1)
         self._set_fitted(self._attributes(standardization, result_dtype(X), run))
-        self._stream, self._weight_seen = stream, stream.seen
+        self._stepwise, self._total_weight = stepwise, stepwise.total_weight
         return self
 
     def predict_proba(self, X: Any) -> Array:
@@ -259,23 +261,23 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator):
 
     # -- what the fit asks for -----------------------------------------------------------------------
 
-    def _units(self, X: Any, w: Array) -> Sides:
-        return self._sides()
+    def _units(self, X: Any, w: Array) -> Binarization:
+        return self._binarization()
 
     def _row_source(self, X: Any, w: Array, transformation: Any) -> RowSource:
-        return BinaryRowSource(X, w, transformation, self._cut)
+        return BinaryRowSource(X, w, transformation, self._slices)
 
     def _steps(self, standardization: Any) -> MixtureSteps[Bernoullis, Counts]:
         return STEPS[self.inference](self._prior(), self.weight_concentration_prior)
 
-    def _prior(self) -> Betas:
+    def _prior(self) -> BetaPosterior:
         """The priors of all coins."""
         d, K = self.n_features_in_, self.n_components
         alpha, beta = (
             np.repeat(check_prior(name, getattr(self, name), d, least=1.0), K, axis=0)
             for name in ("alpha", "beta")
         )
-        return Betas(alpha, beta)
+        return BetaPosterior(alpha, beta)
 
     def _with_given(
         self, standardization: Any, model: Mixture[Bernoullis] | None
@@ -335,7 +337,7 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator):
             "_dtype": dtype,
         }
 
-    def _n_coins(self) -> int:
+    def _n_components_per_column(self) -> int:
         return self.n_components
 
 
@@ -346,9 +348,9 @@ def _log(weights: Array) -> Array:
 
 
 # inference -> the steps that seek it, given the priors of coins and of weights.
-STEPS: dict[str, Callable[[Betas, float], MixtureSteps[Bernoullis, Counts]]] = {
+STEPS: dict[str, Callable[[BetaPosterior, float], MixtureSteps[Bernoullis, Counts]]] = {
     "map": lambda prior, concentration: MixtureSteps(
-        BernoulliFamily(prior.pseudo_counts(np.zeros(len(prior.alpha)))), concentration
+        BernoulliFamily(prior.pseudo_counts()), concentration
     ),
     "mle": lambda prior, concentration: MixtureSteps(BernoulliFamily()),
 }

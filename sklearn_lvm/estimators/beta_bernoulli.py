@@ -13,12 +13,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, StrOptions
 from .._typing import Floats, Ints, RandomState, Table
-from ..core.bernoulli.beta import BelievedCoins, Betas
-from ..core.bernoulli.binary_rows import Tosses
+from ..core.bernoulli.beta import BetaBernoulliPredictive, BetaPosterior
+from ..core.bernoulli.binary_rows import BinaryRows
 from ..core.bernoulli.counts import Counts
-from ..core.bernoulli.density import Bernoullis, Coins
-from ..core.bernoulli.threshold import Sides
-from ..inference.block_map import Walker
+from ..core.bernoulli.density import Bernoullis, IndependentBernoulli
+from ..core.bernoulli.threshold import Binarization
+from ..inference.block_map import ThreadMap
 from .base.binary import BINARIZE, BinaryEstimator, check_prior
 from .base.closed_form import ClosedFormEstimator, NoDensityError
 from .base.validation import as_count, listed, result_dtype
@@ -28,42 +28,42 @@ class _NoModeError(ValueError):
     """The density of the probabilities has no maximum in some columns."""
 
 
-def _mode(counts: Counts) -> Coins:
+def _mode(counts: Counts) -> IndependentBernoulli:
     unbounded = (counts.ones < 0) | (counts.zeros < 0) | (counts.ones + counts.zeros == 0)
     if unbounded.any():
         raise _NoModeError(np.flatnonzero(unbounded))
-    return Coins(Bernoullis.of(counts.ones, counts.zeros))
+    return IndependentBernoulli(Bernoullis.of(counts.ones, counts.zeros))
 
 
-def _posterior(prior: Betas, counts: Counts) -> dict[str, Floats]:
+def _posterior(prior: BetaPosterior, counts: Counts) -> dict[str, Floats]:
     posterior = prior + counts
     return {"alpha_": posterior.alpha, "beta_": posterior.beta}
 
 
-def _posterior_and_evidence(prior: Betas, counts: Counts) -> dict[str, Floats]:
+def _posterior_and_evidence(prior: BetaPosterior, counts: Counts) -> dict[str, Floats]:
     return _posterior(prior, counts) | {"log_evidence_": prior.log_evidence(counts)}
 
 
 class Inference(NamedTuple):
     """How a prior and counts become a density, and what else they say of the probabilities."""
 
-    density: Callable[[Betas, Counts], Coins]
-    known: Callable[[Betas, Counts], dict[str, Floats]]
+    density: Callable[[BetaPosterior, Counts], IndependentBernoulli]
+    known: Callable[[BetaPosterior, Counts], dict[str, Floats]]
 
 
 INFERENCES = {
     "bayes": Inference(
-        lambda prior, counts: BelievedCoins.of(prior + counts), _posterior_and_evidence
+        lambda prior, counts: BetaBernoulliPredictive.of(prior + counts), _posterior_and_evidence
     ),
-    "map": Inference(
-        lambda prior, counts: _mode(counts + prior.pseudo_counts(np.zeros(1))), _posterior
-    ),
+    "map": Inference(lambda prior, counts: _mode(counts + prior.pseudo_counts()), _posterior),
     "mle": Inference(lambda prior, counts: _mode(counts), lambda prior, counts: {}),
 }
 
 
 class BetaBernoulli(
-    OneToOneFeatureMixin, BinaryEstimator, ClosedFormEstimator[Sides, Counts, Coins]
+    OneToOneFeatureMixin,
+    BinaryEstimator,
+    ClosedFormEstimator[Binarization, Counts, IndependentBernoulli],
 ):
     """Independent coins, one for each column, each with a Beta prior on its bias.
 
@@ -169,32 +169,32 @@ class BetaBernoulli(
 
     # -- statistics --------------------------------------------------------------------------------
 
-    def _measured(self, X: Table, w: Floats) -> tuple[Sides, Counts]:
-        sides = self._sides()
+    def _measured(self, X: Table, w: Floats) -> tuple[Binarization, Counts]:
+        codes = self._binarization()
 
         def of_rows(rows: slice) -> Counts:
-            return Counts.of(sides.transform(X[rows]), w[None, rows])
+            return Counts.of(codes.transform(X[rows]), w[None, rows])
 
-        with Walker() as walker:
-            return sides, walker.sum(of_rows, self._cut(X))
+        with ThreadMap() as block_map:
+            return codes, block_map.sum(of_rows, self._slices(X))
 
-    def _joined(self, X: Table, w: Floats) -> tuple[Sides, Counts]:
-        sides, counts = self._measured(X, w)
-        return sides, self._statistics + counts
+    def _joined(self, X: Table, w: Floats) -> tuple[Binarization, Counts]:
+        codes, counts = self._measured(X, w)
+        return codes, self._statistics + counts
 
     # -- the density -------------------------------------------------------------------------------
 
-    def _prior(self) -> Betas:
+    def _prior(self) -> BetaPosterior:
         d = self.n_features_in_
-        return Betas(check_prior("alpha", self.alpha, d), check_prior("beta", self.beta, d))
+        return BetaPosterior(check_prior("alpha", self.alpha, d), check_prior("beta", self.beta, d))
 
-    def _estimate(self, counts: Counts, sides: Sides) -> Coins:
+    def _estimate(self, counts: Counts, codes: Binarization) -> IndependentBernoulli:
         try:
             return INFERENCES[self.inference].density(self._prior(), counts)
         except _NoModeError as error:
             raise NoDensityError(self._complaint(*error.args)) from None
 
-    def _summary(self, counts: Counts, sides: Sides) -> dict[str, object]:
+    def _summary(self, counts: Counts, codes: Binarization) -> dict[str, object]:
         for name in ("alpha_", "beta_", "log_evidence_"):
             self.__dict__.pop(name, None)  # of another inference
         known = INFERENCES[self.inference].known(self._prior(), counts)
@@ -204,7 +204,9 @@ class BetaBernoulli(
             **{name: value[0].astype(self._dtype) for name, value in known.items()},
         }
 
-    def _described(self, density: Coins, counts: Counts, sides: Sides) -> dict[str, object]:
+    def _described(
+        self, density: IndependentBernoulli, counts: Counts, codes: Binarization
+    ) -> dict[str, object]:
         return {"probability_": density.components.probability[0].astype(self._dtype)}
 
     def _complaint(self, columns: Ints) -> str:
@@ -271,7 +273,7 @@ class BetaBernoulli(
         by_side = np.stack([coins.log_q[0], coins.log_p[0], np.zeros(self.n_features_in_)])
         columns = np.arange(self.n_features_in_)
 
-        def entries(tosses: Tosses) -> Floats:
-            return by_side[tosses.sides(), columns].T
+        def entries(binary_rows: BinaryRows) -> Floats:
+            return by_side[binary_rows.codes(), columns].T
 
         return self._by_block(table, lambda: entries).T.astype(result_dtype(table))

@@ -19,7 +19,7 @@ from ..core.linalg import SingularCovarianceError
 from ..core.mixture import Mixture
 from ..core.rows import canonical
 from ..core.standardization import Standardization, root_of_average
-from ..inference.block_map import Walker, block_size, cut
+from ..inference.block_map import ThreadMap, block_size, slices_of
 from .base.closed_form import ClosedFormEstimator, NoDensityError
 from .base.validation import as_count, check_columns, listed, too_few_rows
 
@@ -272,5 +272,5 @@ def _moments(
     def of_rows(rows: slice) -> Moments:
         return Moments.of(standardization.transform(X[rows]), w[None, rows], structure)
 
-    with Walker() as walker:
-        return walker.sum(of_rows, cut(len(X), block_size(3 * X.shape[1])))
+    with ThreadMap() as block_map:
+        return block_map.sum(of_rows, slices_of(len(X), block_size(3 * X.shape[1])))

@@ -18,7 +18,7 @@ from ..core.spectrum import Spectrum
 from ..core.standardization import Standardization
 from ..fitting.ppca import SOLVERS, Problem, Solution, solve
 from ..fitting.ppca_batches import Keeper, made_room
-from ..inference.block_map import Walker
+from ..inference.block_map import ThreadMap
 from .base.density import DensityEstimator
 from .base.transaction import transactional, warn
 from .base.validation import FLOATS, as_count
@@ -204,9 +204,9 @@ class PPCA(DensityEstimator):
             names the largest number that works.
         """
         X, w = self._check_training(X, sample_weight)
-        with Walker() as walker:
-            rows = self._rows(X, w, walker)
-            solution = self._solve(rows, walker)
+        with ThreadMap() as block_map:
+            rows = self._rows(X, w, block_map)
+            solution = self._solve(rows, block_map)
         self.__dict__.pop("_statistics", None)  # of a stream
         factor = self._estimate(solution.spectrum, float(w.sum()))
         self._settle(factor, solution.spectrum, rows.standardization, X.dtype, float(w.sum()))
@@ -222,19 +222,19 @@ class PPCA(DensityEstimator):
             )
         return self
 
-    def _rows(self, X: Any, w: Array, walker: Walker) -> CentredRows:
+    def _rows(self, X: Any, w: Array, block_map: ThreadMap) -> CentredRows:
         """The rows that have any weight, about their mean."""
         if not w.all():
             self._refuse(X)
             X, w = X[w > 0], w[w > 0]
-        rows = CentredRows.of(X, w / w.sum(), walker)
+        rows = CentredRows.of(X, w / w.sum(), block_map)
         if not np.isfinite(rows.center).all():
             self._refuse(X)
         return rows
 
-    def _solve(self, rows: CentredRows, walker: Walker) -> Solution:
+    def _solve(self, rows: CentredRows, block_map: ThreadMap) -> Solution:
         q, rng = self._asked(rows.shape[1]), check_random_state(self.random_state)
-        return solve(self.solver, Problem(rows, walker, q, self.tol, self.max_iter, rng))
+        return solve(self.solver, Problem(rows, block_map, q, self.tol, self.max_iter, rng))
 
     def _asked(self, d: int) -> int | None:
         """The number of components, if it is given as such."""
@@ -291,12 +291,12 @@ class PPCA(DensityEstimator):
         X, w = self._check_training(X, sample_weight, reset=first)
         kept = None if first else self._statistics
         keeper = Keeper.suited(X.shape[1], self._asked(X.shape[1]), kept)
-        with Walker() as walker:
-            rows = self._rows(X, w, walker)
+        with ThreadMap() as block_map:
+            rows = self._rows(X, w, block_map)
             standardization = rows.standardization
             if kept is not None:
                 standardization, kept = made_room(self._transformation, kept, standardization)
-            fresh = keeper.measure(rows, standardization, float(w.sum()), walker)
+            fresh = keeper.measure(rows, standardization, float(w.sum()), block_map)
         self._statistics = fresh if kept is None else kept + fresh
         self._follow(standardization, X.dtype)
         return self
@@ -400,8 +400,8 @@ class PPCA(DensityEstimator):
         return found
 
     def _each(self, X: Any, function: Callable[[Any], Array]) -> Array:
-        with Walker() as walker:
-            parts = walker.map(lambda rows: function(X[rows]), slab_slices(*X.shape))
+        with ThreadMap() as block_map:
+            parts = block_map.map(lambda rows: function(X[rows]), slab_slices(*X.shape))
         return np.concatenate(parts, axis=-1)
 
     def _refuse(self, X: Any) -> None:

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from .._compat import CallbackSupportMixin, Interval, StrOptions
 from .._typing import Array
-from ..core.rows import canonical_with_holes
+from ..core.rows import canonical_with_missing
 from .base.density import DensityEstimator
 from .base.transaction import transactional, warn
 from .base.vae_parameters import (
@@ -424,7 +424,7 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
     def _distinct(self, X: Array, w: Array) -> tuple[Array, Array]:
         """Distinct rows and their weights, in an order that only they decide."""
         check_entries(X, self.likelihood, self.binarize)
-        found = canonical_with_holes(X, w)
+        found = canonical_with_missing(X, w)
         return X[found.index], found.weight
 
     def _plan(self, neural: Any, d: int, *, warm: bool) -> Any:
@@ -653,13 +653,13 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         """
         X = self._check_rows(X)
         noise = self._noise(n_samples, random_state)
-        filled, hole = X.copy(), np.isnan(X)
-        some = hole.any(axis=1)
+        filled, missing = X.copy(), np.isnan(X)
+        some = missing.any(axis=1)
         if some.any():
             expected = self._transformation.inverse_transform(
                 self._density.impute(self._standard(X[some]), noise)
             )
-            filled[hole] = expected[hole[some]]
+            filled[missing] = expected[missing[some]]
         return filled
 
     @property

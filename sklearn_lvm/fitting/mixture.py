@@ -9,11 +9,10 @@ import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 
 from ..core.family import BlockSums, C, S
-from ..core.linalg import SingularCovarianceError
 from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
 from ..core.rows import RowSource
-from ..inference.block_map import Walker
+from ..inference.block_map import ThreadMap
 from ..inference.em import Callback, EMRun, run_em
 from ..inference.precision import run_em_in_two_precisions
 from ..inference.problem import M, Problem
@@ -67,7 +66,7 @@ class MixtureSearch(Generic[C, S]):
         self,
         start: Start[C],
         seeds: Sequence[int],
-        callback: Callable[[int], RunCallback[Mixture[C]]],
+        make_callback: Callable[[int], RunCallback[Mixture[C]]],
         stopped: Callable[[], bool],
     ) -> list[Outcome[Mixture[C]]]:
         """Run EM once for each seed.
@@ -76,7 +75,7 @@ class MixtureSearch(Generic[C, S]):
         ----------
         start : Start
         seeds : sequence of int
-        callback : callable
+        make_callback : callable
             Makes the callback of the i-th run.
         stopped : callable
             Whether runs that have not begun are left out.
@@ -88,21 +87,20 @@ class MixtureSearch(Generic[C, S]):
         """
         acceleration = CHOICES[self.acceleration](self.tol)
         rows = self.rows.merged()
-        with Walker() as block_map:
+        with ThreadMap() as block_map:
             draw = start.prepared(self.steps, rows, block_map, acceleration)
             problem = Problem(self.steps, rows.blocks.held(), block_map)
 
             def run(i: int, seed: int) -> Outcome[Mixture[C]]:
                 if stopped():
                     return None
-                watcher = callback(i)
+                callback = make_callback(i)
                 try:
-                    end = self._run(
-                        problem, draw(np.random.RandomState(seed)), acceleration, watcher
-                    )
-                except (SingularCovarianceError, FloatingPointError) as failure:
+                    model = draw(np.random.RandomState(seed))
+                    end = self._run(problem, model, acceleration, callback)
+                except (np.linalg.LinAlgError, FloatingPointError) as failure:
                     return failure
-                watcher.close(end)
+                callback.close(end)
                 return end
 
             side_by_side = Parallel(n_jobs=self.n_jobs, prefer="threads")

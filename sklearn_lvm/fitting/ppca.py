@@ -11,7 +11,7 @@ from ..core.centred import CentredRows, slab_slices
 from ..core.factor.lanczos import Operator, leading
 from ..core.loadings import FactorSteps, Loadings
 from ..core.spectrum import EPS, Spectrum, of_covariance, of_pieces, upright
-from ..inference.block_map import Walker
+from ..inference.block_map import ThreadMap
 from ..inference.em import run_em
 from ..inference.problem import Problem as EMProblem
 
@@ -43,7 +43,7 @@ class Problem:
     """
 
     rows: CentredRows
-    walker: Walker
+    block_map: ThreadMap
     q: int | None
     tol: float
     max_iter: int
@@ -56,7 +56,7 @@ class Problem:
 
     def total(self, function: Callable[[Any], Any]) -> Any:
         """The sum of a function over all slabs."""
-        return self.walker.sum(function, self.rows)
+        return self.block_map.sum(function, self.rows)
 
     def number(self, solver: str) -> int:
         """How many axes to look for, where all of them will not do."""
@@ -93,13 +93,13 @@ Solver = Callable[[Problem], Solution]
 
 def covariance(problem: Problem) -> Solution:
     """The covariance matrix, and as many of its eigenvectors as are asked for."""
-    matrix = problem.rows.covariance(problem.walker)
+    matrix = problem.rows.covariance(problem.block_map)
     return Solution(of_covariance(problem.mean, matrix, problem.q or len(matrix)))
 
 
 def singular(problem: Problem) -> Solution:
     """The singular values of the centred rows, from a triangular factor of their long side."""
-    rows = problem.rows.refined(problem.walker)
+    rows = problem.rows.refined(problem.block_map)
     n, d = rows.shape
 
     def gather(coefficients: Array) -> Array:
@@ -109,7 +109,7 @@ def singular(problem: Problem) -> Solution:
             slab = rows.slab(piece)
             return slab.gather(coefficients[:, piece] * np.sqrt(slab.weight))
 
-        found: Array = problem.walker.sum(part, slab_slices(n, d, at_least=len(coefficients)))
+        found: Array = problem.block_map.sum(part, slab_slices(n, d, at_least=len(coefficients)))
         return found
 
     return Solution(of_pieces(rows.mean, rows.long_side(), n, gather, rows.grain), exact=True)
@@ -198,7 +198,7 @@ def expectation_maximisation(problem: Problem) -> Solution:
     start = Loadings(problem.random(q).T * np.sqrt(total / q), total / d)
     try:
         run = run_em(
-            EMProblem(FactorSteps(), problem.rows, problem.walker),
+            EMProblem(FactorSteps(), problem.rows, problem.block_map),
             start,
             max_iter=problem.max_iter,
             tol=problem.tol,

@@ -10,7 +10,7 @@ import numpy as np
 from ..core.centred import CentredRows, slab_slices
 from ..core.standardization import Standardization
 from ..core.stream import Scatter, Sketch
-from ..inference.block_map import Walker
+from ..inference.block_map import ThreadMap
 
 STREAMED = 1024  # features up to which a stream keeps the whole covariance
 
@@ -54,7 +54,11 @@ class Keeper:
         return cls(partial(Sketch.of, size=size), size)
 
     def measure(
-        self, rows: CentredRows, standardization: Standardization, weight: float, walker: Walker
+        self,
+        rows: CentredRows,
+        standardization: Standardization,
+        weight: float,
+        block_map: ThreadMap,
     ) -> Any:
         """Statistics of rows of some weight in all, in the units of a frame."""
 
@@ -62,7 +66,7 @@ class Keeper:
             slab = rows.slab(piece, near=0.0)
             return self.of(slab.dense(), weight * slab.weight)
 
-        found = walker.sum(look, slab_slices(*rows.shape, at_least=self.at_least))
+        found = block_map.sum(look, slab_slices(*rows.shape, at_least=self.at_least))
         shift = (rows.center - standardization.center) / standardization.scale
         factor = rows.scale / standardization.scale[0]
         return found.rescaled(float(factor)).moved(shift + factor * rows.mean)

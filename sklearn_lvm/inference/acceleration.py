@@ -9,7 +9,7 @@ from typing import Generic, Protocol
 
 import numpy as np
 
-from .extrapolation import Leaps
+from .extrapolation import Extrapolation
 from .problem import Coordinates, Iterate, M, S, Steps, V, attempt
 
 
@@ -57,20 +57,20 @@ class Squarem(Generic[M, S]):
     def __init__(self, steps: Steps[M, V, S], start: Iterate[M, S]) -> None:
         self.steps, self.path = steps, [start.model]
         self.coordinates: Coordinates[M] | None = None
-        self.extrapolation = Leaps()
+        self.extrapolation = Extrapolation()
         self.ready = False
 
     def propose(self) -> M | None:
         if not (self.ready and self.coordinates):
             return None
         with np.errstate(all="ignore"):
-            return self.coordinates.model(self.extrapolation.next(), like=self.path[-1])
+            return self.coordinates.model(self.extrapolation.propose(), like=self.path[-1])
 
     def after_proposal(self, current: Iterate[M, S], accepted: bool) -> None:
         if accepted:
-            self.extrapolation.paid()
+            self.extrapolation.accepted()
         else:
-            self.extrapolation.failed()
+            self.extrapolation.rejected()
         self.path = [current.model] if accepted or self.path[-1] is current.model else []
         self.ready = False
 
@@ -91,7 +91,7 @@ class Squarem(Generic[M, S]):
 
     def _observe(self, gain: float, coordinates: Coordinates[M]) -> float:
         self.ready = True
-        return self.extrapolation.see([coordinates.vector(model) for model in self.path], gain)
+        return self.extrapolation.update([coordinates.vector(model) for model in self.path], gain)
 
 
 # name -> what makes an acceleration of steps and their start

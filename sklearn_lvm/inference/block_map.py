@@ -1,7 +1,7 @@
-"""Where blocks of rows are walked, and how many threads walk them.
+"""Maps over blocks of rows, in threads.
 
-A result depends on the cut of the rows alone, never on the number of threads: blocks are added up in
-fixed groups, and the groups in their order.
+A result depends on how the rows are cut into blocks, never on the number of threads: blocks are added
+up in fixed groups, and the groups in their order.
 """
 
 import os
@@ -13,27 +13,28 @@ from contextvars import copy_context
 from functools import cache, reduce
 from operator import add
 from threading import Lock
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
+B = TypeVar("B")
 T = TypeVar("T")
 
 BLOCK_BYTES = 7 << 18  # what a block grows into: some of a core's cache, and much work a call
-MORE_BYTES = 1 << 24  # what it may grow into for the sake of PRODUCT rows
-PRODUCT = 1024  # rows below which a matrix product is slow for its size
-GROUP = 2  # blocks that are added up before anything else
-TASKS = 8  # pieces of work for each thread: few enough to cost nothing, many enough to even out
+MAX_BLOCK_BYTES = 1 << 24  # what it may grow into for the sake of MIN_PRODUCT_ROWS
+MIN_PRODUCT_ROWS = 1024  # rows below which a matrix product is slow for its size
+BLOCKS_PER_GROUP = 2  # blocks that are added up before anything else
+TASKS_PER_THREAD = 8  # few enough to cost nothing, many enough to even out
 
 
 def block_size(floats_per_row: int) -> int:
     """Rows in a block, given how many numbers each of them grows into."""
-    fitting, more = (size // (8 * floats_per_row) for size in (BLOCK_BYTES, MORE_BYTES))
-    return max(64, min(16384, max(fitting, min(more, PRODUCT))) // 64 * 64)
+    fitting, most = (size // (8 * floats_per_row) for size in (BLOCK_BYTES, MAX_BLOCK_BYTES))
+    return max(64, min(16384, max(fitting, min(most, MIN_PRODUCT_ROWS))) // 64 * 64)
 
 
-def cut(n: int, size: int) -> list[slice]:
-    """Consecutive slices of at most ``size`` rows."""
+def slices_of(n: int, size: int) -> list[slice]:
+    """Consecutive slices of at most ``size`` of n rows."""
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 
@@ -43,23 +44,23 @@ def _controller() -> ThreadpoolController:
 
 
 def available_threads() -> int:
-    """As many threads as the numerical libraries may use here.
+    """The number of threads that numerical libraries may use here.
 
-    This honours threadpoolctl, environment variables, and what joblib leaves to its workers.
+    It follows threadpoolctl, environment variables, and what joblib leaves to its workers.
     """
     pools = [pool["num_threads"] for pool in _controller().info() if pool["user_api"] == "blas"]
     return max(pools, default=os.cpu_count() or 1)
 
 
 class _SingleThreadedBlas:
-    """Hold BLAS to one thread while anybody walks blocks: first in limits, last out restores."""
+    """Holds BLAS to one thread while blocks are mapped: the first user limits, the last restores."""
 
     def __init__(self) -> None:
         self.lock, self.users, self.limits, self.threads = Lock(), 0, ExitStack(), 1
 
     @contextmanager
     def hold(self) -> Iterator[int]:
-        """Yield the number of threads that may walk."""
+        """Yield the number of threads that may map blocks."""
         with self.lock:
             if self.users == 0:
                 self.threads = available_threads()
@@ -77,15 +78,16 @@ class _SingleThreadedBlas:
 single_threaded_blas = _SingleThreadedBlas().hold
 
 
-def single_openmp_thread() -> AbstractContextManager[Any]:
-    """Hold OpenMP to one thread, for work too small to be shared out; other threads are not held."""
-    return _controller().limit(limits=1, user_api="openmp")
+def single_openmp_thread() -> AbstractContextManager[object]:
+    """Hold OpenMP to one thread, for work too small to be divided; BLAS is not held."""
+    held: AbstractContextManager[object] = _controller().limit(limits=1, user_api="openmp")
+    return held
 
 
-class Walker:
-    """Apply a function to every block, in threads, with BLAS held to one thread meanwhile.
+class ThreadMap:
+    """A block map in threads, with BLAS held to one thread meanwhile.
 
-    The thread that asks takes its share of the blocks.
+    The calling thread takes its share of the blocks.
     """
 
     def __enter__(self) -> Self:
@@ -99,19 +101,19 @@ class Walker:
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def sum(self, function: Callable[[Any], T], blocks: Sequence[Any]) -> T:
-        """The sum of the function over all blocks."""
+    def sum(self, function: Callable[[B], T], blocks: Sequence[B]) -> T:
+        """Add up the function of all blocks."""
 
         def subtotal(group: slice) -> T:
             return reduce(add, (function(blocks[i]) for i in range(group.start, group.stop)))
 
-        return reduce(add, self.map(subtotal, cut(len(blocks), GROUP)))
+        return reduce(add, self.map(subtotal, slices_of(len(blocks), BLOCKS_PER_GROUP)))
 
-    def map(self, function: Callable[[Any], T], items: Sequence[Any]) -> list[T]:
-        """The function of each item, in order."""
-        if self.threads == 1 or len(items) <= 1:
-            return [function(item) for item in items]
-        runs = cut(len(items), -(-len(items) // (TASKS * self.threads)))
+    def map(self, function: Callable[[B], T], blocks: Sequence[B]) -> list[T]:
+        """List the function of each block, in order."""
+        if self.threads == 1 or len(blocks) <= 1:
+            return [function(block) for block in blocks]
+        runs = slices_of(len(blocks), -(-len(blocks) // (TASKS_PER_THREAD * self.threads)))
         todo, done = deque(enumerate(runs)), dict[int, list[T]]()
 
         def work() -> None:
@@ -120,7 +122,7 @@ class Walker:
                     i, run = todo.popleft()
                 except IndexError:
                     return
-                done[i] = [function(item) for item in items[run]]
+                done[i] = [function(block) for block in blocks[run]]
 
         # Floating-point warnings are silenced by context, which threads do not inherit.
         others = [self.pool.submit(copy_context().run, work) for _ in range(self.threads - 1)]

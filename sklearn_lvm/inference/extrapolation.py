@@ -1,4 +1,4 @@
-"""Where to leap from a path of EM steps, and how fast that path ends: vectors in, a vector out."""
+"""Extrapolation of EM: the next parameter vector from the last iterates, and the convergence rate."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -8,23 +8,27 @@ from math import inf
 
 import numpy as np
 
-from .._typing import Array
+from .._typing import Floats
 
-GROWTH = 4.0  # by what factor the reach of leaps changes
-GENTLE = 1e-5  # steps that gain less, in nats per unit of weight, are close to where they lead
-SILENT = 1e-11  # steps that gain less are made of rounding, and lead nowhere
-FEW, PAIRS = 4, 10  # how many steps a leap in several directions at once remembers
-ENDLESS = 40  # doublings of steps after which only those of a saddle still lead on
-FLAT = 3e-3  # directions in which the remembered steps differ by less than this share are noise
+LIMIT_FACTOR = 4.0  # by which the limit of step lengths changes
+LINEAR_GAIN = 1e-5  # nats per unit of weight; where steps gain less, EM is close to linear
+ROUNDING_GAIN = 1e-11  # nats per unit of weight; steps that gain less are rounding
+MIN_PAIRS, MAX_PAIRS = 4, 10  # steps that a Jacobian is estimated from
+MAX_DOUBLINGS = 40  # of the number of steps ahead: beyond, only directions away from a saddle go on
+RANK_TOL = 3e-3  # share of the largest singular value below which a direction of the steps is noise
 
 
-class Reach:
-    """How far leaps may go: further after one that paid at full reach, less after one that failed."""
+class StepLength:
+    """The step length of squared extrapolation, and its limit.
+
+    The limit grows after an extrapolation of full length that was accepted, and shrinks after one
+    that was rejected.
+    """
 
     def __init__(self) -> None:
-        self.limit, self.used = GROWTH, 1.0
+        self.limit, self.used = LIMIT_FACTOR, 1.0
 
-    def leap(self, path: list[Array]) -> Array:
+    def extrapolate(self, path: list[Floats]) -> Floats:
         """Squared extrapolation of two steps, with a length of at least that of plain EM."""
         a, b, c = path
         r, v = b - a, (c - b) - (b - a)
@@ -33,50 +37,52 @@ class Reach:
         self.used = s = float(np.clip(length, 1.0, self.limit))
         return a + 2.0 * s * r + s * s * v
 
-    def paid(self) -> None:
+    def accepted(self) -> None:
         if self.used == self.limit:
-            self.limit *= GROWTH
+            self.limit *= LIMIT_FACTOR
 
-    def failed(self) -> None:
-        self.limit = max(GROWTH, self.used / GROWTH)
+    def rejected(self) -> None:
+        self.limit = max(LIMIT_FACTOR, self.used / LIMIT_FACTOR)
 
 
 @dataclass(frozen=True, eq=False)
-class Slope:
-    """What EM does to small moves, in the space that an orthonormal basis U (P, m) spans: J (m, m)."""
+class Jacobian:
+    """The Jacobian J (m, m) of an EM step in the space of an orthonormal basis U (P, m)."""
 
-    U: Array
-    J: Array
+    U: Floats
+    J: Floats
 
     @cached_property
-    def slowest(self) -> float:
+    def spectral_radius(self) -> float:
         """The largest eigenvalue: 1 or more where EM moves away, as it does from a saddle."""
         return float(np.linalg.eigvals(self.J).real.max(initial=0.0))
 
-    def ahead(self, a: Array, b: Array, doublings: int) -> Array:
+    def extrapolate(self, a: Floats, b: Floats, doublings: int) -> Floats:
         """Where EM, a -> b, is 2^doublings steps after b, were it linear in this space."""
         total, power = np.eye(len(self.J)), self.J  # the sum of the first powers of J, and the next
         for _ in range(doublings):
             total, power = total + power @ total, power @ power
-        return b + self.U @ (total @ (self.J @ (self.U.T @ (b - a))))
+        ahead: Floats = b + self.U @ (total @ (self.J @ (self.U.T @ (b - a))))
+        return ahead
 
 
-class Secants:
-    """What EM did to the last vectors on its path, x -> EM(x), and how far ahead that could tell.
+class SecantHistory:
+    """The last EM steps x -> EM(x), and how many steps ahead they are extrapolated.
 
-    Leaps go twice as many steps after one that paid, a quarter as many after one that failed.
+    That number doubles after an extrapolation that was accepted, and is a quarter after one that was
+    rejected.
     """
 
     def __init__(self) -> None:
-        self.pairs: deque[tuple[Array, Array]] = deque(maxlen=PAIRS)
+        self.pairs: deque[tuple[Floats, Floats]] = deque(maxlen=MAX_PAIRS)
         self.doublings = 4
 
-    def add(self, path: list[Array]) -> None:
+    def add(self, path: list[Floats]) -> None:
         self.pairs.extend(pairwise(path))
 
-    def slope(self) -> Slope | None:
-        """The slope of EM in the space of the last steps, if these are known well enough."""
-        if len(self.pairs) < FEW:
+    def jacobian(self) -> Jacobian | None:
+        """The Jacobian of EM in the space of the last steps, if these determine it."""
+        if len(self.pairs) < MIN_PAIRS:
             return None
         before, after = (np.stack(side, axis=1) for side in zip(*self.pairs, strict=True))
         steps, images = np.diff(before), np.diff(after)
@@ -84,65 +90,67 @@ class Secants:
         if not (length > 0).all():
             return None
         U, size, Vt = np.linalg.svd(steps / length, full_matrices=False)
-        seen = size > FLAT * size[0]
-        U = U[:, seen]
-        return Slope(U, U.T @ (images / length) @ (Vt[seen].T / size[seen]))
+        kept = size > RANK_TOL * size[0]
+        U = U[:, kept]
+        return Jacobian(U, U.T @ (images / length) @ (Vt[kept].T / size[kept]))
 
-    def leap(self, slope: Slope, path: list[Array]) -> Array:
-        """From the end of a path of two steps to where it leads."""
+    def extrapolate(self, jacobian: Jacobian, path: list[Floats]) -> Floats:
+        """From the end of a path of two steps, as many steps ahead as is due."""
         _, a, b = path
-        return slope.ahead(a, b, self.doublings)
+        return jacobian.extrapolate(a, b, self.doublings)
 
-    def paid(self) -> None:
-        self.doublings = min(self.doublings + 1, ENDLESS)
+    def accepted(self) -> None:
+        self.doublings = min(self.doublings + 1, MAX_DOUBLINGS)
 
-    def failed(self) -> None:
+    def rejected(self) -> None:
         self.doublings = max(self.doublings - 2, 1)
         self.pairs.clear()
 
 
-class Leaps:
-    """Chooses how to leap: far along one curve, or, by gentle steps, in several directions at once.
+class Extrapolation:
+    """Chooses how to extrapolate: along one curve, or, near an optimum, in several directions at once.
 
-    Where steps are gentle EM is all but linear, and its slope in the space of the last steps tells
-    where many more would lead: to the summit where they shrink, away from a saddle where they grow. A
-    single extrapolation swings between these directions.
+    Where gains are small EM is all but linear, and its Jacobian in the space of the last steps tells
+    where many more would lead: to the optimum where they shrink, away from a saddle where they grow.
+    Squared extrapolation alternates between these directions.
     """
 
     def __init__(self) -> None:
-        self.reach, self.secants = Reach(), Secants()
-        self.last: Reach | Secants = self.reach
+        self.step_length, self.history = StepLength(), SecantHistory()
+        self.last: StepLength | SecantHistory = self.step_length
 
-    def see(self, path: list[Array], gain: float | None) -> float:
-        """Take note of two steps, of which the first gained so much.
+    def update(self, path: list[Floats], gain: float | None) -> float:
+        """Take note of two steps, the first of which gained so much.
 
         Returns by what factor the gain of the next is smaller, as far as one can tell: gains shrink
         like the squares of steps, and in the end like those in the slowest direction.
         """
         self.path = path
-        self.secants.add(path)
-        gentle = gain is not None and SILENT < gain < GENTLE
-        self.slope = self.secants.slope() if gentle else None
+        self.history.add(path)
+        linear = gain is not None and ROUNDING_GAIN < gain < LINEAR_GAIN
+        self.jacobian = self.history.jacobian() if linear else None
         rate = _contraction(path)
-        if self.slope is None:
+        if self.jacobian is None:
             return rate
-        return max(rate, self.slope.slowest**2) if self.slope.slowest < 1.0 else inf
+        slowest = self.jacobian.spectral_radius
+        return max(rate, slowest**2) if slowest < 1.0 else inf
 
-    def next(self) -> Array:
-        """Where to leap from the end of the path."""
-        if self.slope is None:
-            self.last = self.reach
-            return self.reach.leap(self.path)
-        self.last = self.secants
-        return self.secants.leap(self.slope, self.path)
+    def propose(self) -> Floats:
+        """Extrapolate from the end of the path."""
+        if self.jacobian is None:
+            self.last = self.step_length
+            return self.step_length.extrapolate(self.path)
+        self.last = self.history
+        return self.history.extrapolate(self.jacobian, self.path)
 
-    def paid(self) -> None:
-        self.last.paid()
+    def accepted(self) -> None:
+        self.last.accepted()
 
-    def failed(self) -> None:
-        self.last.failed()
+    def rejected(self) -> None:
+        self.last.rejected()
 
 
-def _contraction(path: list[Array]) -> float:
+def _contraction(path: list[Floats]) -> float:
+    """The squared ratio of the lengths of two steps."""
     first, second = (float(np.linalg.norm(b - a)) for a, b in pairwise(path))
     return (second / first) ** 2 if first > 0 else inf

@@ -1,45 +1,55 @@
-"""How new statistics meet old ones where rows come in batches: stepwise EM."""
+"""Stepwise EM: statistics of batch after batch, of which the early ones fade."""
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Generic, Protocol, Self, TypeVar
 
 DECAY = 0.7  # between 1/2, which forgets fastest and still converges, and 1, which forgets nothing
 
 
-@dataclass(frozen=True, eq=False)
-class Stream:
-    """Statistics of batch after batch, of which the early ones fade as the model outgrows them.
+class ScalableStatistics(Protocol):
+    """A value with ``+`` that can be weighted anew."""
 
-    Per unit of weight, s becomes (1 - g) s + g s_new (Cappe & Moulines, 2009), with the step g =
-    (w / W)**DECAY for a batch of weight w when W has been seen in all: t**-DECAY for the t-th of equal
-    batches. So much is remembered as w / g rows would tell.
+    def __add__(self, other: Self, /) -> Self: ...
+    def scaled(self, factor: float, /) -> Self: ...
+
+
+S = TypeVar("S", bound=ScalableStatistics)
+
+
+@dataclass(frozen=True, eq=False)
+class StepwiseStatistics(Generic[S]):
+    """Statistics of a stream of batches (Cappe & Moulines, 2009).
+
+    Per unit of weight, s becomes (1 - g) s + g s_new, with the step g = (w / W)**DECAY for a batch of
+    weight w when W is the weight of all batches so far: t**-DECAY for the t-th of equal batches. The
+    statistics are then worth w / g rows.
 
     Attributes
     ----------
     statistics : object
-        A value with ``+`` and ``scaled``, summed over the weight that is remembered.
-    remembered, seen : float
-        That weight, and the weight of all batches.
+        Summed over the effective weight.
+    effective_weight, total_weight : float
+        The weight that the statistics are worth, and that of all batches.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_lvm.core.counts import Counts
-    >>> from sklearn_lvm.inference.schedules import Stream
-    >>> heads = Counts(np.ones(1), np.ones((1, 1)), np.zeros((1, 1)))
-    >>> tails = Counts(np.ones(1), np.zeros((1, 1)), np.ones((1, 1)))
-    >>> stream = Stream(heads, 1.0, 1.0).joined(tails, 1.0)
-    >>> bool(stream.statistics.zeros[0, 0] > stream.statistics.ones[0, 0])
+    >>> from sklearn_lvm.core.bernoulli.counts import Counts
+    >>> from sklearn_lvm.inference.stepwise import StepwiseStatistics
+    >>> ones = Counts(np.ones(1), np.ones((1, 1)), np.zeros((1, 1)))
+    >>> zeros = Counts(np.ones(1), np.zeros((1, 1)), np.ones((1, 1)))
+    >>> both = StepwiseStatistics(ones, 1.0, 1.0).updated(zeros, 1.0).statistics
+    >>> bool(both.zeros[0, 0] > both.ones[0, 0])
     True
     """
 
-    statistics: Any
-    remembered: float
-    seen: float
+    statistics: S
+    effective_weight: float
+    total_weight: float
 
-    def joined(self, statistics: Any, weight: float) -> Self:
-        """The stream after one more batch."""
-        seen = self.seen + weight
-        remembered = weight * (seen / weight) ** DECAY
-        faded = self.statistics.scaled((remembered - weight) / self.remembered)
-        return type(self)(faded + statistics, remembered, seen)
+    def updated(self, statistics: S, weight: float) -> Self:
+        """The statistics after one more batch."""
+        total = self.total_weight + weight
+        effective = weight * (total / weight) ** DECAY
+        faded = self.statistics.scaled((effective - weight) / self.effective_weight)
+        return type(self)(faded + statistics, effective, total)

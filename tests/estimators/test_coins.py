@@ -25,11 +25,11 @@ SAME_CLIMB = {"init_params": "random", "max_iter": 10, "tol": 0.0}
 every_format = pytest.mark.parametrize("sparsely", FORMATS, ids=lambda f: f.__name__)
 
 
-def hidden_coins(n=N, d=6, K=2, seed=0, holes=0.0):
+def hidden_coins(n=N, d=6, K=2, seed=0, missing=0.0):
     rng = np.random.default_rng(seed)
     p = rng.beta(0.7, 0.7, size=(K, d))
     X = (rng.uniform(size=(n, d)) < p[rng.integers(K, size=n)]).astype(float)
-    X[rng.uniform(size=X.shape) < holes] = np.nan
+    X[rng.uniform(size=X.shape) < missing] = np.nan
     return X
 
 
@@ -132,7 +132,7 @@ def test_a_mode_that_does_not_exist_is_refused_by_name(params, columns):
 
 
 def test_the_posterior_is_a_distribution_of_scipy_and_not_stored():
-    X = hidden_coins(holes=0.2)
+    X = hidden_coins(missing=0.2)
     model = BetaBernoulli(alpha=2.0).fit(X)
     assert "posterior_" not in vars(model)
     expected = beta(np.nansum(X, axis=0) + 2.0, np.nansum(1 - X, axis=0) + 1.0)
@@ -158,7 +158,7 @@ def test_a_maximum_of_the_likelihood_has_no_posterior():
 @pytest.mark.parametrize("inference", ["bayes", "map", "mle"])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_any_split_in_any_order_is_one_fit(inference, weighted):
-    X, rng = hidden_coins(holes=0.2), np.random.default_rng(0)
+    X, rng = hidden_coins(missing=0.2), np.random.default_rng(0)
     w = rng.integers(1, 9, N) / 8 if weighted else np.ones(N)  # exact in binary: so are all sums
     whole = BetaBernoulli(inference=inference, alpha=2, beta=2).fit(X, sample_weight=w)
     for pieces in (1, 2, 7, N):
@@ -175,7 +175,7 @@ def test_dense_and_sparse_batches_are_one_stream():
 
 
 def test_entries_are_features_for_a_classifier():
-    X = hidden_coins(holes=0.1)
+    X = hidden_coins(missing=0.1)
     model = BetaBernoulli().fit(X)
     entries = model.transform(X)
     p = model.probability_
@@ -207,7 +207,7 @@ def test_samples_come_with_the_biases_that_were_tossed():
 @every_coin
 @pytest.mark.parametrize("d", [1, 5, 12])
 def test_the_probabilities_of_all_rows_sum_to_one(spec, d):
-    model = spec.new().fit(hidden_coins(d=d, holes=0.1))
+    model = spec.new().fit(hidden_coins(d=d, missing=0.1))
     rows = all_rows(d)
     for kind in (np.asarray, sparse.csr_array):
         assert_allclose(np.exp(model.score_samples(kind(rows))).sum(), 1.0, atol=1e-10)
@@ -215,7 +215,7 @@ def test_the_probabilities_of_all_rows_sum_to_one(spec, d):
 
 @every_coin
 def test_what_was_not_observed_is_summed_out(spec):
-    model = spec.new().fit(hidden_coins(d=5, holes=0.1))
+    model = spec.new().fit(hidden_coins(d=5, missing=0.1))
     holed = np.array([[1, np.nan, 0, np.nan, 1], [np.nan] * 5])
     full = all_rows(5)
     for row, score in zip(holed, model.score_samples(holed), strict=True):
@@ -228,8 +228,8 @@ def test_what_was_not_observed_is_summed_out(spec):
 @every_coin
 @every_format
 @pytest.mark.parametrize("holes", [0.0, 0.2])
-def test_sparse_rows_are_dense_rows(spec, sparsely, holes):
-    X, w = hidden_coins(holes=holes), weights(N)
+def test_sparse_rows_are_dense_rows(spec, sparsely, missing):
+    X, w = hidden_coins(missing=missing), weights(N)
     given = SAME_CLIMB if spec.mixture else {}
     one, other = (spec.new(**given).fit(rows, sample_weight=w) for rows in (X, sparsely(X)))
     assert_allclose(other.score_samples(sparsely(X)), one.score_samples(X), rtol=1e-9)
@@ -247,7 +247,7 @@ def test_any_type_of_numbers_will_do(spec, dtype):
 
 @every_coin
 def test_a_threshold_makes_ones_of_what_is_above_it(spec):
-    X = hidden_coins(holes=0.1)
+    X = hidden_coins(missing=0.1)
     plain = spec.new().fit(X)
     graded = np.where(X == 1, 7.5, np.where(np.isnan(X), np.nan, 2.5))
     for threshold in (2.5, 5.0, np.float32(7.0)):
@@ -262,7 +262,7 @@ def test_a_threshold_makes_ones_of_what_is_above_it(spec):
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
 @pytest.mark.parametrize("bad", [2.0, -1.0, 0.5, 1e-300])
 def test_without_a_threshold_anything_else_is_shown_with_its_place(spec, kind, bad):
-    X = hidden_coins(holes=0.1)
+    X = hidden_coins(missing=0.1)
     X[17, 4] = bad
     with pytest.raises(
         ValueError, match=f"binarize=None .* got {bad} in row 17, column 4"
@@ -370,7 +370,7 @@ def test_a_flat_prior_is_maximum_likelihood():
 
 
 def test_one_component_is_the_mode_of_one_coin():
-    X = hidden_coins(holes=0.1)
+    X = hidden_coins(missing=0.1)
     model = BernoulliMixture(1, alpha=2.0, beta=3.0).fit(X)
     single = BetaBernoulli(inference="map", alpha=2.0, beta=3.0).fit(X)
     assert_allclose(model.probabilities_[0], single.probability_, rtol=1e-12)

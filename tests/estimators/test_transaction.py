@@ -8,7 +8,7 @@ import pytest
 from sklearn_lvm import GaussianMLE, VAEDensity
 from sklearn_lvm.core.bernoulli.counts import Counts
 from sklearn_lvm.core.bernoulli.density import BernoulliFamily, Bernoullis
-from sklearn_lvm.core.bernoulli.threshold import Sides
+from sklearn_lvm.core.bernoulli.threshold import Binarization
 from sklearn_lvm.core.centred import CentredRows
 from sklearn_lvm.core.factor.density import Factor
 from sklearn_lvm.core.gaussian.density import GaussianFamily
@@ -52,7 +52,7 @@ PLACES = {
     "advancing": (EMRun, "moved", 0, MIXTURES),
     "centring": (CentredRows, "of", 0, FACTORS),
     "choosing": (Factor, "of", 0, FACTORS),
-    "tossing": (Sides, "transform", 0, COINS),
+    "tossing": (Binarization, "transform", 0, COINS),
     "counting": (Counts, "of", 0, COINS),
     "weighing": (Bernoullis, "of", 0, COINS),
     "opening": (vae, "canonical_with_holes", 0, NEURAL),

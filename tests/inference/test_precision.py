@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from threadpoolctl import threadpool_limits
 
 from sklearn_lvm.core.mixture import Mixture
-from sklearn_lvm.inference.block_map import Walker
+from sklearn_lvm.inference.block_map import ThreadMap
 from sklearn_lvm.inference.em import EQUAL
 from sklearn_lvm.inference.precision import MIN_ITER, SinglePrecision, run_em_in_two_precisions
 from sklearn_lvm.inference.problem import Problem
@@ -112,8 +112,8 @@ def test_threads_do_not_change_a_bit(family):
 
 
 def evaluated(kind, steps, model, *blocks):
-    with Walker() as walker:
-        return kind(steps, blocks, walker).evaluate(model)
+    with ThreadMap() as block_map:
+        return kind(steps, blocks, block_map).evaluate(model)
 
 
 @every_family

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 from scipy.stats import bernoulli, multivariate_normal
 
-from sklearn_lvm.core.bernoulli.binary_rows import tosses
+from sklearn_lvm.core.bernoulli.binary_rows import binary_rows
 from sklearn_lvm.core.bernoulli.density import BernoulliFamily, Bernoullis
 from sklearn_lvm.core.gaussian.density import GaussianFamily, Gaussians
 from sklearn_lvm.core.gaussian.diagonal import Diagonal, Spherical
@@ -168,7 +168,7 @@ class CoinFamily(Spec):
         return np.where(rng.uniform(size=rows.shape) < 0.1, np.nan, rows.astype(float))
 
     def block(self, rows):
-        return tosses(rows, 0.5)
+        return binary_rows(rows, 0.5)
 
     def family(self, added_variance):
         return BernoulliFamily()

@@ -12,22 +12,22 @@ from scipy.sparse import csr_array
 from scipy.special import betaln, logsumexp
 from scipy.stats import bernoulli
 
-from sklearn_lvm.core.bernoulli.beta import BelievedCoins, Betas
-from sklearn_lvm.core.bernoulli.binary_rows import tosses
+from sklearn_lvm.core.bernoulli.beta import BetaBernoulliPredictive, BetaPosterior
+from sklearn_lvm.core.bernoulli.binary_rows import binary_rows
 from sklearn_lvm.core.bernoulli.counts import Counts
 from sklearn_lvm.core.bernoulli.density import (
-    CERTAIN,
-    IMPOSSIBLE,
+    MAX_LOG_ODDS,
+    MIN_LOG_PROB,
     BernoulliFamily,
     Bernoullis,
-    Coins,
+    IndependentBernoulli,
 )
 from sklearn_lvm.core.mixture import Mixture
 from sklearn_lvm.core.mixture_em import MixtureSteps
 from sklearn_lvm.inference.acceleration import ACCELERATIONS
-from sklearn_lvm.inference.block_map import cut
+from sklearn_lvm.inference.block_map import slices_of
 from sklearn_lvm.inference.em import EQUAL
-from sklearn_lvm.inference.stepwise import DECAY, Stream
+from sklearn_lvm.inference.stepwise import DECAY, StepwiseStatistics
 from tests.helpers import run
 
 from .specs import components, features, seeds
@@ -36,12 +36,12 @@ N = 60
 every_acceleration = pytest.mark.parametrize("acceleration", ACCELERATIONS)
 
 
-def scene(seed, K=3, d=5, holes=True):
+def scene(seed, K=3, d=5, missing=True):
     rng = np.random.default_rng(seed)
     p = rng.beta(0.7, 0.7, size=(K, d)).clip(1e-6, 1 - 1e-6)
     mixture = Mixture(np.log(rng.dirichlet(np.full(K, 3.0))), Bernoullis.of(p, 1 - p))
     X = (rng.uniform(size=(N, d)) < p[rng.integers(K, size=N)]).astype(float)
-    X[rng.uniform(size=X.shape) < 0.15 * holes] = np.nan
+    X[rng.uniform(size=X.shape) < 0.15 * missing] = np.nan
     return mixture, X, rng.uniform(0.1, 2.0, N), rng
 
 
@@ -54,7 +54,7 @@ def plain_joint(mixture, X):
 
 def steps_with_prior(K, d, rng):
     alpha, beta = 1 + rng.uniform(0.1, 3, size=(2, K, d))
-    prior = Betas(alpha, beta).pseudo_counts(np.zeros(K))
+    prior = BetaPosterior(alpha, beta).pseudo_counts(np.zeros(K))
     return MixtureSteps(BernoulliFamily(prior), concentration=1 + rng.uniform(0.1, 2))
 
 
@@ -69,7 +69,7 @@ def plain_log_prior(steps, mixture):
 @given(seed=seeds, K=components, d=features)
 def test_densities_agree_with_scipy(seed, K, d):
     mixture, X, _, _ = scene(seed, K, d)
-    evidence, resp = mixture.kernel().posterior(tosses(X, 0.5))
+    evidence, resp = mixture.kernel().posterior(binary_rows(X, 0.5))
     joint = plain_joint(mixture, X)
     assert_allclose(evidence, logsumexp(joint, axis=0), rtol=1e-9, atol=1e-9)
     assert_allclose(resp, np.exp(joint - logsumexp(joint, axis=0)), rtol=1e-7, atol=1e-10)
@@ -85,9 +85,9 @@ def test_components_may_be_any_number_of_nats_apart(apart, nobody):
     X = rng.integers(2, size=(30, 20)).astype(float)
     joint = X @ coins.log_p.T + (1 - X) @ coins.log_q.T + log_weights
     kernel = Mixture(log_weights, coins).kernel()
-    evidence, resp = kernel.posterior(tosses(X, 0.5))
+    evidence, resp = kernel.posterior(binary_rows(X, 0.5))
     assert_allclose(evidence, logsumexp(joint, axis=1), rtol=1e-14)
-    assert_allclose(kernel.log_prob(tosses(X, 0.5)), evidence, rtol=1e-15)
+    assert_allclose(kernel.log_prob(binary_rows(X, 0.5)), evidence, rtol=1e-15)
     exact = np.exp(joint.T - logsumexp(joint, axis=1))
     assert_allclose(resp, exact, rtol=1e-11, atol=1e-300)
     assert_allclose(resp.sum(axis=0), 1.0, rtol=1e-14)
@@ -97,7 +97,9 @@ def test_components_may_be_any_number_of_nats_apart(apart, nobody):
 def test_the_probabilities_of_all_rows_sum_to_one(seed, K, d):
     mixture = scene(seed, K, d)[0]
     rows = np.array(list(np.ndindex(*[2] * d)))
-    assert_allclose(np.exp(mixture.kernel().log_prob(tosses(rows, 0.5))).sum(), 1.0, rtol=1e-12)
+    assert_allclose(
+        np.exp(mixture.kernel().log_prob(binary_rows(rows, 0.5))).sum(), 1.0, rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize("p", [1e-300, 1e-20, 0.3, 1.0])
@@ -112,9 +114,9 @@ def test_impossible_tosses_are_counted_and_cost_others_no_digit():
     mixture = Mixture(np.log([0.5, 0.5]), Bernoullis.of(p, 1 - p))
     X = np.array([[0, 1, 1], [0, 0, 1], [1, 1, 0], [1, 1, 1]])
     for rows in (X, np.array(X, float), csr_array(X)):
-        evidence, resp = mixture.kernel().posterior(tosses(rows, 0.5))
+        evidence, resp = mixture.kernel().posterior(binary_rows(rows, 0.5))
         assert_allclose(evidence[:2], np.log([0.15, 0.85]), rtol=1e-15)
-        assert (evidence[2:] < IMPOSSIBLE).all()
+        assert (evidence[2:] < MIN_LOG_PROB).all()
         assert_array_equal(resp[:, 0], [1.0, 0.0])
         assert_array_equal(resp[:, 2:], [[1.0, 1.0], [0.0, 0.0]])  # fewer surprises
 
@@ -122,7 +124,7 @@ def test_impossible_tosses_are_counted_and_cost_others_no_digit():
 @given(seed=seeds)
 def test_the_estimate_is_stationary(seed):
     mixture, X, w, rng = scene(seed)
-    block = tosses(X, 0.5)
+    block = binary_rows(X, 0.5)
     family = BernoulliFamily()
     counts = family.statistics(block, mixture.kernel().posterior(block)[1] * w)
 
@@ -150,7 +152,7 @@ def test_a_certain_coin_has_finite_coordinates_and_stays_certain():
     mixture = Mixture(np.zeros(1), Bernoullis.of(p, 1 - p))
     reference = MixtureSteps(BernoulliFamily()).coordinates(mixture)
     vector = reference.vector(mixture)
-    assert_array_equal(vector[1:], [-CERTAIN, CERTAIN, 0.0])
+    assert_array_equal(vector[1:], [-MAX_LOG_ODDS, MAX_LOG_ODDS, 0.0])
     again = reference.model(vector + np.array([0.0, 0.0, 0.0, 0.5]), like=mixture)
     assert_array_equal(again.components.probability[0, :2], [0.0, 1.0])
     assert_array_equal(again.components.log_q[0, :2], [0.0, -np.inf])
@@ -162,15 +164,15 @@ def test_a_certain_coin_has_finite_coordinates_and_stays_certain():
 @given(seed=seeds, K=components, d=features)
 def test_the_e_step_finds_the_objective(seed, K, d):
     mixture, X, w, rng = scene(seed, K, d)
-    block = tosses(X, 0.5)
+    block = binary_rows(X, 0.5)
     plain = w @ logsumexp(plain_joint(mixture, X), axis=0)
     for steps in (MixtureSteps(BernoulliFamily()), steps_with_prior(K, d, rng)):
         e_step, log_prior = steps.e_step(mixture), steps.log_prior(mixture)
         expected = plain + plain_log_prior(steps, mixture)
         assert_allclose(e_step((block, w)).log_likelihood + log_prior, expected, rtol=1e-8)
-        parts = [(tosses(X[p], 0.5), w[p]) for p in (slice(20), slice(20, None))]
-        joined = e_step(parts[0]) + e_step(parts[1])
-        assert_allclose(joined.log_likelihood + log_prior, expected, rtol=1e-8)
+        parts = [(binary_rows(X[p], 0.5), w[p]) for p in (slice(20), slice(20, None))]
+        updated = e_step(parts[0]) + e_step(parts[1])
+        assert_allclose(updated.log_likelihood + log_prior, expected, rtol=1e-8)
 
 
 @every_acceleration
@@ -180,9 +182,9 @@ def test_the_objective_never_falls(acceleration, with_prior, seed):
     _, X, w, rng = scene(seed)
     plain = MixtureSteps(BernoulliFamily())
     steps = steps_with_prior(3, 5, rng) if with_prior else plain
-    blocks = [(tosses(X[rows], 0.5), w[rows]) for rows in cut(N, 7)]
+    blocks = [(binary_rows(X[rows], 0.5), w[rows]) for rows in slices_of(N, 7)]
     resp = rng.dirichlet(np.ones(3), N).T
-    start = steps.m_step(steps.family.statistics(tosses(X, 0.5), resp * w))
+    start = steps.m_step(steps.family.statistics(binary_rows(X, 0.5), resp * w))
     end = run(steps, start, blocks, acceleration=acceleration)
     assert (np.diff(end.trace) >= -EQUAL).all()
     assert end.objective > end.trace[0]
@@ -193,11 +195,11 @@ def test_the_objective_never_falls(acceleration, with_prior, seed):
 def test_a_prior_is_rows_that_nobody_saw():
     """Pseudo-counts of whole numbers are those rows themselves."""
     X = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
-    seen = np.concatenate([X, [[1.0, 0.0], [0.0, 1.0]]])
+    total_weight = np.concatenate([X, [[1.0, 0.0], [0.0, 1.0]]])
     steps = MixtureSteps(BernoulliFamily(Counts(np.zeros(1), *np.ones((2, 1, 2)))))
     modes = [
-        s.m_step(Counts.of(tosses(rows, 0.5), np.ones((1, len(rows)))))
-        for s, rows in ((steps, X), (MixtureSteps(BernoulliFamily()), seen))
+        s.m_step(Counts.of(binary_rows(rows, 0.5), np.ones((1, len(rows)))))
+        for s, rows in ((steps, X), (MixtureSteps(BernoulliFamily()), total_weight))
     ]
     assert_allclose(modes[0].components.log_p, modes[1].components.log_p, rtol=1e-15)
 
@@ -219,29 +221,33 @@ def test_the_evidence_is_the_product_of_predictions(seed, heads, tails):
         log(a + before[i] if toss else b + i - before[i]) - log(a + b + i)
         for i, toss in enumerate(order)
     ]
-    found = Betas(np.array([[a]]), np.array([[b]])).log_evidence(counted(heads, tails))[0, 0]
+    found = BetaPosterior(np.array([[a]]), np.array([[b]])).log_evidence(counted(heads, tails))[
+        0, 0
+    ]
     assert_allclose(found, fsum(steps), rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("a", [1e-12, 0.5, 1.0, 9.99, 10.01, 300.0])
 @pytest.mark.parametrize(("heads", "tails"), [(0, 0), (1, 999_999), (3, 5), (10**6, 10**6)])
 def test_the_evidence_is_a_ratio_of_beta_functions(a, heads, tails):
-    found = Betas(np.full((1, 1), a), np.ones((1, 1))).log_evidence(counted(heads, tails))[0, 0]
+    found = BetaPosterior(np.full((1, 1), a), np.ones((1, 1))).log_evidence(counted(heads, tails))[
+        0, 0
+    ]
     assert_allclose(found, betaln(a + heads, 1.0 + tails) - betaln(a, 1.0), rtol=1e-9, atol=1e-9)
 
 
 def test_the_evidence_under_a_prior_of_a_million_million_tosses_is_that_of_a_fair_coin():
-    prior = Betas(np.full((1, 1), 1e12), np.full((1, 1), 1e12))
+    prior = BetaPosterior(np.full((1, 1), 1e12), np.full((1, 1), 1e12))
     assert_allclose(prior.log_evidence(counted(600, 400)), 1000 * np.log(0.5), rtol=1e-6)
 
 
 def test_biases_are_drawn_from_the_belief_and_tosses_from_the_predictive():
-    belief = Betas(np.array([[2.0, 1e-12, 1e12]]), np.array([[5.0, 1e-12, 1e12]]))
-    X, biases = BelievedCoins.of(belief).sample(4000, np.random.RandomState(0))
+    belief = BetaPosterior(np.array([[2.0, 1e-12, 1e12]]), np.array([[5.0, 1e-12, 1e12]]))
+    X, biases = BetaBernoulliPredictive.of(belief).sample(4000, np.random.RandomState(0))
     assert np.isfinite(biases).all()
     assert_allclose(X.mean(axis=0), [2 / 7, 0.5, 0.5], atol=0.03)
     assert_allclose(biases.var(axis=0), [10 / 49 / 8, 0.25, 0.0], atol=0.01)
-    _, known = Coins(belief.predictive()).sample(5, np.random.RandomState(0))
+    _, known = IndependentBernoulli(belief.predictive()).sample(5, np.random.RandomState(0))
     assert_allclose(known, np.repeat(belief.predictive().probability, 5, axis=0))
 
 
@@ -249,18 +255,18 @@ def test_biases_are_drawn_from_the_belief_and_tosses_from_the_predictive():
 
 
 def test_equal_batches_enter_with_falling_steps():
-    stream = Stream(counted(1, 0), 1.0, 1.0)
+    stepwise = StepwiseStatistics(counted(1, 0), 1.0, 1.0)
     share = 1.0
     for t in range(2, 10):
-        stream = stream.joined(counted(0, 1), 1.0)
+        stepwise = stepwise.updated(counted(0, 1), 1.0)
         share *= 1 - t**-DECAY
-        ones, zeros = stream.statistics.ones[0, 0], stream.statistics.zeros[0, 0]
+        ones, zeros = stepwise.statistics.ones[0, 0], stepwise.statistics.zeros[0, 0]
         assert_allclose(ones / (ones + zeros), share, rtol=1e-12)
-        assert_allclose(ones + zeros, stream.remembered, rtol=1e-12)
-    assert stream.seen == 9.0
+        assert_allclose(ones + zeros, stepwise.effective_weight, rtol=1e-12)
+    assert stepwise.total_weight == 9.0
 
 
 def test_a_small_batch_moves_a_stream_little():
-    stream = Stream(counted(1000, 0), 1000.0, 1000.0)
-    moved = stream.joined(counted(0, 1), 1.0).statistics
+    stepwise = StepwiseStatistics(counted(1000, 0), 1000.0, 1000.0)
+    moved = stepwise.updated(counted(0, 1), 1.0).statistics
     assert moved.zeros[0, 0] / (moved.ones + moved.zeros)[0, 0] < 0.01

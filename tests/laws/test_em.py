@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from threadpoolctl import threadpool_limits
 
 from sklearn_lvm.inference.acceleration import ACCELERATIONS
-from sklearn_lvm.inference.block_map import Walker
+from sklearn_lvm.inference.block_map import ThreadMap
 from sklearn_lvm.inference.em import EQUAL
 from sklearn_lvm.inference.problem import Problem
 from tests.helpers import D, K, Recorder, problem_of, run
@@ -130,8 +130,8 @@ def test_without_acceleration_a_run_is_one_step_after_the_other(family):
     steps, model, _, _, blocks = problem_of(family, 0, 0.01)
     seen = Recorder()
     run(steps, model, blocks, max_iter=6, acceleration=None, callback=seen)
-    with Walker() as walker:
-        problem = Problem(steps, blocks, walker)
+    with ThreadMap() as block_map:
+        problem = Problem(steps, blocks, block_map)
         for now in seen.ended:
             model = problem.evaluate(model).following
             same_model(family, now.model, model)

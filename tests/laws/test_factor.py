@@ -19,7 +19,7 @@ from sklearn_lvm.core.loadings import FactorSteps, Loadings
 from sklearn_lvm.core.spectrum import Spectrum, of_covariance, of_pieces, triangular
 from sklearn_lvm.core.stream import Scatter, Sketch
 from sklearn_lvm.inference.acceleration import ACCELERATIONS
-from sklearn_lvm.inference.block_map import Walker
+from sklearn_lvm.inference.block_map import ThreadMap
 from sklearn_lvm.inference.em import climb
 
 from .specs import seeds
@@ -87,20 +87,22 @@ def test_an_m_step_is_stationary(seed):
 def test_the_objective_never_falls(acceleration, seed):
     V, w, start = scene(seed)
     blocks = [Slab(V[:25], None, w[:25]), Slab(V[25:], None, w[25:])]
-    with Walker() as walker:
+    with ThreadMap() as block_map:
         run = climb(
-            FactorSteps(), start, blocks, walker, max_iter=15, tol=0.0, acceleration=acceleration
+            FactorSteps(), start, blocks, block_map, max_iter=15, tol=0.0, acceleration=acceleration
         )
     assert (np.diff(run.trace) >= 0).all()
     assert_allclose(run.objective, w @ density(run.model).logpdf(V), rtol=1e-9)
     assert run.objective > run.trace[0]
 
 
-@given(seed=seeds, cut=st.integers(1, N - 1))
-def test_expectations_of_blocks_add_up(seed, cut):
+@given(seed=seeds, slices_of=st.integers(1, N - 1))
+def test_expectations_of_blocks_add_up(seed, slices_of):
     V, w, model = scene(seed)
     whole = expect(model, V, w)
-    parts = expect(model, V[cut:], w[cut:]) + expect(model, V[:cut], w[:cut])
+    parts = expect(model, V[slices_of:], w[slices_of:]) + expect(
+        model, V[:slices_of], w[:slices_of]
+    )
     for name, value in vars(whole).items():
         assert_allclose(getattr(parts, name), value, rtol=1e-10, atol=1e-12)
 
@@ -111,10 +113,10 @@ def test_leaps_reach_the_closed_form_in_fewer_steps():
     V, w = rng.normal(size=(300, 12)) * np.linspace(1.2, 1.0, 12), np.full(300, 1 / 300)
     V, start = V - V.mean(axis=0), Loadings(rng.normal(size=(12, 4)), 1.0)
     steps, ends = FactorSteps(), {}
-    with Walker() as walker:
+    with ThreadMap() as block_map:
         for acceleration in ACCELERATIONS:
             options = {"max_iter": 20_000, "tol": 1e-10, "acceleration": acceleration}
-            ends[acceleration] = climb(steps, start, [Slab(V, None, w)], walker, **options)
+            ends[acceleration] = climb(steps, start, [Slab(V, None, w)], block_map, **options)
     exact = Factor.of(of_covariance(np.zeros(12), (V.T * w) @ V, 12), 4).height
     for end in ends.values():
         assert_allclose(end.objective, exact, rtol=0, atol=1e-8)
@@ -182,9 +184,9 @@ def test_slabs_are_their_rows_however_they_are_kept(seed):
 def test_rows_are_centred(kind, offset):
     rng = np.random.default_rng(0)
     X, w = rng.normal(size=(50, D)) + offset, rng.dirichlet(np.ones(50))
-    with Walker() as walker:
-        rows = CentredRows.of(kind(X), w, walker)
-        covariance = rows.covariance(walker)
+    with ThreadMap() as block_map:
+        rows = CentredRows.of(kind(X), w, block_map)
+        covariance = rows.covariance(block_map)
     assert (rows.remote < np.inf) == (offset == 0)
     assert_allclose(covariance, np.cov(X.T, aweights=w, bias=True), atol=1e-12 * (1 + offset))
     assert_allclose(rows.standardization.leave(rows.mean), w @ X, rtol=1e-13, atol=1e-15)
@@ -196,10 +198,10 @@ def test_representatives_are_drawn_from_content_by_weight():
     rng = np.random.default_rng(0)
     X, times = rng.normal(size=(40, D)), rng.integers(1, 4, 40)
     order = rng.permutation(times.sum())
-    with Walker() as walker:
-        weighted = CentredRows.of(X, times / times.sum(), walker)
+    with ThreadMap() as block_map:
+        weighted = CentredRows.of(X, times / times.sum(), block_map)
         copies = np.repeat(X, times, axis=0)[order]
-        repeated = CentredRows.of(copies, np.full(len(copies), 1 / len(copies)), walker)
+        repeated = CentredRows.of(copies, np.full(len(copies), 1 / len(copies)), block_map)
     one, other = X[weighted.representatives(15)], copies[repeated.representatives(15)]
     assert_allclose(one, other)
     assert len(np.unique(one, axis=0)) > 8

@@ -115,14 +115,14 @@ def test_the_chosen_kernel_agrees_with_plain_sums(family, seed, K, d):
 
 
 @every_pure_kernel
-@given(seed=seeds, cut=st.integers(1, N - 1))
-def test_blocks_equal_the_whole(kind, family, seed, cut):
+@given(seed=seeds, slices_of=st.integers(1, N - 1))
+def test_blocks_equal_the_whole(kind, family, seed, slices_of):
     gaussians, rows, resp = scene(family, seed, 3, 2)
     kernel = made(kind, gaussians)
     whole = moments_of(kernel, rows, resp)
     halves = [
         kernel.accumulate(kernel.features(np.ascontiguousarray(rows[subset].T)), resp[:, subset])
-        for subset in (slice(None, cut), slice(cut, None))
+        for subset in (slice(None, slices_of), slice(slices_of, None))
     ]
     for one, two in (halves, halves[::-1]):
         joined = tuple(a + b for a, b in zip(one, two, strict=True))

@@ -119,14 +119,14 @@ def test_the_e_step_finds_the_objective(family, added_variance, seed, K):
 
 @every_member
 @every_extra
-@given(seed=seeds, cut=st.integers(1, N - 1))
-def test_the_e_step_of_blocks_is_the_e_step_of_the_whole(family, added_variance, seed, cut):
+@given(seed=seeds, slices_of=st.integers(1, N - 1))
+def test_the_e_step_of_blocks_is_the_e_step_of_the_whole(family, added_variance, seed, slices_of):
     mixture, rows, w, _ = scene(family, seed)
     steps = family.steps(np.full(2, added_variance))
     e_step = steps.e_step(mixture)
     whole = e_step((family.block(rows), w))
-    parts = e_step((family.block(rows[:cut]), w[:cut])) + e_step(
-        (family.block(rows[cut:]), w[cut:])
+    parts = e_step((family.block(rows[:slices_of]), w[:slices_of])) + e_step(
+        (family.block(rows[slices_of:]), w[slices_of:])
     )
     assert_allclose(parts.log_likelihood, whole.log_likelihood, rtol=1e-12)
     one, two = (steps.m_step(e_step.statistics(total)) for total in (whole, parts))

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_lvm.core.bernoulli.threshold import Threshold
-from sklearn_lvm.core.rows import canonical_with_holes
+from sklearn_lvm.core.rows import canonical_with_missing
 from sklearn_lvm.core.standardization import (
     CenteredStandardization,
     Standardization,
@@ -60,7 +60,7 @@ def test_a_constant_feature_borrows_its_scale(per_feature):
 
 def test_a_hole_equals_a_hole():
     X = np.array([[np.nan, 1.0], [2.0, np.nan], [np.nan, 1.0], [2.0, 0.0]])
-    rows = canonical_with_holes(X, np.array([1.0, 2.0, 4.0, 8.0]))
+    rows = canonical_with_missing(X, np.array([1.0, 2.0, 4.0, 8.0]))
     assert_array_equal(X[rows.index], [[2.0, 0.0], [2.0, np.nan], [np.nan, 1.0]])
     assert_array_equal(rows.weight, [8.0, 2.0, 5.0])
 

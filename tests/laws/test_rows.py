@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.added_variance.numpy import arrays
+from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_lvm.core.blocks import Blocks
 from sklearn_lvm.core.rows import canonical, subsample
 from sklearn_lvm.core.standardization import Standardization
-from sklearn_lvm.inference.block_map import cut
+from sklearn_lvm.inference.block_map import slices_of
 
 # Few different numbers, so that rows are often equal, and both zeros.
 entries = st.sampled_from([-1.0, -0.0, 0.0, 1.0, 2.5])
@@ -82,7 +82,7 @@ N, D, SIZE = 600, 3, 100
 def drawn(X, w, size=SIZE):
     """The rows of a subsample and their weights, as a table in lexicographic order."""
     standardization = Standardization.of(X, w, per_feature=True)
-    rows = subsample(X, w, Blocks(X, w, standardization.transform, cut(len(X), 128)), size)
+    rows = subsample(X, w, Blocks(X, w, standardization.transform, slices_of(len(X), 128)), size)
     return X[rows.index], rows.weight
 
 

@@ -1,18 +1,21 @@
-"""Beta beliefs about coins: conjugate updates, evidence, and the predictive density."""
+"""Beta posteriors of Bernoulli probabilities: updates, evidence, and the predictive density."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from scipy.special import gammaln
 
-from ..._typing import Array
+from ..._typing import Floats
 from .counts import Counts
-from .density import Bernoullis, Coins
+from .density import Bernoullis, IndependentBernoulli
 
 
 @dataclass(frozen=True, eq=False)
-class Betas:
-    """Independent Beta(alpha, beta) beliefs about K rows of coins; adding counts is Bayes' rule.
+class BetaPosterior:
+    """Independent Beta(alpha, beta) distributions of K rows of probabilities.
+
+    Adding counts is Bayes' rule (Bishop, 2006, equation 2.18); without counts it is the prior.
 
     Attributes
     ----------
@@ -20,67 +23,67 @@ class Betas:
 
     Examples
     --------
-    A belief is updated toss by toss or at once:
+    A prior is updated entry by entry or at once:
 
     >>> import numpy as np
-    >>> from sklearn_lvm.core.bernoulli import Betas
-    >>> from sklearn_lvm.core.counts import Counts
-    >>> prior = Betas(np.ones((1, 1)), np.ones((1, 1)))
-    >>> head = Counts(np.ones(1), np.ones((1, 1)), np.zeros((1, 1)))
-    >>> ((prior + head) + head).predictive().probability
+    >>> from sklearn_lvm.core.bernoulli.beta import BetaPosterior
+    >>> from sklearn_lvm.core.bernoulli.counts import Counts
+    >>> prior = BetaPosterior(np.ones((1, 1)), np.ones((1, 1)))
+    >>> one = Counts(np.ones(1), np.ones((1, 1)), np.zeros((1, 1)))
+    >>> ((prior + one) + one).predictive().probability
     array([[0.75]])
     """
 
-    alpha: Array
-    beta: Array
+    alpha: Floats
+    beta: Floats
 
-    def __add__(self, counts: Counts) -> "Betas":
-        return Betas(self.alpha + counts.ones, self.beta + counts.zeros)
+    def __add__(self, counts: Counts) -> Self:
+        return type(self)(self.alpha + counts.ones, self.beta + counts.zeros)
 
     def predictive(self) -> Bernoullis:
-        """The density of the next toss, p = alpha / (alpha + beta)."""
+        """The density of the next row, p = alpha / (alpha + beta)."""
         return Bernoullis.of(self.alpha, self.beta)
 
-    def pseudo_counts(self, weight: Array) -> Counts:
-        """The tosses that this belief is worth where modes are sought: alpha - 1 and beta - 1."""
-        return Counts(weight, self.alpha - 1.0, self.beta - 1.0)
+    def pseudo_counts(self) -> Counts:
+        """The pseudo-observations that a mode is estimated with: alpha - 1 ones, beta - 1 zeros."""
+        return Counts(np.zeros(len(self.alpha)), self.alpha - 1.0, self.beta - 1.0)
 
-    def sample(self, n: int, rng: np.random.RandomState) -> Array:
-        """Biases of the coins, (n, K, d)."""
+    def sample(self, n: int, rng: np.random.RandomState) -> Floats:
+        """Draw probabilities, (n, K, d)."""
         return rng.beta(self.alpha, self.beta, size=(n, *self.alpha.shape))
 
-    def log_evidence(self, counts: Counts) -> Array:
+    def log_evidence(self, counts: Counts) -> Floats:
         """log B(alpha + ones, beta + zeros) - log B(alpha, beta), in nats, (K, d).
 
-        The probability of the tosses in the order in which they fell, their biases integrated out.
-        Stirling's formula is paired term by term, so that a prior of 1e12 tosses costs no digits.
+        The log-probability of the entries in their order, the probabilities integrated out. Stirling's
+        formula is paired term by term, so that a prior of 1e12 pseudo-observations costs no digits.
         """
-        a, b, heads, tails = self.alpha, self.beta, counts.ones, counts.zeros
-        s, n = a + b, heads + tails
-        pairs = [(a, heads, 1.0), (b, tails, 1.0), (s, n, -1.0)]
+        a, b, ones, zeros = self.alpha, self.beta, counts.ones, counts.zeros
+        s, n = a + b, ones + zeros
+        pairs = [(a, ones, 1.0), (b, zeros, 1.0), (s, n, -1.0)]
         rest = sum(
             sign * ((x - 0.5) * np.log1p(m / x) + _remainder(x + m) - _remainder(x))
             for x, m, sign in pairs
         )
-        return heads * np.log((a + heads) / (s + n)) + tails * np.log((b + tails) / (s + n)) + rest
+        return ones * np.log((a + ones) / (s + n)) + zeros * np.log((b + zeros) / (s + n)) + rest
 
 
 @dataclass(frozen=True, eq=False)
-class BelievedCoins(Coins):
-    """One row of coins of which no more is known than a belief; its predictive density."""
+class BetaBernoulliPredictive(IndependentBernoulli):
+    """The posterior predictive density of rows of independent entries."""
 
-    belief: Betas
+    posterior: BetaPosterior
 
     @classmethod
-    def of(cls, belief: Betas) -> "BelievedCoins":
-        return cls(belief.predictive(), belief)
+    def of(cls, posterior: BetaPosterior) -> Self:
+        return cls(posterior.predictive(), posterior)
 
-    def biases(self, n: int, rng: np.random.RandomState) -> Array:
-        """Drawn anew for every row."""
-        return self.belief.sample(n, rng)[:, 0]
+    def probabilities(self, n: int, rng: np.random.RandomState) -> Floats:
+        """Probabilities of ones for n rows, drawn from the posterior anew for every row."""
+        return self.posterior.sample(n, rng)[:, 0]
 
 
-def _remainder(x: Array) -> Array:
+def _remainder(x: Floats) -> Floats:
     """log Gamma(x) less Stirling's (x - 1/2) log x - x + log(2 pi) / 2."""
     large = np.maximum(x, 10.0)
     series = (1 / 12 - (1 / 360 - (1 / 1260 - 1 / 1680 / large**2) / large**2) / large**2) / large

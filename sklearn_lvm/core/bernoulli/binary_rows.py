@@ -1,8 +1,8 @@
-"""Tables of coin tosses: ones, zeros and entries that nobody saw, in blocks that never become dense.
+"""Rows of ones, zeros and missing entries, in blocks that never become dense.
 
-Dense and sparse blocks have the same verbs. ``weigh`` gives every entry a value by its side and adds
-them up along each row, for K sets of values at once; ``add_up`` adds the rows up along each column,
-under K sets of weights. All that a model of coins does with rows is one or the other.
+Dense and sparse blocks have the same verbs. ``row_sums`` gives every entry a value by its code and adds
+them up along each row, for K sets of values at once; ``column_sums`` adds the rows up along each
+column, under K sets of weights. All that a Bernoulli model does with rows is one or the other.
 
 What is (K, n) here is the transpose of an array in which the K numbers of a row lie side by side, as
 sparse products leave and take them.
@@ -11,215 +11,222 @@ sparse products leave and take them.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from scipy.sparse import csr_array, issparse
 
-from ..._typing import Array
+from ..._typing import Bools, Floats, Ints, Table
+
+ZERO, ONE, MISSING = range(3)  # codes of entries
+LARGE = 2.0**80  # nats from which on values are added up apart, lest they cost the others digits
+COLUMNS_PER_PATTERN = {
+    2: 8,
+    3: 5,
+}  # by the number of codes: 256 patterns, or 243 with missing entries
 
 
-class Tosses(Protocol):
-    """The verbs of a block of n rows of d tosses."""
+class BinaryRows(Protocol):
+    """The verbs of a block of n rows of d columns."""
 
-    def weigh(
-        self, one: Array, zero: Array, hole: Array | None = None, base: Array | float = 0.0
-    ) -> Array: ...
-    def add_up(self, w: Array) -> tuple[Array, Array]: ...
-    def filled(self, value: Array) -> Any: ...
-    def sides(self) -> Array: ...
+    def row_sums(
+        self, one: Floats, zero: Floats, missing: Floats | None = None, base: Floats | float = 0.0
+    ) -> Floats:
+        """Add up what the entries of each row are worth, (K, d) to (K, n), on top of a base."""
+        ...
+
+    def column_sums(self, w: Floats) -> tuple[Floats, Floats]:
+        """Add up the weights of ones and of zeros in each column, (K, n) to twice (K, d)."""
+        ...
+
+    def filled(self, value: Floats) -> Table:
+        """Rows (n, d) of zeros and ones, with a value for each column in place of missing entries."""
+        ...
+
+    def codes(self) -> Ints:
+        """The code of every entry, (n, d): a dense array."""
+        ...
 
 
-def tosses(X: Any, threshold: float) -> Tosses:
-    """Rows (n, d), dense or CSR, as tosses: above the threshold is a one, NaN was not observed."""
-    return SparseTosses.of(X, threshold) if issparse(X) else Patterns.of(X, threshold)
+def binary_rows(X: Table, threshold: float) -> BinaryRows:
+    """Rows (n, d), dense or CSR: entries above the threshold are ones, NaN is missing."""
+    return SparseRows.of(X, threshold) if issparse(X) else PackedRows.of(X, threshold)
 
 
-def _above(values: Array, threshold: float) -> Array:
+def _above(values: Floats, threshold: float) -> Bools:
     with np.errstate(over="ignore"):  # a threshold may be larger than all numbers of this type
         return values > threshold
 
 
-ZERO, ONE, HOLE = range(3)
-# What is worth this much is added up apart where it cancels: it costs others no digit.
-APART = 2.0**80
-COLUMNS_IN_PATTERN = {2: 8, 3: 5}  # by the number of sides: 256 patterns, or 243 if there are holes
+@cache
+def _dictionary(n_codes: int) -> Ints:
+    """All patterns of neighboring columns, (number of patterns, columns), a code each."""
+    width = COLUMNS_PER_PATTERN[n_codes]
+    return np.arange(n_codes**width)[:, None] // n_codes ** np.arange(width) % n_codes
 
 
 @cache
-def _dictionary(n_sides: int) -> Array:
-    """All patterns of neighbouring columns, (number of patterns, columns), each column a side."""
-    width = COLUMNS_IN_PATTERN[n_sides]
-    return np.arange(n_sides**width)[:, None] // n_sides ** np.arange(width) % n_sides
-
-
-@cache
-def _indicators(n_sides: int) -> Array:
-    """1.0 where a pattern shows a side in a column, (number of patterns, sides * columns)."""
-    sides = _dictionary(n_sides)[:, None, :] == np.arange(n_sides)[:, None]
-    return sides.reshape(len(sides), -1).astype(np.float64)
+def _indicators(n_codes: int) -> Floats:
+    """1.0 where a pattern has a code in a column, (number of patterns, codes * columns)."""
+    codes = _dictionary(n_codes)[:, None, :] == np.arange(n_codes)[:, None]
+    return codes.reshape(len(codes), -1).astype(np.float64)
 
 
 @dataclass(frozen=True, eq=False)
-class Patterns:
-    """Dense rows, eight columns at a time: which of the 256 patterns each eight of them show.
+class PackedRows:
+    """Dense rows, eight columns at a time: which of the 256 patterns each eight of them have.
 
     What a row of eight columns adds to a sum over columns is looked up in a table of all patterns,
-    and sums over rows are kept for each pattern before they are shared out to its columns: an eighth
-    of the additions, and of the memory. Rows with holes go by five columns of three sides.
+    and sums over rows are kept for each pattern before they are divided among its columns: an eighth
+    of the additions, and of the memory. With missing entries, patterns have five columns.
 
     Attributes
     ----------
-    shown : csr_array of shape (n, groups * patterns)
-        1.0 at the pattern that each group of columns shows.
+    patterns : csr_array of shape (n, groups * n_patterns)
+        1.0 at the pattern of each group of columns.
     d : int
-        How many columns there are; the last group may be filled up.
-    n_sides : int
-        2, or 3 if there are holes.
+        Columns; the last group may be filled up.
+    n_codes : int
+        2, or 3 if there are missing entries.
     """
 
-    shown: Any
+    patterns: csr_array
     d: int
-    n_sides: int
+    n_codes: int
 
     @classmethod
-    def of(cls, X: Array, threshold: float) -> "Patterns":
-        """Rows (n, d) of numbers."""
+    def of(cls, X: Floats, threshold: float) -> Self:
+        """Pack rows (n, d) of numbers."""
         ones = _above(X, threshold)
-        missing = np.isnan(X) if X.dtype.kind == "f" else np.zeros(0)
+        missing = np.isnan(X) if X.dtype.kind == "f" else np.zeros(0, dtype=bool)
         if missing.any():
-            codes, n_sides = _coded(ones + np.uint8(HOLE) * missing), 3
+            packed, n_codes = _packed(ones + np.uint8(MISSING) * missing), 3
         else:
-            codes, n_sides = np.packbits(ones, axis=1, bitorder="little"), 2
-        n, groups = codes.shape
-        patterns = len(_dictionary(n_sides))
-        index = codes + np.arange(0, groups * patterns, patterns, dtype=np.int32)
+            packed, n_codes = np.packbits(ones, axis=1, bitorder="little"), 2
+        n, groups = packed.shape
+        n_patterns = len(_dictionary(n_codes))
+        index = packed + np.arange(0, groups * n_patterns, n_patterns, dtype=np.int32)
         start = np.arange(0, index.size + 1, groups, dtype=np.int32)
         entries = (np.ones(index.size), index.ravel(), start)
-        return cls(csr_array(entries, shape=(n, groups * patterns)), X.shape[1], n_sides)
+        patterns = csr_array(entries, shape=(n, groups * n_patterns))
+        return cls(patterns, X.shape[1], n_codes)
 
-    def weigh(
-        self, one: Array, zero: Array, hole: Array | None = None, base: Array | float = 0.0
-    ) -> Array:
-        """The sum over each row of what its entries are worth, (K, d) to (K, n), on top of a base."""
-        worth = (zero, one, np.zeros_like(one) if hole is None else hole)[: self.n_sides]
-        grouped = np.concatenate([self._grouped(value) for value in worth], axis=1)
-        table = _indicators(self.n_sides) @ grouped
-        table[0] += base  # every row shows one pattern of the first group
-        rows: Array = self.shown @ table.reshape(-1, len(one)).astype(self.shown.dtype, copy=False)
-        return rows.T
+    def row_sums(
+        self, one: Floats, zero: Floats, missing: Floats | None = None, base: Floats | float = 0.0
+    ) -> Floats:
+        by_code = (zero, one, np.zeros_like(one) if missing is None else missing)[: self.n_codes]
+        grouped = np.concatenate([self._grouped(value) for value in by_code], axis=1)
+        table = _indicators(self.n_codes) @ grouped
+        table[0] += base  # every row has one pattern in the first group
+        values = table.reshape(-1, len(one)).astype(self.patterns.dtype, copy=False)
+        sums: Floats = self.patterns @ values
+        return sums.T
 
-    def add_up(self, w: Array) -> tuple[Array, Array]:
-        """The weight of ones and of zeros in each column, (K, n) to twice (K, d)."""
-        shown = _indicators(self.n_sides)
-        by_pattern = (self.shown.T @ np.ascontiguousarray(w.T)).reshape(-1, len(shown), len(w))
-        by_side = shown.T @ by_pattern.astype(np.float64, copy=False)
-        zeros, ones = np.split(by_side, self.n_sides, axis=1)[:2]
+    def column_sums(self, w: Floats) -> tuple[Floats, Floats]:
+        indicators = _indicators(self.n_codes)
+        sums: Floats = self.patterns.T @ np.ascontiguousarray(w.T)
+        by_pattern = sums.reshape(-1, len(indicators), len(w))
+        by_code = indicators.T @ by_pattern.astype(np.float64, copy=False)
+        zeros, ones = np.split(by_code, self.n_codes, axis=1)[:2]
         return self._ungrouped(ones), self._ungrouped(zeros)
 
-    def sides(self) -> Array:
-        """The side of every entry, (n, d)."""
-        dictionary = _dictionary(self.n_sides)
-        codes = self.shown.indices.reshape(self.shown.shape[0], -1) % len(dictionary)
-        return dictionary[codes].reshape(len(codes), -1)[:, : self.d]
+    def codes(self) -> Ints:
+        dictionary = _dictionary(self.n_codes)
+        index: Ints = self.patterns.indices.reshape(self.patterns.shape[0], -1) % len(dictionary)
+        return dictionary[index].reshape(len(index), -1)[:, : self.d]
 
-    def filled(self, value: Array) -> Array:
-        """Rows (n, d) of zeros and ones, with a value for each column in place of holes."""
-        sides = self.sides()
-        return np.where(sides == HOLE, value, sides == ONE)
+    def filled(self, value: Floats) -> Floats:
+        codes = self.codes()
+        return np.where(codes == MISSING, value, codes == ONE)
 
-    def _grouped(self, value: Array) -> Array:
+    def _grouped(self, value: Floats) -> Floats:
         """(K, d) as (groups, columns in a group, K), filled up with zeros."""
-        columns = _dictionary(self.n_sides).shape[1]
+        columns = _dictionary(self.n_codes).shape[1]
         full = np.zeros((-(-self.d // columns) * columns, len(value)))
         full[: self.d] = value.T
         return full.reshape(-1, columns, len(value))
 
-    def _ungrouped(self, value: Array) -> Array:
-        """The way back."""
+    def _ungrouped(self, value: Floats) -> Floats:
+        """(groups, columns in a group, K) as (K, d)."""
         return value.reshape(-1, value.shape[2])[: self.d].T
 
 
-def _coded(sides: Array) -> Array:
-    """The pattern of each group of columns of three sides, (n, d) to (n, groups)."""
-    columns = COLUMNS_IN_PATTERN[3]
-    n, d = sides.shape
+def _packed(codes: Ints) -> Ints:
+    """The pattern of each group of columns of three codes, (n, d) to (n, groups)."""
+    columns = COLUMNS_PER_PATTERN[3]
+    n, d = codes.shape
     full = np.zeros((n, -(-d // columns) * columns), dtype=np.uint8)
-    full[:, :d] = sides
-    return full.reshape(n, -1, columns) @ (3 ** np.arange(columns)).astype(np.uint8)
+    full[:, :d] = codes
+    packed: Ints = full.reshape(n, -1, columns) @ (3 ** np.arange(columns)).astype(np.uint8)
+    return packed
 
 
 @dataclass(frozen=True, eq=False)
-class SparseTosses:
-    """Sparse rows, of which only ones and holes are kept.
+class SparseRows:
+    """Sparse rows, of which only ones and missing entries are kept.
 
     Attributes
     ----------
     ones : csr_array of shape (n, d)
-        1.0 where a one was seen.
-    holes : csr_array of shape (n, d), or None
-        1.0 where nothing was seen; None if everything was.
+        1.0 at each one.
+    missing : csr_array of shape (n, d), or None
+        1.0 at each missing entry; None if there is none.
     """
 
-    ones: Any
-    holes: Any = None
+    ones: csr_array
+    missing: csr_array | None = None
 
     @classmethod
-    def of(cls, X: Any, threshold: float) -> "SparseTosses":
-        """CSR rows (n, d) without duplicate entries; what is not stored is a zero."""
-        missing = np.isnan(X.data) if X.data.dtype.kind == "f" else np.zeros(0)
-        holes = _indicator(X, missing) if missing.any() else None
-        return cls(_indicator(X, _above(X.data, threshold)), holes)
+    def of(cls, X: csr_array, threshold: float) -> Self:
+        """Keep ones of CSR rows (n, d) without duplicate entries; what is not stored is a zero."""
+        absent = np.isnan(X.data) if X.data.dtype.kind == "f" else np.zeros(0, dtype=bool)
+        missing = _indicator(X, absent) if absent.any() else None
+        return cls(_indicator(X, _above(X.data, threshold)), missing)
 
-    def weigh(
-        self, one: Array, zero: Array, hole: Array | None = None, base: Array | float = 0.0
-    ) -> Array:
-        """The sum over each row of what its entries are worth, (K, d) to (K, n), on top of a base."""
-        worth = (one, zero, np.zeros_like(one) if hole is None else hole)
-        apart = [np.where(np.abs(value) < APART, 0.0, value) for value in worth]
-        if not any(value.any() for value in apart):
-            return self._weigh(worth, base)
-        near = [value - far for value, far in zip(worth, apart, strict=True)]
-        return self._weigh(near, base) + self._weigh(apart, 0.0)
+    def row_sums(
+        self, one: Floats, zero: Floats, missing: Floats | None = None, base: Floats | float = 0.0
+    ) -> Floats:
+        by_code = (one, zero, np.zeros_like(one) if missing is None else missing)
+        large = [np.where(np.abs(value) < LARGE, 0.0, value) for value in by_code]
+        if not any(value.any() for value in large):
+            return self._row_sums(by_code, base)
+        small = [value - far for value, far in zip(by_code, large, strict=True)]
+        return self._row_sums(small, base) + self._row_sums(large, 0.0)
 
-    def _weigh(self, worth: Sequence[Array], base: Array | float) -> Array:
-        """What rows of zeros are worth, and what other sides change in that."""
-        one, zero, hole = worth
-        rows: Array = self.ones @ _columns(one - zero, self.ones.dtype)
-        if self.holes is not None:
-            rows += self.holes @ _columns(hole - zero, self.ones.dtype)
-        rows += (zero.sum(axis=1) + base).astype(rows.dtype, copy=False)
-        return rows.T
+    def _row_sums(self, by_code: Sequence[Floats], base: Floats | float) -> Floats:
+        """What rows of zeros are worth, and what other codes change in that."""
+        one, zero, missing = by_code
+        sums: Floats = self.ones @ _columns(one - zero, self.ones.dtype)
+        if self.missing is not None:
+            sums += self.missing @ _columns(missing - zero, self.ones.dtype)
+        sums += (zero.sum(axis=1) + base).astype(sums.dtype, copy=False)
+        return sums.T
 
-    def add_up(self, w: Array) -> tuple[Array, Array]:
-        """The weight of ones and of zeros in each column, (K, n) to twice (K, d).
-
-        Zeros are what remains of the weight.
-        """
+    def column_sums(self, w: Floats) -> tuple[Floats, Floats]:
         each = np.ascontiguousarray(w.T)
-        ones = (self.ones.T @ each).T.astype(np.float64, copy=False)
-        zeros = (w @ np.ones(w.shape[1]))[:, None] - ones
-        if self.holes is not None:
-            zeros -= (self.holes.T @ each).T
+        ones: Floats = (self.ones.T @ each).T.astype(np.float64, copy=False)
+        zeros = (w @ np.ones(w.shape[1]))[:, None] - ones  # what remains of the weight
+        if self.missing is not None:
+            zeros -= (self.missing.T @ each).T
         return ones, np.maximum(zeros, 0.0, out=zeros)
 
-    def sides(self) -> Array:
-        """The side of every entry, (n, d): a dense array."""
-        sides = ONE * self.ones.astype(np.int8).toarray()
-        return sides if self.holes is None else sides + HOLE * self.holes.astype(np.int8).toarray()
+    def codes(self) -> Ints:
+        codes: Ints = ONE * self.ones.astype(np.int8).toarray()
+        if self.missing is None:
+            return codes
+        return codes + MISSING * self.missing.astype(np.int8).toarray()
 
-    def filled(self, value: Array) -> Any:
-        """Sparse rows (n, d) of ones, with a value for each column in place of holes."""
-        return self.ones if self.holes is None else self.ones + self.holes * value
+    def filled(self, value: Floats) -> csr_array:
+        return self.ones if self.missing is None else self.ones + self.missing * value
 
 
-def _columns(value: Array, dtype: Any) -> Array:
+def _columns(value: Floats, dtype: np.dtype[np.generic]) -> Floats:
     """(K, d) as the (d, K) that a sparse product reads row by row."""
     return np.ascontiguousarray(value.T, dtype=dtype)
 
 
-def _indicator(X: Any, where: Array) -> Any:
+def _indicator(X: csr_array, where: Bools) -> csr_array:
     """1.0 at some of the stored entries of a CSR table."""
     before = np.concatenate([[0], np.cumsum(where)])
-    index, start = (part.astype(np.int32) for part in (X.indices[where], before[X.indptr]))
+    index, start = (entries.astype(np.int32) for entries in (X.indices[where], before[X.indptr]))
     return csr_array((np.ones(len(index)), index, start), shape=X.shape)

@@ -1,50 +1,53 @@
-"""What a model of coins remembers of its data, of its prior, and of both: a value with ``+``."""
+"""Counts of ones and zeros: what a Bernoulli model remembers of its data, as a value with ``+``."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
-from ..._typing import Array
-from .binary_rows import Tosses
+from ..._typing import Floats
+from .binary_rows import BinaryRows
 
 
 @dataclass(frozen=True, eq=False)
 class Counts:
     """Ones and zeros of K sets of weighted rows; ``a + b`` pools two of them.
 
-    Where an entry was not observed neither side gains: ones + zeros may be less than the weight.
-    A Beta(a, b) prior is a - 1 ones and b - 1 zeros that nobody saw.
+    A missing entry adds to neither: ones + zeros may be less than the weight. A Beta(a, b) prior is
+    a - 1 ones and b - 1 zeros of pseudo-observations.
 
     Attributes
     ----------
     weight : ndarray of shape (K,)
         The summed weight of the rows.
     ones, zeros : ndarray of shape (K, d)
-        The summed weight of the rows that showed a one, or a zero, in each column.
+        The summed weight of the rows that have a one, or a zero, in each column.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_lvm.core.counts import Counts
-    >>> from sklearn_lvm.core.tosses import tosses
-    >>> rows = tosses(np.array([[1, 0], [1, np.nan], [0, 0]]), threshold=0.5)
+    >>> from sklearn_lvm.core.bernoulli.binary_rows import binary_rows
+    >>> from sklearn_lvm.core.bernoulli.counts import Counts
+    >>> rows = binary_rows(np.array([[1, 0], [1, np.nan], [0, 0]]), threshold=0.5)
     >>> counts = Counts.of(rows, np.ones((1, 3)))
     >>> (counts + counts).ones, (counts + counts).zeros
     (array([[4., 0.]]), array([[2., 4.]]))
     """
 
-    weight: Array
-    ones: Array
-    zeros: Array
+    weight: Floats
+    ones: Floats
+    zeros: Floats
 
     @classmethod
-    def of(cls, tosses: Tosses, w: Array) -> "Counts":
-        """Count n rows of tosses under K sets of weights (K, n)."""
-        return cls(w @ np.ones(w.shape[1]), *tosses.add_up(w))
+    def of(cls, rows: BinaryRows, w: Floats) -> Self:
+        """Count n rows under K sets of weights (K, n)."""
+        return cls(w @ np.ones(w.shape[1]), *rows.column_sums(w))
 
-    def __add__(self, other: "Counts") -> "Counts":
-        return Counts(self.weight + other.weight, self.ones + other.ones, self.zeros + other.zeros)
+    def __add__(self, other: Self) -> Self:
+        return type(self)(
+            self.weight + other.weight, self.ones + other.ones, self.zeros + other.zeros
+        )
 
-    def scaled(self, factor: float) -> "Counts":
+    def scaled(self, factor: float) -> Self:
         """The counts of the same rows with their weights multiplied."""
-        return Counts(self.weight * factor, self.ones * factor, self.zeros * factor)
+        return type(self)(self.weight * factor, self.ones * factor, self.zeros * factor)

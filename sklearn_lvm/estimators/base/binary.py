@@ -8,13 +8,13 @@ from scipy.sparse import issparse
 
 from ..._compat import Interval
 from ..._typing import Array
-from ...core.bernoulli.density import IMPOSSIBLE
-from ...core.bernoulli.threshold import Sides
+from ...core.bernoulli.density import MIN_LOG_PROB
+from ...core.bernoulli.threshold import Binarization
 from ...core.blocks import row_slices
-from ...inference.block_map import block_size, cut
+from ...inference.block_map import block_size, slices_of
 from .density import DensityEstimator
 
-TABLED = 1 << 13  # rows that make a table of all patterns of eight columns worth its while
+MIN_BLOCK_ROWS = 1 << 13  # rows that make a table of all patterns of eight columns worth its while
 BINARIZE: dict[str, list[Any]] = {"binarize": [Interval(Real, None, None, closed="neither"), None]}
 
 
@@ -32,12 +32,12 @@ class BinaryEstimator(DensityEstimator):
         self, X: Any, sample_weight: Any, *, reset: bool = True
     ) -> tuple[Array, Array]:
         X, w = super()._check_training(X, sample_weight, reset=reset)
-        return self._check_sides(X), w
+        return self._check_binary(X), w
 
     def _check_rows(self, X: Any) -> Array:
-        return self._check_sides(super()._check_rows(X))
+        return self._check_binary(super()._check_rows(X))
 
-    def _check_sides(self, X: Any) -> Any:
+    def _check_binary(self, X: Any) -> Any:
         """Rows on which the threshold, if there is one, decides the side of every entry."""
         if issparse(X):
             X = _without_duplicates(X)
@@ -58,21 +58,23 @@ class BinaryEstimator(DensityEstimator):
         names = getattr(self, "feature_names_in_", None)
         return f"column {j}" if names is None else f"column {names[j]!r}"
 
-    def _sides(self) -> Sides:
-        return Sides(0.5 if self.binarize is None else float(self.binarize))
+    def _binarization(self) -> Binarization:
+        return Binarization(0.5 if self.binarize is None else float(self.binarize))
 
     def _log_prob(self, X: Array) -> Array:
         log_prob = super()._log_prob(X)
-        return np.where(log_prob < IMPOSSIBLE, -np.inf, log_prob)
+        return np.where(log_prob < MIN_LOG_PROB, -np.inf, log_prob)
 
-    def _cut(self, X: Any) -> list[slice]:
+    def _slices(self, X: Any) -> list[slice]:
         """Rows grow into little, but each block has tables and sums that are as long as all columns."""
         n, d = X.shape
         if issparse(X):
-            return cut(n, max(block_size(self._n_coins() + _stored(X) // n), d))
-        return cut(n, max(block_size(self._n_coins()), TABLED))
+            return slices_of(
+                n, max(block_size(self._n_components_per_column() + _stored(X) // n), d)
+            )
+        return slices_of(n, max(block_size(self._n_components_per_column()), MIN_BLOCK_ROWS))
 
-    def _n_coins(self) -> int:
+    def _n_components_per_column(self) -> int:
         """How many coins each column has."""
         return 1
 

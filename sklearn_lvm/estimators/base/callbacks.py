@@ -12,7 +12,7 @@ from ...inference.em import EMRun
 
 
 @dataclass
-class FitWatcher(RunCallback[Any]):
+class FitCallback(RunCallback[Any]):
     """Reports the steps of one start.
 
     Attributes

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..._typing import Floats, Ints, RandomState, Rows, Table, Weights
 from ...core.rows import Transformation
-from ...inference.block_map import Walker, block_size, cut
+from ...inference.block_map import ThreadMap, block_size, slices_of
 from .validation import FLOATS, check_weights, result_dtype, weighted_total
 
 A = TypeVar("A", bound=NDArray[np.generic])
@@ -86,8 +86,8 @@ class DensityEstimator(
 
         The function is prepared where BLAS is held to one thread, so that threads change no bit of it.
         """
-        with Walker() as walker:
-            function, slices = prepare(), self._cut(X)
+        with ThreadMap() as block_map:
+            function, slices = prepare(), self._slices(X)
             first = function(self._transformation.transform(X[slices[0]]))
             found = np.empty((*first.shape[:-1], X.shape[0]), first.dtype)
             found[..., slices[0]] = first
@@ -95,7 +95,7 @@ class DensityEstimator(
             def fill(rows: slice) -> None:
                 found[..., rows] = function(self._transformation.transform(X[rows]))
 
-            walker.map(fill, slices[1:])
+            block_map.map(fill, slices[1:])
         return cast(A, found)
 
     def _log_prob(self, X: Table) -> Floats:
@@ -104,9 +104,9 @@ class DensityEstimator(
             self._by_block(X, lambda: density.kernel().log_prob) - self._transformation.log_jacobian
         )
 
-    def _cut(self, X: Table) -> list[slice]:
+    def _slices(self, X: Table) -> list[slice]:
         """The rows of each block."""
-        return cut(X.shape[0], block_size(self._width()))
+        return slices_of(X.shape[0], block_size(self._width()))
 
     def _width(self) -> int:
         """How many numbers a row grows into while it is scored."""

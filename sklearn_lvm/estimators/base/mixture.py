@@ -18,7 +18,7 @@ from ...core.rows import RowSource, Transformation
 from ...fitting.mixture import MixtureSearch, Outcome
 from ...fitting.starts import STARTS, DrawnStart, KnownStart, Start, StartStrategy
 from ...inference.em import EMRun, best_run
-from .callbacks import FitWatcher
+from .callbacks import FitCallback
 from .density import DensityEstimator
 from .transaction import transactional, warn
 from .validation import check_weights, result_dtype
@@ -42,13 +42,13 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
     warm_start: bool
     _density: Mixture[Any]
     _few_rows: StartStrategy | None = None  # what to do with fewer distinct rows than components
-    _weight_seen: float
+    _total_weight: float
 
     def _units(self, X: Array, w: Array) -> Transformation:
         raise NotImplementedError
 
     def _row_source(self, X: Any, w: Array, transformation: Any) -> RowSource:
-        return RowSource(X, w, transformation, self._cut)
+        return RowSource(X, w, transformation, self._slices)
 
     def _steps(self, transformation: Any) -> MixtureSteps[Any, Any]:
         raise NotImplementedError
@@ -96,7 +96,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
         best = self._search(X, w, transformation, {"X": X, "y": y, "metadata": metadata})
         self._set_fitted(self._attributes(transformation, result_dtype(X), best))
-        self._weight_seen = float(w.sum())
+        self._total_weight = float(w.sum())
         if self.max_iter and not (best.converged or best.stopped):
             warn(
                 f"The best of {self.n_init} starts was still climbing after "
@@ -142,7 +142,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         outcomes = search.runs(
             start,
             seeds,
-            lambda i: FitWatcher(self, context, i, data, attributes, stop),
+            lambda i: FitCallback(self, context, i, data, attributes, stop),
             stop.is_set,
         )
         best = self._choose(outcomes)

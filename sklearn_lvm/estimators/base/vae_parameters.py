@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..._typing import Array
-from ...core.bernoulli.threshold import Threshold
+from ...core.bernoulli.threshold import DenseBinarization
 from ...core.rows import Transformation
 from ...core.standardization import CenteredStandardization
 from .binary import not_binary
@@ -71,7 +71,7 @@ def transformation(rows: Array, weight: Array, likelihood: str, binarize: Any) -
     if per_feature is not None:
         return CenteredStandardization.of(rows, weight, per_feature=per_feature)
     level = binarize if isinstance(binarize, Real) else 0.5
-    return Threshold.at(float(level), rows.shape[1])
+    return DenseBinarization(float(level), rows.shape[1])
 
 
 # -- networks ------------------------------------------------------------------------------------------
