@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from .bernoulli_mixture import BernoulliMixture as BernoulliMixture
     from .compare import StandardizedDensity as StandardizedDensity
     from .compare import compare_densities as compare_densities
+    from .estimators.ppca import PPCA as PPCA
     from .gaussian import GaussianMLE as GaussianMLE
     from .mixture import EMGaussianMixture as EMGaussianMixture
-    from .ppca import PPCA as PPCA
     from .vae import VAEDensity as VAEDensity
 
 __version__ = "0.1.0"
@@ -25,7 +25,7 @@ _HOMES = {
     "DensityEstimator": "base",
     "EMGaussianMixture": "mixture",
     "GaussianMLE": "gaussian",
-    "PPCA": "ppca",
+    "PPCA": "estimators.ppca",
     "StandardizedDensity": "compare",
     "VAEDensity": "vae",
     "compare_densities": "compare",

@@ -1,0 +1,124 @@
+"""The density of probabilistic PCA: a Gaussian with covariance W W' + s^2 I.
+
+z = W u + m + noise with u ~ N(0, I_q) and noise ~ N(0, s^2 I), so that z ~ N(m, W W' + s^2 I)
+(Tipping & Bishop, 1999). W is stored as orthonormal axes and the variances along them. No d x d matrix
+is formed unless it is asked for.
+"""
+
+from dataclasses import dataclass
+from math import log, tau
+
+import numpy as np
+
+from ..._typing import Floats
+from ..linalg import fix_signs
+from .spectrum import Spectrum
+
+
+@dataclass(frozen=True, eq=False)
+class PPCADensity:
+    """A Gaussian with covariance W W' + s^2 I, W = axes' diag(sqrt(variance - noise)).
+
+    Attributes
+    ----------
+    mean : ndarray of shape (d,)
+    axes : ndarray of shape (q, d)
+        Orthonormal.
+    variance : ndarray of shape (q,)
+        Eigenvalues of the covariance along the axes, noise included.
+    noise : float
+        s^2, the eigenvalue in all directions orthogonal to the axes.
+    """
+
+    mean: Floats
+    axes: Floats
+    variance: Floats
+    noise: float
+
+    @classmethod
+    def from_spectrum(cls, spectrum: Spectrum, q: int) -> "PPCADensity":
+        """The maximum of the likelihood with q axes (Tipping & Bishop, 1999, eqs. 7 and 8)."""
+        noise = spectrum.noise(q)
+        variance, axes = spectrum.variance[:q], spectrum.axes[:q]
+        if len(axes) < q:  # q = d, of which one axis is that of the noise
+            axes, variance = _completed(axes), np.append(variance, noise)
+        return cls(spectrum.mean, axes, np.maximum(variance, noise), noise)
+
+    @property
+    def n_noise_dimensions(self) -> int:
+        """The number of dimensions orthogonal to the axes, d - q."""
+        return len(self.mean) - len(self.axes)
+
+    @property
+    def loading_norms(self) -> Floats:
+        """The norms of the columns of W, (q,)."""
+        return np.asarray(np.sqrt(self.variance - self.noise))
+
+    @property
+    def loadings(self) -> Floats:
+        """W, (d, q)."""
+        return self.axes.T * self.loading_norms
+
+    @property
+    def log_det(self) -> float:
+        """log |W W' + s^2 I|."""
+        noise = self.n_noise_dimensions * log(self.noise) if self.n_noise_dimensions else 0.0
+        return float(np.log(self.variance).sum()) + noise
+
+    @property
+    def log_prob_at_mean(self) -> float:
+        """The log-density at the mean, -(d log 2 pi + log |W W' + s^2 I|) / 2."""
+        return -0.5 * (len(self.mean) * log(tau) + self.log_det)
+
+    @property
+    def mean_log_prob(self) -> float:
+        """The mean log-density of the rows of which this is the maximum of the likelihood."""
+        return self.log_prob_at_mean - 0.5 * len(self.mean)
+
+    @property
+    def posterior_variance(self) -> Floats:
+        """Var(u_j | z) = s^2 / variance_j, which does not depend on z, (q,)."""
+        return self.noise / self.variance
+
+    @property
+    def regression(self) -> Floats:
+        """inv(M) W', (q, d), which maps z - m to E[u | z]; M = W' W + s^2 I = diag(variance)."""
+        return self.axes * (self.loading_norms / self.variance)[:, None]
+
+    def covariance(self) -> Floats:
+        """W W' + s^2 I, (d, d)."""
+        return self._low_rank_plus_diagonal(self.variance - self.noise, self.noise)
+
+    def precision(self) -> Floats:
+        """The inverse of the covariance by Woodbury's identity, (d, d)."""
+        along = 1.0 / self.variance - 1.0 / self.noise
+        return self._low_rank_plus_diagonal(along, 1.0 / self.noise)
+
+    def _low_rank_plus_diagonal(self, along: Floats, diagonal: float) -> Floats:
+        matrix: Floats = (self.axes.T * along) @ self.axes
+        matrix.flat[:: len(matrix) + 1] += diagonal
+        return matrix
+
+    def sample(self, n: int, rng: np.random.RandomState) -> tuple[Floats, Floats]:
+        """Draw rows (n, d) and the latent variables that they come from (n, q)."""
+        latent = rng.standard_normal((n, len(self.axes)))
+        rows = rng.standard_normal((n, len(self.mean)))
+        rows *= np.sqrt(self.noise)
+        rows += latent @ self.loadings.T + self.mean
+        return rows, latent
+
+    def n_parameters(self) -> int:
+        """Mean, noise, and W up to rotation: d + 1 + d q - q (q - 1) / 2, with q < d."""
+        d = len(self.mean)
+        q = min(len(self.axes), d - 1)
+        return d + 1 + d * q - q * (q - 1) // 2
+
+
+def _completed(axes: Floats) -> Floats:
+    """The d orthonormal axes of which all but the last are given."""
+    d = axes.shape[1]
+    missing = 1.0 - (axes**2).sum(axis=0)  # the squared entries of the last
+    j = int(missing.argmax())
+    last = np.eye(d)[j] - axes[:, j] @ axes
+    last -= (axes @ last) @ axes
+    return np.vstack([axes, fix_signs(last[None] / np.linalg.norm(last))])

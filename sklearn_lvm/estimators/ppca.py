@@ -1,0 +1,448 @@
+"""PPCA, probabilistic principal component analysis as a density estimator."""
+
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+from scipy.sparse import csr_array
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Tags, assert_all_finite, check_random_state
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from .._compat import Interval, RealNotInt, StrOptions
+from .._typing import Floats, RandomState, Weights
+from ..base import FLOATS, DensityEstimator, count, fitting, warn
+from ..core.factor.centered_rows import CenteredRows, block_slices
+from ..core.factor.density import PPCADensity
+from ..core.factor.dimension import CRITERIA, check_dimension, choose_dimension
+from ..core.factor.kernel import PPCAKernel
+from ..core.factor.row_block import Rows
+from ..core.factor.spectrum import Spectrum
+from ..core.factor.statistics import Scatter
+from ..core.frame import Frame
+from ..fitting.ppca import SOLVERS, Solution, SpectrumProblem, solve
+from ..fitting.ppca_batches import BatchStatistics, rescale_for
+from ..inference.distribute import Walker
+
+DENSITY_ATTRIBUTES = (
+    "components_",
+    "n_components_",
+    "explained_variance_",
+    "explained_variance_ratio_",
+    "singular_values_",
+    "noise_variance_",
+    "loadings_",
+    "posterior_covariance_",
+    "n_parameters_",
+    "log_likelihood_",
+)
+
+
+class PPCA(DensityEstimator):
+    """Probabilistic principal component analysis.
+
+    x = W z + mu + noise with z ~ N(0, I_q) and noise ~ N(0, s2 I_d), hence x ~ N(mu, W W' + s2 I).
+    The maximum of the likelihood is known in closed form: mu is the weighted mean; with
+    l_1 >= l_2 >= ... the eigenvalues of the covariance of the rows (divided by N, the sum of the
+    weights) and u_j its eigenvectors, s2 is the mean of l_{q+1}, ..., l_d and W has the columns
+    sqrt(l_j - s2) u_j (Tipping & Bishop, 1999, equations 7 and 8).
+
+    Parameters
+    ----------
+    n_components : int, float, 'mle', 'bic' or None, default=None
+        q, or how it is chosen. A float in (0, 1) is the ratio of the variance that the components
+        must explain. 'mle' maximizes Minka's evidence; 'bic' minimizes the Bayesian information
+        criterion. None is the largest number whose likelihood is bounded, max(1, min(d, r) - 1),
+        where r is the rank of the centered rows; if r = d that is the full Gaussian.
+    solver : {'auto', 'covariance', 'svd', 'subspace', 'em'}, default='auto'
+        'covariance' forms the d x d matrix; its likelihoods are right to 1e-9 as long as l_1 / s2 is
+        below 1e6. 'svd' takes the singular values of the centered rows, and is right to 1e-9 up to
+        l_1 / s2 = 1e12. 'subspace' is block Lanczos: it needs products with the rows alone, and is
+        for wide data and few components. 'em' is expectation-maximization. 'auto' chooses by shape,
+        and uses 'svd' if l_1 / s2 is above 1e6. Any solver falls back on 'svd' if rounding errors
+        leave it no noise.
+    tol : float, default=1e-9
+        'subspace' and 'em' stop when the estimated remaining gain is less than this, in nats per row.
+    max_iter : int, default=1000
+        The most iterations of 'subspace' and 'em'.
+    random_state : int, RandomState instance or None, default=None
+        Used by the starts of 'subspace' and 'em', and by ``sample``.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        The principal axes u_j, each with its largest entry positive.
+    explained_variance_ : ndarray of shape (n_components,)
+        l_j. ``sklearn.decomposition.PCA`` divides by N - 1 instead of N.
+    explained_variance_ratio_ : ndarray of shape (n_components,)
+        l_j over the total variance.
+    singular_values_ : ndarray of shape (n_components,)
+        sqrt(N l_j).
+    mean_ : ndarray of shape (n_features,)
+    noise_variance_ : float
+        s2.
+    loadings_ : ndarray of shape (n_features, n_components)
+        W. If q = d, its last column is zero.
+    posterior_covariance_ : ndarray of shape (n_components, n_components)
+        Cov(z | x) = s2 inv(W'W + s2 I), which does not depend on x.
+    n_components_ : int
+    n_parameters_ : int
+        d + 1 + d q - q (q - 1) / 2.
+    n_samples_seen_ : int or float
+        The summed weight of all rows.
+    log_likelihood_ : float
+        The log-likelihood of all these rows, in nats.
+    n_iter_ : int
+        At least 1.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+
+    Warns
+    -----
+    ConvergenceWarning
+        If 'subspace' or 'em' did not converge within ``max_iter``.
+
+    See Also
+    --------
+    GaussianMLE : A Gaussian with a covariance of any form.
+
+    References
+    ----------
+    M. E. Tipping & C. M. Bishop, "Probabilistic principal component analysis", Journal of the Royal
+    Statistical Society B 61 (1999), 611-622.
+
+    T. P. Minka, "Automatic choice of dimensionality for PCA", NIPS 13 (2000), 598-604.
+
+    Examples
+    --------
+    Rows near a line in ten dimensions, with the parameters of one axis and the noise:
+
+    >>> import numpy as np
+    >>> from sklearn_lvm import PPCA
+    >>> rng = np.random.RandomState(0)
+    >>> X = rng.normal(size=(500, 1)) @ rng.normal(size=(1, 10)) + 0.1 * rng.normal(size=(500, 10))
+    >>> model = PPCA(n_components="mle").fit(X)
+    >>> model.n_components_, model.n_parameters_
+    (1, 21)
+    >>> print(f"{model.noise_variance_ ** 0.5:.2f}")
+    0.10
+
+    With d - 1 axes it is the full Gaussian:
+
+    >>> from sklearn_lvm import GaussianMLE
+    >>> bool(np.isclose(PPCA().fit(X).score(X), GaussianMLE().fit(X).score(X)))
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_components": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(RealNotInt, 0, 1, closed="neither"),
+            StrOptions(set(CRITERIA)),
+            None,
+        ],
+        "solver": [StrOptions(set(SOLVERS))],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+    }
+    # Whether entries are finite shows in what is computed from them: see _refuse.
+    _checks: ClassVar[dict[str, Any]] = {
+        "dtype": FLOATS,
+        "accept_sparse": "csr",
+        "ensure_all_finite": False,
+    }
+
+    components_: Floats
+    explained_variance_: Floats
+    explained_variance_ratio_: Floats
+    singular_values_: Floats
+    mean_: Floats
+    noise_variance_: float
+    loadings_: Floats
+    posterior_covariance_: Floats
+    n_components_: int
+    n_samples_seen_: int | float
+    log_likelihood_: float
+    n_iter_: int
+
+    _frame: Frame
+    _statistics: Scatter  # of partial_fit
+    _density: PPCADensity | None
+    _lack: str | None  # why there is no density
+
+    def __init__(
+        self,
+        n_components: int | float | Literal["mle", "bic"] | None = None,
+        *,
+        solver: Literal["auto", "covariance", "svd", "subspace", "em"] = "auto",
+        tol: float = 1e-9,
+        max_iter: int = 1000,
+        random_state: RandomState = None,
+    ) -> None:
+        self.n_components = n_components
+        self.solver = solver
+        self.tol = tol
+        self.max_iter = max_iter
+        self.random_state = random_state
+
+    # -- fitting -----------------------------------------------------------------------------------
+
+    @fitting
+    def fit(
+        self, X: ArrayLike | csr_array, y: object = None, sample_weight: Weights = None
+    ) -> Self:
+        """Fit mean, principal axes and noise.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Sparse rows are centered in arithmetic only, and stay sparse.
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+            A weight of two equals a row given twice.
+
+        Returns
+        -------
+        self : PPCA
+
+        Raises
+        ------
+        ValueError
+            If so many components leave no noise, where the likelihood has no bound. The message
+            names the largest number that works.
+        """
+        X, w = self._check_training(X, sample_weight)
+        with Walker() as walker:
+            rows = self._rows(X, w, walker)
+            solution = self._solve(rows)
+        self.__dict__.pop("_statistics", None)  # of partial_fit
+        density = self._estimate(solution.spectrum, float(w.sum()))
+        self._settle(density, solution.spectrum, rows.frame, X.dtype, float(w.sum()))
+        self.n_iter_ = solution.n_iter
+        if solution.log_likelihood is not None:
+            mean_log_prob = solution.log_likelihood - rows.frame.log_jacobian
+            self.log_likelihood_ = float(w.sum()) * mean_log_prob
+        if not solution.converged:
+            warn(
+                f"solver={self.solver!r} did not converge within max_iter={self.max_iter} iterations. "
+                "Raise max_iter or tol, or use another solver.",
+                ConvergenceWarning,
+            )
+        return self
+
+    def _rows(self, X: Rows, w: Floats, walker: Walker) -> CenteredRows:
+        """The rows of positive weight, minus their mean."""
+        if not w.all():
+            self._refuse(X)
+            X, w = X[w > 0], w[w > 0]
+        rows = CenteredRows.of(X, w / w.sum(), walker)
+        if not np.isfinite(rows.center).all():
+            self._refuse(X)
+        return rows
+
+    def _solve(self, rows: CenteredRows) -> Solution:
+        q, rng = self._given_dimension(rows.shape[1]), check_random_state(self.random_state)
+        return solve(self.solver, SpectrumProblem(rows, q, self.tol, self.max_iter, rng))
+
+    def _given_dimension(self, d: int) -> int | None:
+        """The number of components if it is given as an integer, else None."""
+        if not isinstance(self.n_components, Integral):
+            return None
+        q = int(self.n_components)
+        if q > d:
+            raise ValueError(f"n_components={q}, but X has {d} features: it can be at most that.")
+        return q
+
+    def _estimate(self, spectrum: Spectrum, weight: float) -> PPCADensity:
+        """The density of the largest likelihood; a ValueError says why there is none."""
+        if spectrum.total == 0.0:
+            raise ValueError(
+                "PPCA needs at least two distinct rows with positive weight, got n_samples=1 after "
+                "equal rows were merged."
+            )
+        q = choose_dimension(self.n_components, spectrum, weight)
+        check_dimension(q, spectrum)
+        return PPCADensity.from_spectrum(spectrum, q)
+
+    # -- batches -----------------------------------------------------------------------------------
+
+    @fitting
+    def partial_fit(
+        self, X: ArrayLike | csr_array, y: object = None, sample_weight: Weights = None
+    ) -> Self:
+        """Add a batch of rows to those of earlier calls; batches in any order equal one ``fit``.
+
+        Up to 1024 features the whole covariance matrix is kept, and the result is that of
+        solver='covariance'. With more features n_components must be an integer q, and the 2 q + 10
+        leading directions are kept: mean and total variance stay exact, and the error of the
+        components grows with the variance in other directions.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self : PPCA
+            Until the rows determine a density, scoring raises a ValueError.
+        """
+        first = not hasattr(self, "_statistics")
+        X, w = self._check_training(X, sample_weight, reset=first)
+        previous = None if first else self._statistics
+        batch = BatchStatistics.suited(X.shape[1], self._given_dimension(X.shape[1]), previous)
+        with Walker() as walker:
+            rows = self._rows(X, w, walker)
+            frame = rows.frame
+            if previous is not None:
+                frame, previous = rescale_for(self._frame, previous, frame)
+            new = batch.measure(rows, frame, float(w.sum()))
+        self._statistics = new if previous is None else previous + new
+        self._follow(frame, X.dtype)
+        return self
+
+    def _follow(self, frame: Frame, dtype: DTypeLike) -> None:
+        """Set fitted attributes from the statistics, without those of a density if there is none."""
+        weight = self._statistics.weight
+        spectrum = self._statistics.spectrum(self._given_dimension(len(frame.centre)))
+        self.n_iter_ = 1
+        try:
+            density = self._estimate(spectrum, weight)
+        except ValueError as lack:
+            self._density, self._lack, self._frame, self._dtype = None, str(lack), frame, dtype
+            self.mean_ = frame.leave(spectrum.mean).astype(dtype)
+            self.n_samples_seen_ = count(weight)
+            for name in DENSITY_ATTRIBUTES:
+                self.__dict__.pop(name, None)  # of an earlier density
+            return
+        self._settle(density, spectrum, frame, dtype, weight)
+
+    # -- fitted attributes -----------------------------------------------------------------------------
+
+    def _settle(
+        self,
+        density: PPCADensity,
+        spectrum: Spectrum,
+        frame: Frame,
+        dtype: DTypeLike,
+        weight: float,
+    ) -> None:
+        """Set fitted attributes, in units of the data."""
+        scale = float(frame.scale[0])
+        self._density, self._lack, self._frame, self._dtype = density, None, frame, dtype
+        self.mean_ = frame.leave(density.mean).astype(dtype)
+        self.components_ = density.axes.astype(dtype)
+        self.n_components_ = len(density.axes)
+        with np.errstate(all="ignore"):  # squares of extreme units overflow
+            self.explained_variance_ = (density.variance * np.square(scale)).astype(dtype)
+            self.singular_values_ = (np.sqrt(density.variance * weight) * scale).astype(dtype)
+            self.noise_variance_ = float(density.noise * np.square(scale))
+            self.loadings_ = (density.loadings * scale).astype(dtype)
+        self.explained_variance_ratio_ = (density.variance / spectrum.total).astype(dtype)
+        self.posterior_covariance_ = np.diag(density.posterior_variance).astype(dtype)
+        self.n_parameters_ = density.n_parameters()
+        self.n_samples_seen_ = count(weight)
+        self.log_likelihood_ = weight * (density.mean_log_prob - frame.log_jacobian)
+
+    def _fitted_density(self) -> PPCADensity:  # type: ignore[override]
+        if self._density is None:
+            raise ValueError(self._lack)
+        return self._density
+
+    def get_covariance(self) -> Floats:
+        """Compute W W' + s2 I.
+
+        Returns
+        -------
+        covariance : ndarray of shape (n_features, n_features)
+        """
+        check_is_fitted(self)
+        matrix = self._fitted_density().covariance() * np.square(self._frame.scale[0])
+        return np.asarray(matrix, dtype=self._dtype)
+
+    def get_precision(self) -> Floats:
+        """Compute the inverse of the covariance, by Woodbury's identity.
+
+        Returns
+        -------
+        precision : ndarray of shape (n_features, n_features)
+        """
+        check_is_fitted(self)
+        matrix = self._fitted_density().precision() / np.square(self._frame.scale[0])
+        return np.asarray(matrix, dtype=self._dtype)
+
+    # -- rows ------------------------------------------------------------------------------------------
+
+    def _map_rows(self, X: Rows, function: Callable[[PPCAKernel, Rows], Floats]) -> Floats:
+        """Apply a function of the kernel to all rows; its last axis runs over them.
+
+        Rows that hold NaN or infinity are refused. The kernel is made within the thread map, so that
+        the number of threads changes no bit of it.
+        """
+        density, frame = self._fitted_density(), self._frame
+        with Walker() as walker:
+            kernel = PPCAKernel.of(density, frame.centre, float(frame.scale[0]))
+            parts = walker.map(lambda rows: function(kernel, X[rows]), block_slices(*X.shape))
+        found = np.concatenate(parts, axis=-1)
+        if not np.isfinite(found).all():
+            self._refuse(X)
+        return found
+
+    def _refuse(self, X: Rows) -> None:
+        """Raise a ValueError if an entry is not finite."""
+        assert_all_finite(X, estimator_name=type(self).__name__, input_name="X")
+
+    def _log_prob(self, X: Rows) -> Floats:
+        return self._map_rows(X, PPCAKernel.log_prob) - self._frame.log_jacobian
+
+    def transform(self, X: ArrayLike | csr_array) -> Floats:
+        """Compute the posterior mean of the latent variable, E[z | x] = inv(W'W + s2 I) W' (x - mu).
+
+        The posterior covariance, ``posterior_covariance_``, does not depend on the row. Coordinate j
+        is sqrt(l_j - s2) / l_j u_j' (x - mu): that of PCA over its standard deviation, shrunk.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components)
+        """
+        rows = self._check_rows(X)
+        latent = self._map_rows(rows, PPCAKernel.latent_mean)
+        return np.ascontiguousarray(latent.T, dtype=rows.dtype)
+
+    def inverse_transform(self, Z: ArrayLike) -> Floats:
+        """Compute the mean of a row given its latent variable, E[x | z] = W z + mu.
+
+        It is no projection: ``inverse_transform(transform(X))`` is nearer to the mean than X.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_components)
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        density = self._fitted_density()
+        latent: Floats = check_array(Z, dtype=FLOATS, input_name="Z")
+        if latent.shape[1] != len(density.axes):
+            raise ValueError(f"Z has {latent.shape[1]} columns, expected {len(density.axes)}.")
+        rows = latent.astype(np.float64) @ density.loadings.T + density.mean
+        return self._frame.leave(rows).astype(latent.dtype)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
