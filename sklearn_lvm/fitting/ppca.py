@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from .._typing import Floats
 from ..core.factor.centered_rows import CenteredRows
 from ..core.factor.em import PPCAParameters, PPCASteps
 from ..core.factor.lanczos import leading_eigenpairs
+from ..core.factor.row_block import RowBlock
 from ..core.factor.spectrum import Spectrum
 from ..core.linalg import EPS, fix_signs
 from ..inference.em import climb
@@ -128,11 +130,11 @@ class CovarianceOperator:
 
     def multiply(self, vectors: Floats) -> Floats:
         """From V (b, d) to V C, (b, d)."""
-        return self.rows.sum(lambda block: block.multiply_scatter(vectors))
+        return self.rows.sum(partial(RowBlock.multiply_scatter, axes=vectors))
 
     def project(self, vectors: Floats) -> Floats:
         """From V (b, d) to V C V', (b, b)."""
-        return self.rows.sum(lambda block: block.project_scatter(vectors))
+        return self.rows.sum(partial(RowBlock.project_scatter, axes=vectors))
 
 
 def subspace_solver(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..._typing import Floats
+from ..._typing import Floats, Ints
 from ..frame import FAR
 from ..linalg import row_dot
 from .density import PPCADensity
@@ -134,7 +134,7 @@ class ResidualForm:
             Z = np.subtract(body, self.center, dtype=np.float64)
             Z /= self.scale
         Z = np.clip(Z, -FAR, FAR, out=Z) - self.density.mean
-        Z[~np.isfinite(body).all(axis=1)] = np.nan  # clipping has hidden infinity
+        Z[_not_finite(body)] = np.nan  # clipping has hidden infinity
         return Z
 
 
@@ -142,7 +142,7 @@ class ResidualForm:
 class PPCAKernel:
     """A density of probabilistic PCA prepared for one pass over rows in units of the data.
 
-    Each row is evaluated in the direct form if that keeps the digits of this density and gives a finite
+    Each row is evaluated in the direct form if that is accurate for this density and gives a finite
     number, and in the residual form otherwise. Rows that hold NaN or infinity give NaN.
 
     Attributes
@@ -176,7 +176,7 @@ class PPCAKernel:
 
 
 def well_conditioned(density: PPCADensity, center: Floats, scale: float) -> bool:
-    """Whether the direct form keeps the digits of rows of this density."""
+    """Whether the direct form is accurate for rows of this density."""
     root = np.sqrt(density.noise)
     mean = center + scale * density.mean
     ratio = np.linalg.norm(mean / (scale * root)) ** 2
@@ -190,3 +190,14 @@ def _where_finite(values: Floats, rows: Rows, fallback: Callable[[Rows], Floats]
     if lost.any():
         values[..., lost] = fallback(rows[lost])
     return values
+
+
+def _not_finite(rows: Floats) -> Ints:
+    """Positions of rows that hold NaN or infinity.
+
+    The sum of such a row is not finite. Those of very large numbers may overflow too, so that rows
+    with such a sum are searched entry by entry.
+    """
+    with np.errstate(all="ignore"):
+        suspects = np.flatnonzero(~np.isfinite(rows.sum(axis=1)))
+    return suspects[~np.isfinite(rows[suspects]).all(axis=1)]
