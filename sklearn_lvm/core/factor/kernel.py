@@ -31,16 +31,17 @@ class DirectForm:
     Attributes
     ----------
     mean : ndarray of shape (d,)
+        m, in units of the data.
     directions : ndarray of shape (k, d)
-        A, such that (z - m)' inv(C) (z - m) = precision |z - m|^2 - |A (z - m)|^2; then the mean; then
-        zeros.
+        The q rows of A, then m, then zeros. Mahalanobis distances of rows x are
+        precision |x - m|^2 - |A (x - m)|^2.
     projected_mean : ndarray of shape (q, 1)
         A m.
     precision : float
-        The inverse of the noise variance.
+        The inverse of the noise variance, in units of the data.
     log_prob_at_mean : float
     regression : ndarray of shape (q, d)
-        inv(M) W', which maps z - m to E[u | z].
+        inv(M) W', which maps (x - m) / scale to E[u | x].
     scale : float
     """
 
