@@ -1,12 +1,12 @@
-"""Is PCA as a density faster here than in scikit-learn, and never less likely?
+"""PPCA against scikit-learn's PCA as a density: time and log-likelihood.
 
     python benchmarks/ppca.py [--threads N] [--repeats R] [--quick] [--json PATH] [--data PATH]
 
-Fit: each solver of scikit-learn's PCA against PPCA's choice by shape, with the mean log-likelihood of
-both, and that of the exact closed form. Score: log-densities of all rows. EM: how far expectation-
-maximisation is from the closed form. Wide: few rows of very many features, and the memory it takes.
-Edges: tables on which PCA is no density. ``--data`` names a folder with mnist.npz, whose X_train is
-60000 x 784.
+Fit: each solver of scikit-learn's PCA and PPCA's choice by shape, with the mean log-likelihood of both
+and that of the closed form. Score: log-densities of all rows. EM: the difference between the
+log-likelihood of EM and that of the closed form. Wide: few rows of very many features, and the memory
+that they take. Edges: tables on which PCA is no density. ``--data`` names a folder with mnist.npz,
+whose X_train is 60000 x 784.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def problems(quick: bool, data: Path | None) -> Iterator[tuple[str, Array, int]]
     yield f"MNIST {len(X)} x 784, q=20", X, 20
 
 
-def exact_height(X: Array, q: int) -> float:
+def closed_form_log_prob(X: Array, q: int) -> float:
     """The mean log-likelihood of the closed form, from singular values."""
     n, d = X.shape
     variance = np.zeros(d)
@@ -69,7 +69,7 @@ def fit(name: str, X: Array, q: int, repeats: int) -> tuple[list[Row], PPCA, PCA
         peer = PCA(q, svd_solver=solver, random_state=0)
         runs[f"PCA {solver}"] = partial(peer.fit, X)
     timings = interleave(runs, repeats)
-    own, exact = timings["PPCA"], exact_height(X, q)
+    own, exact = timings["PPCA"], closed_form_log_prob(X, q)
     best = min((t.cpu, key) for key, t in timings.items() if key != "PPCA")[1]
     rows = []
     for key, timing in timings.items():
@@ -103,8 +103,8 @@ def score(name: str, X: Array, ours: PPCA, theirs: PCA, repeats: int) -> Row:
     }
 
 
-def climbs(repeats: int) -> list[Row]:
-    """EM against the closed form."""
+def em_fits(repeats: int) -> list[Row]:
+    """EM against the closed form: E-steps, time and log-likelihood."""
     rows = []
     for n, d, q in [(2_000, 20, 3), (1_000, 100, 10), (300, 1_000, 5)]:
         X = near_a_plane(n, d, q)
@@ -120,7 +120,7 @@ def climbs(repeats: int) -> list[Row]:
                 "E-steps": model.n_iter_,
                 "em cpu [s]": timings["em"].cpu,
                 "closed form cpu [s]": timings["exact"].cpu,
-                "em minus exact [nats/row]": model.score(X) - exact_height(X, q),
+                "em minus exact [nats/row]": model.score(X) - closed_form_log_prob(X, q),
             }
         )
     return rows
@@ -193,7 +193,7 @@ def main(arguments: list[str]) -> None:
             tables["fit"] += rows
             tables["score"].append(score(name, X, ours, theirs, asked.repeats))
             print(show(rows), show(tables["score"][-1:]), sep="\n", flush=True)
-        tables |= {"em": climbs(asked.repeats), "wide": wide(), "edges": edges()}
+        tables |= {"em": em_fits(asked.repeats), "wide": wide(), "edges": edges()}
         for name in ("em", "wide", "edges"):
             print(show(tables[name]), flush=True)
     write(asked.json, asked.threads, tables)

@@ -2,9 +2,9 @@
 Principal components as a density: digits
 =========================================
 
-Principal component analysis finds axes. Probabilistic PCA is the same axes as a density: each
-image is a mean, plus a few loadings in random amounts, plus noise of one variance everywhere. So
-it says how likely an image is, draws new ones, and can be asked how many axes there should be.
+Principal component analysis finds axes. Probabilistic PCA is a density with these axes: each image
+is a mean, plus a few loadings in random amounts, plus noise of one variance in every pixel. So it
+gives the likelihood of an image, draws new images, and has criteria for the number of axes.
 """
 
 # %%
@@ -30,17 +30,16 @@ print(f"{model.n_parameters_} parameters, noise of {model.noise_variance_**0.5:.
 print(f"{model.score(train):.1f} nats per image of the fit, {model.score(test):.1f} of others")
 
 # %%
-# The mean, and the columns of W. A column is an axis times how far images typically go along it
-# beyond the noise, in grey levels: its sign means nothing, its size does.
+# The mean, and the columns of W. A column is an axis times the standard deviation of the images
+# along it beyond the noise, in grey levels. Its sign is arbitrary.
 
-
-reach = np.abs(model.loadings_).max()
+limit = np.abs(model.loadings_).max()
 figure, axes = plt.subplots(2, 7, figsize=(7.4, 2.6))
 panels = [axes[0, 0], *axes[0, 1:], *axes[1, 1:]]
 panels[0].imshow(model.mean_.reshape(8, 8), cmap="gray_r", vmin=0, vmax=17)
 panels[0].set_title("mean", loc="center", fontsize=9)
 for ax, loading, j in zip(panels[1:], model.loadings_.T, range(1, 13), strict=True):
-    shown = ax.imshow(loading.reshape(8, 8), cmap="PuOr", vmin=-reach, vmax=reach)
+    shown = ax.imshow(loading.reshape(8, 8), cmap="PuOr", vmin=-limit, vmax=limit)
     ax.set_title(f"$w_{{{j}}}$", loc="center", fontsize=9)
 for ax in axes.flat:
     ax.axis("off")
@@ -70,23 +69,23 @@ plt.show()
 # %%
 # Latent coordinates
 # ------------------
-# ``transform`` is what one expects of the latent variable given an image. It is not PCA's
-# projection: each coordinate has prior variance one, and is drawn towards zero by as much as the
-# noise leaves in doubt. ``inverse_transform`` is the image expected for given coordinates.
+# ``transform`` is the posterior mean of the latent variable given an image. It is not PCA's
+# projection: each coordinate has prior variance one, and is shrunk towards zero, the more the larger
+# its posterior variance. ``inverse_transform`` is the mean of images with given coordinates.
 
-doubt = np.sqrt(np.diag(model.posterior_covariance_))
+posterior = np.sqrt(np.diag(model.posterior_covariance_))
 spread = model.transform(train).std(axis=0)
 print("coordinate      ", *(f"{j:5d}" for j in range(1, 13)))
 print("spread of means ", *(f"{s:5.2f}" for s in spread))
-print("doubt that stays", *(f"{s:5.2f}" for s in doubt))
-print("squares add up to one:", np.allclose(spread**2 + doubt**2, 1.0))
+print("posterior spread", *(f"{s:5.2f}" for s in posterior))
+print("squares add up to one:", np.allclose(spread**2 + posterior**2, 1.0))
 
 # %%
 # How many components?
 # --------------------
-# The likelihood of the images of the fit grows with every axis. Three ways to stop: the
+# The likelihood of the images of the fit grows with every axis. Three criteria choose a number: the
 # likelihood of images held out, Minka's approximation to the evidence, and the Bayesian
-# information criterion; the last two need no images held out, and nothing but the spectrum.
+# information criterion. The last two need the spectrum alone, and no images held out.
 
 numbers = np.arange(1, 64)
 fits = [PPCA(q).fit(train) for q in numbers]
@@ -114,8 +113,8 @@ ax.legend(loc="lower right")
 plt.show()
 
 # %%
-# All three stop where the held-out curve turns flat. What is left there is the noise that was
-# added, of variance 1/12 in every pixel: no image has anything more to say.
+# All three choose a number where the held-out curve turns flat. The variance that remains there is
+# that of the noise that was added, 1/12 in every pixel.
 
 print(f"noise at q = {choices['BIC']}: {12 * fits[choices['BIC'] - 1].noise_variance_:.2f} / 12")
 for name, q in choices.items():

@@ -187,12 +187,12 @@ def _range_and_mean(X: Floats, w: Floats, share: Floats) -> tuple[Floats, Floats
     return np.asarray(low), np.asarray(high), mean + residual
 
 
-def _mean_square(X: Floats, share: Floats, center: Floats, unit: Floats) -> Floats:
+def _mean_square(X: Floats, share: Floats, center: Floats, feature_variance: Floats) -> Floats:
     """The mean of ((x - center) / unit)^2, (d,)."""
     total = np.zeros(X.shape[1])
     for rows in row_slices(*X.shape):
         Z = np.subtract(X[rows].T, center[:, None], order="C", dtype=np.float64)
-        Z /= unit[:, None]
+        Z /= feature_variance[:, None]
         total += np.square(Z, out=Z) @ share[rows]
     return total
 

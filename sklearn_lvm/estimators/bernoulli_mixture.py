@@ -331,7 +331,7 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator):
             "n_iter_": run.n_iter,
             "lower_bound_": run.objective,
             "lower_bounds_": list(run.trace[1:] or run.trace),
-            "_stream": None,
+            "_stepwise": None,
             "_transformation": standardization,
             "_density": run.model,
             "_dtype": dtype,

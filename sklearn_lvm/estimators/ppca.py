@@ -1,50 +1,35 @@
-"""Principal components as a density: probabilistic PCA."""
+"""PPCA, probabilistic principal component analysis as a density estimator."""
 
 from collections.abc import Callable
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
+from scipy.sparse import csr_array
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import assert_all_finite, check_random_state
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils import Tags, assert_all_finite, check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, RealNotInt, StrOptions
-from .._typing import Array
-from ..core.centred import CentredRows, slab_slices
-from ..core.dimension import by_bic, by_evidence, explaining, most
-from ..core.factor.density import Factor, FactorLens
-from ..core.spectrum import Spectrum
+from .._typing import Floats, RandomState, Weights
+from ..core.factor.centered_rows import CenteredRows, block_slices
+from ..core.factor.density import PPCADensity
+from ..core.factor.dimension import CRITERIA, check_dimension, choose_dimension
+from ..core.factor.kernel import PPCAKernel
+from ..core.factor.row_block import Rows
+from ..core.factor.spectrum import Spectrum
+from ..core.factor.statistics import Scatter
 from ..core.standardization import Standardization
-from ..fitting.ppca import SOLVERS, Problem, Solution, solve
-from ..fitting.ppca_batches import Keeper, made_room
+from ..fitting.ppca import SOLVERS, Solution, SpectrumProblem, solve
+from ..fitting.ppca_batches import BatchStatistics, rescale_for
 from ..inference.block_map import ThreadMap
-from .base.density import DensityEstimator
+from .base.closed_form import ClosedFormEstimator, NoDensityError
 from .base.transaction import transactional, warn
-from .base.validation import FLOATS, as_count
-
-OF_A_DENSITY = (
-    "components_",
-    "n_components_",
-    "explained_variance_",
-    "explained_variance_ratio_",
-    "singular_values_",
-    "noise_variance_",
-    "loadings_",
-    "posterior_covariance_",
-    "n_parameters_",
-    "log_likelihood_",
-)
-
-# n_components -> the number of components, given the spectrum and the weight of all rows.
-CHOICES: dict[str | None, Callable[[Spectrum, float], int]] = {
-    None: lambda spectrum, weight: most(spectrum),
-    "bic": by_bic,
-    "mle": by_evidence,
-}
+from .base.validation import FLOATS, as_count, check_columns, too_few_rows
 
 
-class PPCA(DensityEstimator):
+class PPCA(ClosedFormEstimator[Standardization, Scatter, PPCADensity]):
     """Probabilistic principal component analysis.
 
     x = W z + mu + noise with z ~ N(0, I_q) and noise ~ N(0, s2 I_d), hence x ~ N(mu, W W' + s2 I).
@@ -56,19 +41,19 @@ class PPCA(DensityEstimator):
     Parameters
     ----------
     n_components : int, float, 'mle', 'bic' or None, default=None
-        q, or how it is chosen: a float in (0, 1) is the share of the variance that the components
-        must explain, 'mle' maximises Minka's evidence and 'bic' is the Bayesian information
-        criterion's choice. None keeps as many as have a likelihood, max(1, min(d, r) - 1), where r
-        is the rank of the centred rows; if r = d that is the full Gaussian.
+        q, or how it is chosen. A float in (0, 1) is the ratio of the variance that the components
+        must explain. 'mle' maximizes Minka's evidence; 'bic' minimizes the Bayesian information
+        criterion. None is the largest number whose likelihood is bounded, max(1, min(d, r) - 1),
+        where r is the rank of the centered rows; if r = d that is the full Gaussian.
     solver : {'auto', 'covariance', 'svd', 'subspace', 'em'}, default='auto'
-        'covariance' forms the d x d matrix; it holds likelihoods to 1e-9 as long as l_1 / s2 is
-        below 1e6. 'svd' takes the singular values of the centred rows from a triangular factor of
-        their shorter side, and does so up to 1e12. 'subspace' needs products with the rows alone and
-        is for wide data and few components. 'em' is expectation-maximisation. 'auto' chooses by
-        shape, and goes over to 'svd' where the digits ask for it, as any other does where its own
-        digits leave no noise at all.
+        'covariance' forms the d x d matrix; its likelihoods are right to 1e-9 as long as l_1 / s2 is
+        below 1e6. 'svd' takes the singular values of the centered rows, and is right to 1e-9 up to
+        l_1 / s2 = 1e12. 'subspace' is block Lanczos: it needs products with the rows alone, and is
+        for wide data and few components. 'em' is expectation-maximization. 'auto' chooses by shape,
+        and uses 'svd' if l_1 / s2 is above 1e6. Any solver falls back on 'svd' if rounding errors
+        leave it no noise.
     tol : float, default=1e-9
-        'subspace' and 'em' end when less than this seems to be left to gain, in nats per row.
+        'subspace' and 'em' stop when the estimated remaining gain is less than this, in nats per row.
     max_iter : int, default=1000
         The most iterations of 'subspace' and 'em'.
     random_state : int, RandomState instance or None, default=None
@@ -81,7 +66,7 @@ class PPCA(DensityEstimator):
     explained_variance_ : ndarray of shape (n_components,)
         l_j. ``sklearn.decomposition.PCA`` divides by N - 1 instead of N.
     explained_variance_ratio_ : ndarray of shape (n_components,)
-        Shares of the total variance.
+        l_j over the total variance.
     singular_values_ : ndarray of shape (n_components,)
         sqrt(N l_j).
     mean_ : ndarray of shape (n_features,)
@@ -90,14 +75,14 @@ class PPCA(DensityEstimator):
     loadings_ : ndarray of shape (n_features, n_components)
         W. If q = d, its last column is zero.
     posterior_covariance_ : ndarray of shape (n_components, n_components)
-        Cov(z | x) = s2 inv(W'W + s2 I), the same for all x.
+        Cov(z | x) = s2 inv(W'W + s2 I), which does not depend on x.
     n_components_ : int
     n_parameters_ : int
         d + 1 + d q - q (q - 1) / 2.
     n_samples_seen_ : int or float
         The summed weight of all rows.
     log_likelihood_ : float
-        The log-likelihood of these rows in total, in nats.
+        The log-likelihood of all these rows, in nats.
     n_iter_ : int
         At least 1.
     n_features_in_ : int
@@ -106,11 +91,11 @@ class PPCA(DensityEstimator):
     Warns
     -----
     ConvergenceWarning
-        If 'subspace' or 'em' did not end within ``max_iter``.
+        If 'subspace' or 'em' did not converge within ``max_iter``.
 
     See Also
     --------
-    GaussianMLE : Any covariance.
+    GaussianMLE : A Gaussian with a covariance of any form.
 
     References
     ----------
@@ -121,7 +106,7 @@ class PPCA(DensityEstimator):
 
     Examples
     --------
-    Rows near a line in ten dimensions, and as many parameters as a line and a noise have:
+    Rows near a line in ten dimensions, with the parameters of one axis and the noise:
 
     >>> import numpy as np
     >>> from sklearn_lvm import PPCA
@@ -133,18 +118,18 @@ class PPCA(DensityEstimator):
     >>> print(f"{model.noise_variance_ ** 0.5:.2f}")
     0.10
 
-    It is a density; with an axis for all directions but one it is the full Gaussian:
+    With d - 1 axes it is the full Gaussian:
 
     >>> from sklearn_lvm import GaussianMLE
     >>> bool(np.isclose(PPCA().fit(X).score(X), GaussianMLE().fit(X).score(X)))
     True
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "n_components": [
             Interval(Integral, 1, None, closed="left"),
             Interval(RealNotInt, 0, 1, closed="neither"),
-            StrOptions({name for name in CHOICES if name}),
+            StrOptions(set(CRITERIA)),
             None,
         ],
         "solver": [StrOptions(set(SOLVERS))],
@@ -153,25 +138,47 @@ class PPCA(DensityEstimator):
         "random_state": ["random_state"],
     }
     # Whether entries are finite shows in what is computed from them: see _refuse.
-    _checks: ClassVar[dict[str, Any]] = {
+    _checks: ClassVar[dict[str, object]] = {
         "dtype": FLOATS,
         "accept_sparse": "csr",
         "ensure_all_finite": False,
     }
 
-    _transformation: Standardization
-    _statistics: Any  # of a stream: Scatter or Sketch
-    _density: Factor | None
-    _lack: str | None  # why there is no density
+    components_: Floats
+    explained_variance_: Floats
+    explained_variance_ratio_: Floats
+    singular_values_: Floats
+    mean_: Floats
+    noise_variance_: float
+    loadings_: Floats
+    posterior_covariance_: Floats
+    n_components_: int
+    n_samples_seen_: int | float
+    log_likelihood_: float
+    n_iter_: int
+
+    _of_density = (
+        "components_",
+        "n_components_",
+        "explained_variance_",
+        "explained_variance_ratio_",
+        "singular_values_",
+        "noise_variance_",
+        "loadings_",
+        "posterior_covariance_",
+        "n_parameters_",
+        "log_likelihood_",
+    )
+    _total_variance: float  # of the standardized rows
 
     def __init__(
         self,
-        n_components: Any = None,
+        n_components: int | float | Literal["mle", "bic"] | None = None,
         *,
-        solver: str = "auto",
+        solver: Literal["auto", "covariance", "svd", "subspace", "em"] = "auto",
         tol: float = 1e-9,
         max_iter: int = 1000,
-        random_state: Any = None,
+        random_state: RandomState = None,
     ) -> None:
         self.n_components = n_components
         self.solver = solver
@@ -182,13 +189,15 @@ class PPCA(DensityEstimator):
     # -- fitting -----------------------------------------------------------------------------------
 
     @transactional
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def fit(
+        self, X: ArrayLike | csr_array, y: object = None, sample_weight: Weights = None
+    ) -> Self:
         """Fit mean, principal axes and noise.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Sparse rows are centred in arithmetic only, and stay sparse.
+            Sparse rows are centered in arithmetic only, and stay sparse.
         y : Ignored
         sample_weight : array-like of shape (n_samples,), default=None
             A weight of two equals a row given twice.
@@ -200,20 +209,23 @@ class PPCA(DensityEstimator):
         Raises
         ------
         ValueError
-            If so many components leave no noise, where the likelihood has no bound; the message
+            If so many components leave no noise, where the likelihood has no bound. The message
             names the largest number that works.
         """
-        X, w = self._check_training(X, sample_weight)
+        table, w = self._check_training(X, sample_weight)
+        weight = float(w.sum())
         with ThreadMap() as block_map:
-            rows = self._rows(X, w, block_map)
-            solution = self._solve(rows, block_map)
-        self.__dict__.pop("_statistics", None)  # of a stream
-        factor = self._estimate(solution.spectrum, float(w.sum()))
-        self._settle(factor, solution.spectrum, rows.standardization, X.dtype, float(w.sum()))
+            rows = self._rows(table, w, block_map)
+            solution = self._solve(rows)
+        density = self._density_of(solution.spectrum, weight)
+        self.__dict__.pop("_statistics", None)  # of partial_fit
+        self._transformation, self._dtype = rows.standardization, table.dtype.type
+        self._density, self._no_density, self._pending_warning = density, None, None
+        self._set_fitted(self._described_rows(density, weight, rows.standardization))
         self.n_iter_ = solution.n_iter
         if solution.log_likelihood is not None:
-            height = solution.log_likelihood - rows.standardization.log_jacobian
-            self.log_likelihood_ = float(w.sum()) * height
+            mean_log_prob = solution.log_likelihood - rows.standardization.log_jacobian
+            self.log_likelihood_ = weight * mean_log_prob
         if not solution.converged:
             warn(
                 f"solver={self.solver!r} did not converge within max_iter={self.max_iter} iterations. "
@@ -222,22 +234,22 @@ class PPCA(DensityEstimator):
             )
         return self
 
-    def _rows(self, X: Any, w: Array, block_map: ThreadMap) -> CentredRows:
-        """The rows that have any weight, about their mean."""
+    def _rows(self, X: Rows, w: Floats, block_map: ThreadMap) -> CenteredRows:
+        """The rows of positive weight, minus their mean."""
         if not w.all():
             self._refuse(X)
             X, w = X[w > 0], w[w > 0]
-        rows = CentredRows.of(X, w / w.sum(), block_map)
+        rows = CenteredRows.of(X, w / w.sum(), block_map)
         if not np.isfinite(rows.center).all():
             self._refuse(X)
         return rows
 
-    def _solve(self, rows: CentredRows, block_map: ThreadMap) -> Solution:
-        q, rng = self._asked(rows.shape[1]), check_random_state(self.random_state)
-        return solve(self.solver, Problem(rows, block_map, q, self.tol, self.max_iter, rng))
+    def _solve(self, rows: CenteredRows) -> Solution:
+        q, rng = self._given_dimension(rows.shape[1]), check_random_state(self.random_state)
+        return solve(self.solver, SpectrumProblem(rows, q, self.tol, self.max_iter, rng))
 
-    def _asked(self, d: int) -> int | None:
-        """The number of components, if it is given as such."""
+    def _given_dimension(self, d: int) -> int | None:
+        """The number of components if it is given as an integer, else None."""
         if not isinstance(self.n_components, Integral):
             return None
         q = int(self.n_components)
@@ -245,36 +257,26 @@ class PPCA(DensityEstimator):
             raise ValueError(f"n_components={q}, but X has {d} features: it can be at most that.")
         return q
 
-    def _choose(self, spectrum: Spectrum, weight: float) -> int:
-        if isinstance(self.n_components, Integral):
-            return int(self.n_components)
-        if isinstance(self.n_components, Real):
-            return explaining(spectrum, float(self.n_components))
-        return CHOICES[self.n_components](spectrum, weight)
-
-    def _estimate(self, spectrum: Spectrum, weight: float) -> Factor:
-        """The density of a spectrum, if it has one."""
-        d, rank = len(spectrum.mean), spectrum.rank
+    def _density_of(self, spectrum: Spectrum, weight: float) -> PPCADensity:
+        """The density of the largest likelihood; a ValueError says why there is none."""
         if spectrum.total == 0.0:
-            raise ValueError(
-                "PPCA needs at least two distinct rows with positive weight, got n_samples=1 after "
-                "equal rows were merged."
-            )
-        q = self._choose(spectrum, weight)
-        if rank is not None and rank <= q and rank < d:
-            raise ValueError(_unbounded(q, rank, d))
-        return Factor.of(spectrum, q)
+            raise ValueError(too_few_rows("PPCA", 1))
+        q = choose_dimension(self.n_components, spectrum, weight)
+        check_dimension(q, spectrum)
+        self._total_variance = spectrum.total
+        return PPCADensity.from_spectrum(spectrum, q)
 
-    # -- streams -----------------------------------------------------------------------------------
+    # -- batches -----------------------------------------------------------------------------------
 
-    @transactional
-    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Add rows to those seen so far; any split, in any order, equals one ``fit``.
+    def partial_fit(
+        self, X: ArrayLike | csr_array, y: object = None, sample_weight: Weights = None
+    ) -> Self:
+        """Add a batch of rows to those of earlier calls; batches in any order equal one ``fit``.
 
-        With up to 1024 features the whole covariance is kept, and the result is that of 'covariance'.
-        Beyond, where n_components must be an integer q, the 2 q + 10 leading directions are: an
-        approximation as good as what lies beyond them is small, in which mean and total variance are
-        still exact.
+        Up to 1024 features the whole covariance matrix is kept, and the result is that of
+        solver='covariance'. With more features n_components must be an integer q, and the 2 q + 10
+        leading directions are kept: mean and total variance stay exact, and the error of the
+        components grows with the variance in other directions.
 
         Parameters
         ----------
@@ -287,78 +289,73 @@ class PPCA(DensityEstimator):
         self : PPCA
             Until the rows determine a density, scoring raises a ValueError.
         """
-        first = not hasattr(self, "_statistics")
-        X, w = self._check_training(X, sample_weight, reset=first)
-        kept = None if first else self._statistics
-        keeper = Keeper.suited(X.shape[1], self._asked(X.shape[1]), kept)
+        return super().partial_fit(X, y, sample_weight)
+
+    def _measured(self, X: Rows, w: Floats) -> tuple[Standardization, Scatter]:
+        return self._batch(X, w, None)
+
+    def _joined(self, X: Rows, w: Floats) -> tuple[Standardization, Scatter]:
+        return self._batch(X, w, self._statistics)
+
+    def _batch(
+        self, X: Rows, w: Floats, previous: Scatter | None
+    ) -> tuple[Standardization, Scatter]:
+        """The statistics of a batch, and of those before it."""
+        batch = BatchStatistics.suited(X.shape[1], self._given_dimension(X.shape[1]), previous)
         with ThreadMap() as block_map:
             rows = self._rows(X, w, block_map)
             standardization = rows.standardization
-            if kept is not None:
-                standardization, kept = made_room(self._transformation, kept, standardization)
-            fresh = keeper.measure(rows, standardization, float(w.sum()), block_map)
-        self._statistics = fresh if kept is None else kept + fresh
-        self._follow(standardization, X.dtype)
-        return self
+            if previous is None:
+                return standardization, batch.measure(rows, standardization, float(w.sum()))
+            standardization, previous = rescale_for(self._transformation, previous, standardization)
+            return standardization, previous + batch.measure(rows, standardization, float(w.sum()))
 
-    def _follow(self, standardization: Standardization, dtype: Any) -> None:
-        """Turn statistics into a density, if there is one in them."""
-        weight = self._statistics.weight
-        spectrum = self._statistics.spectrum(self._asked(len(standardization.center)))
-        self.n_iter_ = 1
+    def _estimate(self, statistics: Scatter, standardization: Standardization) -> PPCADensity:
+        spectrum = statistics.spectrum(self._given_dimension(self.n_features_in_))
         try:
-            factor = self._estimate(spectrum, weight)
-        except ValueError as lack:
-            self._density, self._lack, self._transformation, self._dtype = (
-                None,
-                str(lack),
-                standardization,
-                dtype,
-            )
-            self.mean_ = standardization.inverse_transform(spectrum.mean).astype(dtype)
-            self.n_samples_seen_ = as_count(weight)
-            for name in OF_A_DENSITY:
-                self.__dict__.pop(name, None)  # of an earlier state
-            return
-        self._settle(factor, spectrum, standardization, dtype, weight)
+            return self._density_of(spectrum, statistics.weight)
+        except ValueError as reason:
+            raise NoDensityError(str(reason)) from None
 
-    # -- what is fitted ------------------------------------------------------------------------------
+    # -- fitted attributes -------------------------------------------------------------------------
 
-    def _settle(
-        self,
-        factor: Factor,
-        spectrum: Spectrum,
-        standardization: Standardization,
-        dtype: Any,
-        weight: float,
-    ) -> None:
-        scale = float(standardization.scale[0])
-        self._density, self._lack, self._transformation, self._dtype = (
-            factor,
-            None,
-            standardization,
-            dtype,
-        )
-        self.mean_ = standardization.inverse_transform(factor.mean).astype(dtype)
-        self.components_ = factor.axes.astype(dtype)
-        self.n_components_ = len(factor.axes)
-        with np.errstate(all="ignore"):  # squares of extreme units are no numbers
-            self.explained_variance_ = (factor.variance * np.square(scale)).astype(dtype)
-            self.singular_values_ = (np.sqrt(factor.variance * weight) * scale).astype(dtype)
-            self.noise_variance_ = float(factor.noise * np.square(scale))
-            self.loadings_ = (factor.loadings * scale).astype(dtype)
-        self.explained_variance_ratio_ = (factor.variance / spectrum.total).astype(dtype)
-        self.posterior_covariance_ = np.diag(factor.posterior_variance).astype(dtype)
-        self.n_parameters_ = factor.n_parameters()
-        self.n_samples_seen_ = as_count(weight)
-        self.log_likelihood_ = weight * (factor.height - standardization.log_jacobian)
+    def _summary(self, statistics: Scatter, standardization: Standardization) -> dict[str, object]:
+        return {
+            "mean_": standardization.inverse_transform(statistics.mean).astype(self._dtype),
+            "n_samples_seen_": as_count(statistics.weight),
+            "n_iter_": 1,
+        }
 
-    def _density_or_raise(self) -> Any:
-        if self._density is None:
-            raise ValueError(self._lack)
-        return self._density
+    def _described(
+        self, density: PPCADensity, statistics: Scatter, standardization: Standardization
+    ) -> dict[str, object]:
+        return self._described_rows(density, statistics.weight, standardization)
 
-    def get_covariance(self) -> Array:
+    def _described_rows(
+        self, density: PPCADensity, weight: float, standardization: Standardization
+    ) -> dict[str, object]:
+        """Fitted attributes of a density of rows of a summed weight, in the units of the data."""
+        scale, dtype = float(standardization.scale[0]), self._dtype
+        mean_log_prob = density.mean_log_prob - standardization.log_jacobian
+        with np.errstate(all="ignore"):  # squares of extreme units overflow
+            return {
+                "mean_": standardization.inverse_transform(density.mean).astype(dtype),
+                "components_": density.axes.astype(dtype),
+                "n_components_": len(density.axes),
+                "explained_variance_": (density.variance * np.square(scale)).astype(dtype),
+                "explained_variance_ratio_": (density.variance / self._total_variance).astype(
+                    dtype
+                ),
+                "singular_values_": (np.sqrt(density.variance * weight) * scale).astype(dtype),
+                "noise_variance_": float(density.noise * np.square(scale)),
+                "loadings_": (density.loadings * scale).astype(dtype),
+                "posterior_covariance_": np.diag(density.posterior_variance).astype(dtype),
+                "n_parameters_": density.n_parameters(),
+                "n_samples_seen_": as_count(weight),
+                "log_likelihood_": weight * mean_log_prob,
+            }
+
+    def get_covariance(self) -> Floats:
         """Compute W W' + s2 I.
 
         Returns
@@ -369,7 +366,7 @@ class PPCA(DensityEstimator):
         matrix = self._density_or_raise().covariance() * np.square(self._transformation.scale[0])
         return np.asarray(matrix, dtype=self._dtype)
 
-    def get_precision(self) -> Array:
+    def get_precision(self) -> Floats:
         """Compute the inverse of the covariance, by Woodbury's identity.
 
         Returns
@@ -382,42 +379,33 @@ class PPCA(DensityEstimator):
 
     # -- rows ------------------------------------------------------------------------------------------
 
-    def _look(self, X: Any, direct: str, careful: str) -> Array:
-        """What the lens says of rows, in its direct form where that keeps the digits."""
-        lens = FactorLens(
-            self._density_or_raise(),
-            self._transformation.center,
-            float(self._transformation.scale[0]),
-        )
-        if not lens.near:
+    def _map_rows(self, X: Rows, function: Callable[[PPCAKernel, Rows], Floats]) -> Floats:
+        """Apply a function of the kernel to all rows; its last axis runs over them.
+
+        Rows that hold NaN or infinity are refused. The kernel is made within the thread map, so that
+        the number of threads changes no bit of it.
+        """
+        density, standardization = self._density_or_raise(), self._transformation
+        with ThreadMap() as block_map:
+            kernel = PPCAKernel.of(density, standardization.center, float(standardization.scale[0]))
+            parts = block_map.map(lambda rows: function(kernel, X[rows]), block_slices(*X.shape))
+        found = np.concatenate(parts, axis=-1)
+        if not np.isfinite(found).all():
             self._refuse(X)
-            return self._each(X, getattr(lens, careful))
-        found = self._each(X, getattr(lens, direct))
-        strange = ~np.isfinite(found).reshape(-1, X.shape[0]).all(axis=0)
-        if strange.any():
-            self._refuse(X)
-            found[..., strange] = self._each(X[strange], getattr(lens, careful))
         return found
 
-    def _each(self, X: Any, function: Callable[[Any], Array]) -> Array:
-        with ThreadMap() as block_map:
-            parts = block_map.map(lambda rows: function(X[rows]), slab_slices(*X.shape))
-        return np.concatenate(parts, axis=-1)
-
-    def _refuse(self, X: Any) -> None:
+    def _refuse(self, X: Rows) -> None:
         """Raise a ValueError if an entry is not finite."""
         assert_all_finite(X, estimator_name=type(self).__name__, input_name="X")
 
-    def _log_prob(self, X: Any) -> Array:
-        return (
-            self._look(X, "log_prob_direct", "log_prob_careful") - self._transformation.log_jacobian
-        )
+    def _log_prob(self, X: Rows) -> Floats:
+        return self._map_rows(X, PPCAKernel.log_prob) - self._transformation.log_jacobian
 
-    def transform(self, X: Any) -> Array:
+    def transform(self, X: ArrayLike | csr_array) -> Floats:
         """Compute the posterior mean of the latent variable, E[z | x] = inv(W'W + s2 I) W' (x - mu).
 
-        Its covariance, ``posterior_covariance_``, is the same for all rows. Each coordinate is PCA's,
-        divided by its standard deviation and shrunk: sqrt(l_j - s2) / l_j u_j' (x - mu).
+        The posterior covariance, ``posterior_covariance_``, does not depend on the row. Coordinate j
+        is sqrt(l_j - s2) / l_j u_j' (x - mu): that of PCA over its standard deviation, shrunk.
 
         Parameters
         ----------
@@ -427,14 +415,14 @@ class PPCA(DensityEstimator):
         -------
         Z : ndarray of shape (n_samples, n_components)
         """
-        X = self._check_rows(X)
-        latent = self._look(X, "latent_direct", "latent_careful")
-        return np.ascontiguousarray(latent.T, dtype=X.dtype)
+        rows = self._check_rows(X)
+        latent = self._map_rows(rows, PPCAKernel.latent_mean)
+        return np.ascontiguousarray(latent.T, dtype=rows.dtype)
 
-    def inverse_transform(self, Z: Any) -> Array:
-        """Compute the mean of the rows that belong to latent variables, E[x | z] = W z + mu.
+    def inverse_transform(self, Z: ArrayLike) -> Floats:
+        """Compute the mean of a row given its latent variable, E[x | z] = W z + mu.
 
-        This is no projection: ``inverse_transform(transform(X))`` lies nearer to the mean than X.
+        It is no projection: ``inverse_transform(transform(X))`` is nearer to the mean than X.
 
         Parameters
         ----------
@@ -445,30 +433,16 @@ class PPCA(DensityEstimator):
         X : ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        factor = self._density_or_raise()
-        Z = check_array(Z, dtype=FLOATS, input_name="Z")
-        if Z.shape[1] != len(factor.axes):
-            raise ValueError(f"Z has {Z.shape[1]} columns, expected {len(factor.axes)}.")
-        rows = Z.astype(np.float64) @ factor.loadings.T + factor.mean
-        return self._transformation.inverse_transform(rows).astype(Z.dtype)
+        density = self._density_or_raise()
+        latent = check_columns(Z, "Z", len(density.axes))
+        rows = latent.astype(np.float64) @ density.loadings.T + density.mean
+        return self._transformation.inverse_transform(rows).astype(latent.dtype)
 
     @property
     def _n_features_out(self) -> int:
         return self.n_components_
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def _unbounded(q: int, rank: int, d: int) -> str:
-    remedy = (
-        f"n_components can be at most {rank - 1}"
-        if rank > 1
-        else "no n_components works: add rows that do not lie on one line"
-    )
-    return (
-        f"n_components={q} leaves no noise: the rows vary in {rank} of {d} dimensions, and their "
-        f"likelihood has no bound where all of these are components; {remedy}."
-    )

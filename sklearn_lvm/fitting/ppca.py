@@ -1,65 +1,56 @@
-"""The ways to a spectrum: what probabilistic PCA is fitted with, each under its name."""
+"""Solvers of PPCA: leading eigenpairs of the covariance by eigh, SVD, Lanczos or EM."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
 
 import numpy as np
 
-from .._typing import Array
-from ..core.centred import CentredRows, slab_slices
-from ..core.factor.lanczos import Operator, leading
-from ..core.loadings import FactorSteps, Loadings
-from ..core.spectrum import EPS, Spectrum, of_covariance, of_pieces, upright
-from ..inference.block_map import ThreadMap
+from .._typing import Floats
+from ..core.factor.centered_rows import CenteredRows
+from ..core.factor.em import PPCAParameters, PPCASteps
+from ..core.factor.lanczos import leading_eigenpairs
+from ..core.factor.row_block import RowBlock
+from ..core.factor.spectrum import Spectrum
+from ..core.linalg import EPS, fix_signs
 from ..inference.em import run_em
-from ..inference.problem import Problem as EMProblem
+from ..inference.problem import Problem
 
-MODERATE = 4096  # features up to which a covariance matrix is formed
-DIGITS = 1e6  # the condition number up to which a covariance holds the digits of a likelihood
-SPARE = 4  # vectors more than are asked for, at least, in the block of a subspace
-SAMPLED = 4  # rows for each vector of a start
-ROUNDING = 1e-13  # nats per row that no product can tell
-WHOLE = 6.0  # what a whole decomposition of a k x k matrix costs, in k^3
-PRICE = 1.3  # of an operation in products with few vectors, in those with many
-FAR_OFF = 1e2  # nats that a start is away from where it leads, about
-ENOUGH = 4  # rounds that a subspace must be allowed to be worth a try
+MAX_COVARIANCE_FEATURES = 4096  # features up to which a covariance matrix is formed
+MAX_CONDITION_NUMBER = 1e6  # up to which likelihoods from a covariance matrix are right to 1e-9
+N_EXTRA_VECTORS = 4  # vectors in a Lanczos block beyond the number of axes, at least
+BLOCK_MULTIPLE = 4  # matrix products are fastest where the number of vectors is a multiple of this
+ROWS_PER_VECTOR = 4  # rows in the subsample that starts Lanczos, for each vector of a block
+MIN_TOL = 1e-13  # nats per row that rounding errors of products hide
+EIGH_COST = 6.0  # operations of an eigendecomposition of a k x k matrix, in units of k^3
+THIN_PRODUCT_COST = 1.3  # time of an operation in products with few vectors over one with many
+START_GAP = 1e2  # nats per row, about, between the start of Lanczos and its limit
+MIN_ROUNDS = 4  # Lanczos iterations that 'auto' must be able to afford before it tries
 
 
 @dataclass(frozen=True)
-class Problem:
-    """Rows, how many axes are asked for, and how far to go for them.
+class SpectrumProblem:
+    """Rows, the number of axes, and when to stop.
 
     Attributes
     ----------
-    rows : CentredRows
-    walker : Walker
+    rows : CenteredRows
     q : int or None
-        None asks for all of them.
+        The number of axes; None asks for all.
     tol : float
         In nats per row.
     max_iter : int
     rng : RandomState
     """
 
-    rows: CentredRows
-    block_map: ThreadMap
+    rows: CenteredRows
     q: int | None
     tol: float
     max_iter: int
     rng: np.random.RandomState
 
-    @property
-    def mean(self) -> Array:
-        """The mean in standard units, all but zero."""
-        return self.rows.mean
-
-    def total(self, function: Callable[[Any], Any]) -> Any:
-        """The sum of a function over all slabs."""
-        return self.block_map.sum(function, self.rows)
-
-    def number(self, solver: str) -> int:
-        """How many axes to look for, where all of them will not do."""
+    def n_axes(self, solver: str) -> int:
+        """The number of axes for a solver that cannot find all."""
         if self.q is None:
             raise ValueError(
                 f"solver={solver!r} needs an integer n_components: other values are chosen from "
@@ -67,18 +58,30 @@ class Problem:
             )
         return min(self.q, self.rows.shape[1] - 1)
 
-    def random(self, k: int) -> Array:
-        """Random directions of unit length, about, (k, d)."""
+    def random_directions(self, k: int) -> Floats:
+        """Random vectors of about unit norm, (k, d)."""
         d = self.rows.shape[1]
-        return self.rng.standard_normal((k, d)) / np.sqrt(d)
+        directions: Floats = self.rng.standard_normal((k, d)) / np.sqrt(d)
+        return directions
+
+    def resolves(self, spectrum: Spectrum, condition_number: float) -> bool:
+        """Whether the noise of a spectrum is above rounding errors at some condition number."""
+        return spectrum.resolved(self.q or self.rows.shape[1], condition_number)
 
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """A spectrum, and how it was found.
+    """A spectrum and how it was found.
 
-    ``log_likelihood`` is None where the estimate is that of the closed form; ``exact`` says that no
-    other way holds more digits.
+    Attributes
+    ----------
+    spectrum : Spectrum
+    n_iter : int
+    converged : bool
+    log_likelihood : float or None
+        Per unit of weight, on the scale of the rows; None if it is that of the closed form.
+    exact : bool
+        Whether no other solver is more accurate.
     """
 
     spectrum: Spectrum
@@ -88,166 +91,191 @@ class Solution:
     exact: bool = False
 
 
-Solver = Callable[[Problem], Solution]
+Solver = Callable[[SpectrumProblem], Solution]
 
 
-def covariance(problem: Problem) -> Solution:
-    """The covariance matrix, and as many of its eigenvectors as are asked for."""
-    matrix = problem.rows.covariance(problem.block_map)
-    return Solution(of_covariance(problem.mean, matrix, problem.q or len(matrix)))
+def covariance_solver(problem: SpectrumProblem) -> Solution:
+    """Form the covariance matrix and compute as many eigenvectors as are asked for."""
+    rows = problem.rows
+    matrix = rows.covariance()
+    return Solution(Spectrum.from_covariance(rows.mean, matrix, problem.q or len(matrix)))
 
 
-def singular(problem: Problem) -> Solution:
-    """The singular values of the centred rows, from a triangular factor of their long side."""
-    rows = problem.rows.refined(problem.block_map)
-    n, d = rows.shape
+def svd_solver(problem: SpectrumProblem) -> Solution:
+    """Compute the singular values of the centered rows from a triangular factor of them."""
+    rows = problem.rows.refined()
 
-    def gather(coefficients: Array) -> Array:
-        coefficients = coefficients[: problem.q]
+    def combine(coefficients: Floats) -> Floats:
+        return rows.combine(coefficients[: problem.q])
 
-        def part(piece: slice) -> Array:
-            slab = rows.slab(piece)
-            return slab.gather(coefficients[:, piece] * np.sqrt(slab.weight))
-
-        found: Array = problem.block_map.sum(part, slab_slices(n, d, at_least=len(coefficients)))
-        return found
-
-    return Solution(of_pieces(rows.mean, rows.long_side(), n, gather, rows.grain), exact=True)
+    n, blocks, error = rows.shape[0], rows.tall_blocks(), rows.rounding_error
+    return Solution(Spectrum.from_blocks(rows.mean, blocks, n, combine, error), exact=True)
 
 
-def direct(problem: Problem) -> Solution:
-    """One of the two above: no matrix is larger than the rows are."""
+def dense_solver(problem: SpectrumProblem) -> Solution:
+    """Solve by covariance or SVD, whichever forms no matrix larger than the rows."""
     n, d = problem.rows.shape
-    return (covariance if d <= min(n, MODERATE) else singular)(problem)
-
-
-def subspace(problem: Problem, sample: "Sample | None" = None) -> Solution:
-    """Products with the rows, and no d x d matrix, until less than ``tol`` nats are left."""
-    q, d = problem.number("subspace"), problem.rows.shape[1]
-    if d <= 4 * _block(q):
-        return direct(problem)
-    total = float(problem.total(lambda slab: slab.weight @ slab.squares()))
-
-    def slope(values: Array) -> Array:
-        noise = max(total - values.sum(), EPS * total) / (d - q)
-        return 0.5 * np.maximum(1.0 / noise - 1.0 / np.maximum(values, noise), 0.0)
-
-    def multiply(axes: Array) -> Array:
-        found: Array = problem.total(lambda slab: slab.gather(slab.project(axes) * slab.weight))
-        return found
-
-    def form(axes: Array) -> Array:
-        found: Array = problem.total(lambda slab: slab.form(axes))
-        return found
-
-    start = (sample or Sample.of(problem.rows, q)).start(problem)
-    tol, max_iter = max(problem.tol, ROUNDING), problem.max_iter
-    pairs = leading(Operator(multiply, form), start, q, slope, tol=tol, max_iter=max_iter)
-    spectrum = Spectrum(problem.mean, pairs.values, upright(pairs.vectors), total)
-    return Solution(spectrum, pairs.n_iter, pairs.converged)
-
-
-def _block(q: int) -> int:
-    """How many vectors to multiply at once: products like multiples of four."""
-    return -(-(q + SPARE) // 4) * 4
+    return (covariance_solver if d <= min(n, MAX_COVARIANCE_FEATURES) else svd_solver)(problem)
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
-    """What a few rows tell of the spectrum of all: eigenvalues (m,) in falling order, axes (k, d)."""
+class CovarianceOperator:
+    """The covariance of rows as an operator: its products are sums over blocks of rows.
+
+    Attributes
+    ----------
+    rows : CenteredRows
+    """
+
+    rows: CenteredRows
+
+    def multiply(self, vectors: Floats) -> Floats:
+        """From V (b, d) to V C, (b, d)."""
+        return self.rows.sum(partial(RowBlock.multiply_scatter, axes=vectors))
+
+    def project(self, vectors: Floats) -> Floats:
+        """From V (b, d) to V C V', (b, b)."""
+        return self.rows.sum(partial(RowBlock.project_scatter, axes=vectors))
+
+
+def subspace_solver(
+    problem: SpectrumProblem, subsample: "SubsampleSpectrum | None" = None
+) -> Solution:
+    """Compute leading eigenpairs by block Lanczos, until less than ``tol`` nats can be gained."""
+    q, (_, d) = problem.n_axes("subspace"), problem.rows.shape
+    if d <= 4 * _block_size(q):
+        return dense_solver(problem)
+    total = problem.rows.total_variance()
+
+    def gradient(values: Floats) -> Floats:
+        """The derivative of the mean log-likelihood with respect to each eigenvalue."""
+        noise = max(total - values.sum(), EPS * total) / (d - q)
+        return np.asarray(0.5 * np.maximum(1.0 / noise - 1.0 / np.maximum(values, noise), 0.0))
+
+    start = (subsample or SubsampleSpectrum.of(problem.rows, q)).start(problem)
+    operator, tol = CovarianceOperator(problem.rows), max(problem.tol, MIN_TOL)
+    pairs = leading_eigenpairs(operator, start, q, gradient, tol=tol, max_iter=problem.max_iter)
+    spectrum = Spectrum(problem.rows.mean, pairs.values, fix_signs(pairs.vectors), total)
+    return Solution(spectrum, pairs.n_iter, pairs.converged)
+
+
+def _block_size(q: int) -> int:
+    """The number of vectors in a Lanczos block for q axes."""
+    return -(-(q + N_EXTRA_VECTORS) // BLOCK_MULTIPLE) * BLOCK_MULTIPLE
+
+
+@dataclass(frozen=True, eq=False)
+class SubsampleSpectrum:
+    """The spectrum of a few representative rows, which starts Lanczos and predicts its length.
+
+    Attributes
+    ----------
+    q : int
+        The number of axes that will be asked for.
+    variance : ndarray of shape (m,)
+        All eigenvalues, in falling order.
+    axes : ndarray of shape (k, d)
+    """
 
     q: int
-    variance: Array
-    axes: Array
+    variance: Floats
+    axes: Floats
 
     @classmethod
-    def of(cls, rows: CentredRows, q: int) -> "Sample":
-        k = _block(q)
-        V = rows.slab(rows.representatives(min(SAMPLED * k, rows.shape[0])), near=0.0).dense()
+    def of(cls, rows: CenteredRows, q: int) -> "SubsampleSpectrum":
+        """Compute the spectrum of representative rows."""
+        k = _block_size(q)
+        V = rows.dense(rows.representative_rows(min(ROWS_PER_VECTOR * k, rows.shape[0])))
         variance, coefficients = np.linalg.eigh(V @ V.T)
         axes = coefficients[:, -k:].T @ V
-        length = np.linalg.norm(axes, axis=1, keepdims=True)
-        return cls(q, variance[::-1], axes / np.where(length > 0, length, 1.0))
+        norm = np.linalg.norm(axes, axis=1, keepdims=True)
+        return cls(q, variance[::-1], axes / np.where(norm > 0, norm, 1.0))
 
-    def start(self, problem: Problem) -> Array:
-        """These axes, and a little of every other direction, lest one be missed; (k, d)."""
-        start = problem.random(_block(self.q))
+    def start(self, problem: SpectrumProblem) -> Floats:
+        """The first Lanczos block, (k, d): these axes plus small random vectors.
+
+        The random part lets the iteration find directions in which none of these rows varies.
+        """
+        start = problem.random_directions(_block_size(self.q))
         start[: len(self.axes)] *= 0.01
         start[: len(self.axes)] += self.axes
         return start
 
-    def rounds(self, tol: float) -> float:
-        """About how many products it takes to come so close.
+    def expected_rounds(self, tol: float) -> float:
+        """Predict how many Lanczos iterations it takes to be within ``tol``.
 
-        Each takes the loss down by a factor of (sqrt(g) + sqrt(g - 1))^4, as Chebyshev polynomials
-        have it, where g is the ratio of the q-th eigenvalue to the first beyond the block.
+        An iteration divides the error by (sqrt(g) + sqrt(g - 1))^4, a bound by Chebyshev polynomials,
+        where g is the ratio of the q-th eigenvalue to the first beyond the block.
         """
-        if len(self.variance) <= _block(self.q) or self.variance[_block(self.q)] <= 0.0:
+        k = _block_size(self.q)
+        if len(self.variance) <= k or self.variance[k] <= 0.0:
             return 1.0
-        g = self.variance[self.q - 1] / self.variance[_block(self.q)]
-        pace = 4.0 * np.log(np.sqrt(g) + np.sqrt(g - 1.0))
-        return 1.0 + float(np.log(FAR_OFF / tol) / pace) if tol > 0 and pace > 0 else np.inf
+        g = self.variance[self.q - 1] / self.variance[k]
+        rate = 4.0 * np.log(np.sqrt(g) + np.sqrt(g - 1.0))
+        return 1.0 + float(np.log(START_GAP / tol) / rate) if tol > 0 and rate > 0 else np.inf
 
 
-def expectation_maximisation(problem: Problem) -> Solution:
-    """The shared loop, accelerated, from random loadings."""
-    q, d = problem.number("em"), problem.rows.shape[1]
-    total = float(problem.total(lambda slab: slab.weight @ slab.squares()))
+def em_solver(problem: SpectrumProblem) -> Solution:
+    """Run accelerated EM from random loadings."""
+    rows, q = problem.rows, problem.n_axes("em")
+    d, total = rows.shape[1], rows.total_variance()
     if q == 0 or total == 0.0:
-        return direct(problem)
-    start = Loadings(problem.random(q).T * np.sqrt(total / q), total / d)
+        return dense_solver(problem)
+    W = problem.random_directions(q).T * np.sqrt(total / q)
     try:
         run = run_em(
-            EMProblem(FactorSteps(), problem.rows, problem.block_map),
-            start,
+            Problem(PPCASteps(), rows, rows.block_map),
+            PPCAParameters(W, total / d),
             max_iter=problem.max_iter,
             tol=problem.tol,
             acceleration="squarem",
         )
     except (FloatingPointError, np.linalg.LinAlgError):
-        return singular(problem)  # no noise is left to climb on: singular values tell why
-    spectrum = run.model.spectrum(problem.mean)
-    if not spectrum.resolved(q, DIGITS):
-        return singular(problem)
+        return svd_solver(problem)  # the noise vanished: the rank of the rows says why
+    spectrum = run.model.spectrum(rows.mean)
+    if not spectrum.resolved(q, MAX_CONDITION_NUMBER):
+        return svd_solver(problem)
     return Solution(spectrum, max(run.n_iter, 1), run.converged, run.objective)
 
 
-def automatic(problem: Problem) -> Solution:
-    """The cheapest way for this shape that holds the digits of this spectrum."""
-    n, d = problem.rows.shape
-    solution = _first_choice(problem, n, d)
-    if solution.exact or solution.spectrum.resolved(problem.q or d, DIGITS):
+def auto_solver(problem: SpectrumProblem) -> Solution:
+    """Choose the fastest solver for this shape, and SVD if it turns out not to be accurate enough."""
+    solution = _fastest(problem)
+    if solution.exact or problem.resolves(solution.spectrum, MAX_CONDITION_NUMBER):
         return solution
-    return singular(problem)
+    return svd_solver(problem)
 
 
-def _first_choice(problem: Problem, n: int, d: int) -> Solution:
+def _fastest(problem: SpectrumProblem) -> Solution:
+    """Solve by Lanczos if it is expected to take fewer operations than a decomposition."""
     if problem.q is None:
-        return direct(problem)
-    small = min(n, d)
-    pair = 4.0 * problem.rows.stored * _block(problem.q)
-    rounds = int((n * d * small + WHOLE * small**3) / (PRICE * pair))
-    if rounds < ENOUGH:
-        return direct(problem)
-    sample = Sample.of(problem.rows, problem.q)
-    if sample.rounds(problem.tol) > rounds:
-        return direct(problem)
-    solution = subspace(replace(problem, max_iter=min(rounds, problem.max_iter)), sample)
-    return solution if solution.converged else direct(problem)
+        return dense_solver(problem)
+    n, d = problem.rows.shape
+    k = min(n, d)
+    round_cost = 4.0 * problem.rows.stored * _block_size(problem.q)
+    rounds = int((n * d * k + EIGH_COST * k**3) / (THIN_PRODUCT_COST * round_cost))
+    if rounds < MIN_ROUNDS:
+        return dense_solver(problem)
+    subsample = SubsampleSpectrum.of(problem.rows, problem.q)
+    if subsample.expected_rounds(problem.tol) > rounds:
+        return dense_solver(problem)
+    limited = replace(problem, max_iter=min(rounds, problem.max_iter))
+    solution = subspace_solver(limited, subsample)
+    return solution if solution.converged else dense_solver(problem)
 
 
 SOLVERS: dict[str, Solver] = {
-    "auto": automatic,
-    "covariance": covariance,
-    "svd": singular,
-    "subspace": subspace,
-    "em": expectation_maximisation,
+    "auto": auto_solver,
+    "covariance": covariance_solver,
+    "svd": svd_solver,
+    "subspace": subspace_solver,
+    "em": em_solver,
 }
 
 
-def solve(solver: str, problem: Problem) -> Solution:
-    """A spectrum that tells apart what has to be told apart, by singular values if not as asked."""
+def solve(solver: str, problem: SpectrumProblem) -> Solution:
+    """Compute a spectrum; by SVD if that of the named solver leaves no noise above rounding errors."""
     solution, d = SOLVERS[solver](problem), problem.rows.shape[1]
-    if solution.exact or solution.spectrum.resolved(problem.q or d, 1.0 / (d * EPS)):
+    if solution.exact or problem.resolves(solution.spectrum, 1.0 / (d * EPS)):
         return solution
-    return singular(problem)
+    return svd_solver(problem)

@@ -1,83 +1,79 @@
-"""Streams of rows for probabilistic PCA: what is kept of them, and in which units."""
+"""Statistics of the batches of ``PPCA.partial_fit``."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
-from ..core.centred import CentredRows, slab_slices
+from ..core.factor.centered_rows import CenteredRows, block_slices
+from ..core.factor.row_block import Slice
+from ..core.factor.statistics import FullScatter, LowRankScatter, Scatter
 from ..core.standardization import Standardization
-from ..core.stream import Scatter, Sketch
-from ..inference.block_map import ThreadMap
 
-STREAMED = 1024  # features up to which a stream keeps the whole covariance
+MAX_FULL_FEATURES = 1024  # features up to which the whole scatter matrix is kept
 
 
 @dataclass(frozen=True)
-class Keeper:
-    """What is kept of rows, as a function of these and their weights.
+class BatchStatistics:
+    """What is measured of a batch: the whole scatter of d features, or its leading directions.
 
     Attributes
     ----------
-    of : callable
-        Rows (n, d) and weights (n,) to statistics.
-    at_least : int
-        How many rows are worth measuring at a time.
+    d : int
+    max_rank : int or None
+        The number of directions; None for the whole scatter.
     """
 
-    of: Callable[..., Any]
-    at_least: int
+    d: int
+    max_rank: int | None
 
     @classmethod
-    def suited(cls, d: int, q: int | None, kept: Any) -> "Keeper":
-        """The scatter of d features, or a sketch of it for q components; ``kept`` is the stream's.
+    def suited(cls, d: int, q: int | None, previous: Scatter | None) -> "BatchStatistics":
+        """Choose by the number of features d and of components q.
+
+        ``previous`` are the statistics of earlier batches, to which the new ones will be added.
 
         Raises
         ------
         ValueError
-            If a sketch is needed and q is None, or more than the stream was begun with.
+            If only leading directions can be kept, and q is None or more than at the first batch.
         """
-        if d <= STREAMED:
-            return cls(Scatter.of, d)
+        if d <= MAX_FULL_FEATURES:
+            return cls(d, None)
         if q is None:
             raise ValueError(
                 f"partial_fit of {d} features needs an integer n_components: with more than "
-                f"{STREAMED} features the whole spectrum is not kept."
+                f"{MAX_FULL_FEATURES} features the whole spectrum is not kept."
             )
-        size = 2 * q + 10
-        if kept is not None and kept.size < size:
+        max_rank = 2 * q + 10
+        if isinstance(previous, LowRankScatter) and previous.max_rank < max_rank:
             raise ValueError(
                 f"n_components={q} is more than this stream was begun with; call fit to start anew."
             )
-        return cls(partial(Sketch.of, size=size), size)
+        return cls(d, max_rank)
 
     def measure(
-        self,
-        rows: CentredRows,
-        standardization: Standardization,
-        weight: float,
-        block_map: ThreadMap,
-    ) -> Any:
-        """Statistics of rows of some weight in all, in the units of a frame."""
-
-        def look(piece: slice) -> Any:
-            slab = rows.slab(piece, near=0.0)
-            return self.of(slab.dense(), weight * slab.weight)
-
-        found = block_map.sum(look, slab_slices(*rows.shape, at_least=self.at_least))
+        self, rows: CenteredRows, standardization: Standardization, weight: float
+    ) -> Scatter:
+        """The statistics of rows of a summed weight, on the scale of a frame."""
+        slices = block_slices(*rows.shape, at_least=self.max_rank or self.d)
+        found = rows.block_map.sum(partial(self._measure_block, rows, weight), slices)
         shift = (rows.center - standardization.center) / standardization.scale
         factor = rows.scale / standardization.scale[0]
-        return found.rescaled(float(factor)).moved(shift + factor * rows.mean)
+        return found.rescaled(float(factor)).shifted(shift + factor * rows.mean)
+
+    def _measure_block(self, rows: CenteredRows, weight: float, block: Slice) -> Scatter:
+        V, w = rows.dense(block), weight * rows.share[block]
+        if self.max_rank is None:
+            return FullScatter.of(V, w)
+        return LowRankScatter.of(V, w, self.max_rank)
 
 
-def made_room(
-    standardization: Standardization, kept: Any, fresh: Standardization
-) -> tuple[Standardization, Any]:
-    """The frame and the statistics of a stream, where rows of another frame can be measured too."""
-    adapted = standardization.rescaled_for(
-        np.full(len(fresh.center), kept.still), fresh, per_feature=False
-    )
-    factor = 1.0 if kept.still else standardization.scale[0] / adapted.scale[0]
-    return adapted, kept.rescaled(float(factor))
+def rescale_for(
+    standardization: Standardization, previous: Scatter, new: Standardization
+) -> tuple[Standardization, Scatter]:
+    """Adapt the frame of earlier batches, and their statistics, to a batch of another scale."""
+    constant = np.full(len(new.center), previous.is_constant)
+    adapted = standardization.rescaled_for(constant, new, per_feature=False)
+    factor = 1.0 if previous.is_constant else standardization.scale[0] / adapted.scale[0]
+    return adapted, previous.rescaled(float(factor))

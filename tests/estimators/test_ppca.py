@@ -1,4 +1,4 @@
-"""Principal components as a density: the closed form, whatever the way to it, and its edges."""
+"""PPCA: every solver against the closed form, batches, sparse and wide rows, and edge cases."""
 
 import tracemalloc
 import warnings
@@ -44,11 +44,11 @@ def closed_form(X, q, w=None):
     variance, axes = variance[::-1], axes[:, ::-1]
     noise = variance[q:].mean()
     WW = (axes[:, :q] * (variance[:q] - noise)) @ axes[:, :q].T
-    height = d * np.log(2 * np.pi) + np.log(variance[:q]).sum() + (d - q) * np.log(noise) + d
-    return np.average(X, axis=0, weights=w), WW, noise, -0.5 * height
+    cost = d * np.log(2 * np.pi) + np.log(variance[:q]).sum() + (d - q) * np.log(noise) + d
+    return np.average(X, axis=0, weights=w), WW, noise, -0.5 * cost
 
 
-def draw(solver, q, **params):
+def new_model(solver, q, **params):
     return PPCA(q, solver=solver, random_state=0, max_iter=5000, **params)
 
 
@@ -61,26 +61,26 @@ def draw(solver, q, **params):
 def test_the_estimate_is_the_closed_form(solver, weighted, q):
     X = near_a_plane()
     w = weights(len(X)) if weighted else None
-    model = draw(solver, q).fit(X, sample_weight=w)
-    mean, WW, noise, height = closed_form(X, q, w)
+    model = new_model(solver, q).fit(X, sample_weight=w)
+    mean, WW, noise, best = closed_form(X, q, w)
     assert_allclose(model.mean_, mean, rtol=1e-12)
     assert_allclose(model.loadings_ @ model.loadings_.T, WW, atol=1e-10)
     assert_allclose(model.noise_variance_, noise, rtol=1e-11)
-    assert_allclose(model.score(X, sample_weight=w), height, rtol=0, atol=1e-11)
+    assert_allclose(model.score(X, sample_weight=w), best, rtol=0, atol=1e-11)
     total = len(X) if w is None else w.sum()
-    assert_allclose(model.log_likelihood_, total * height, rtol=1e-12)
+    assert_allclose(model.log_likelihood_, total * best, rtol=1e-12)
     assert_allclose(model.n_samples_seen_, total, rtol=1e-14)
     assert model.n_iter_ >= 1
 
 
 @pytest.mark.parametrize("shape", [(300, 12, 3), (100, 40, 5), (60, 100, 4), (500, 5, 4)])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_expectation_maximisation_reaches_the_closed_form(shape, weighted):
+def test_em_reaches_the_closed_form(shape, weighted):
     X = near_a_plane(*shape)
     w = weights(len(X)) if weighted else None
-    model = draw("em", shape[2]).fit(X, sample_weight=w)
-    *_, height = closed_form(X, shape[2], w)
-    assert -1e-8 < model.score(X, sample_weight=w) - height < 1e-11
+    model = new_model("em", shape[2]).fit(X, sample_weight=w)
+    *_, best = closed_form(X, shape[2], w)
+    assert -1e-8 < model.score(X, sample_weight=w) - best < 1e-11
     total = len(X) if w is None else w.sum()
     assert_allclose(model.log_likelihood_ / total, model.score(X, sample_weight=w), atol=1e-11)
     assert model.n_iter_ > 3
@@ -88,59 +88,61 @@ def test_expectation_maximisation_reaches_the_closed_form(shape, weighted):
 
 @pytest.mark.parametrize("decay", [0.5, 0.9, 0.99])
 @pytest.mark.parametrize("n", [300, 700])
-def test_products_with_rows_find_the_same_likelihood(decay, n):
+def test_lanczos_finds_the_likelihood_of_svd(decay, n):
     """However slowly the spectrum falls off."""
     X = with_spectrum(np.maximum(decay ** np.arange(250), 1e-5), n) + 1.0
-    model, exact = draw("subspace", 5).fit(X), draw("svd", 5).fit(X)
+    model, exact = new_model("subspace", 5).fit(X), new_model("svd", 5).fit(X)
     assert model.n_iter_ > 1
     assert_allclose(model.score(X), exact.score(X), rtol=0, atol=2e-9)
     assert_allclose(model.log_likelihood_ / n, model.score(X), rtol=0, atol=1e-9)
 
 
-def test_a_direction_of_a_single_row_is_not_missed():
-    """The start looks at a few rows, and no other has a part in this direction."""
+def test_lanczos_finds_a_direction_of_a_single_row():
+    """The start is computed from a few rows, none of which varies in this direction."""
     rng = np.random.default_rng(0)
     X = np.zeros((3000, 300))
     X[:, :299] = rng.normal(size=(3000, 299))
     X[1234, 299] = 1e4
-    model, exact = draw("subspace", 2).fit(X), draw("covariance", 2).fit(X)
+    model, exact = new_model("subspace", 2).fit(X), new_model("covariance", 2).fit(X)
     assert abs(model.components_[0, 299]) > 0.999
     assert_allclose(model.score(X), exact.score(X), rtol=0, atol=1e-8)
 
 
-def falling(n=150, d=120):
-    """Rows for which products are worth while, which small tables are not."""
+def with_falling_spectrum(n=150, d=120):
+    """Rows that Lanczos is run on: smaller tables are decomposed whole."""
     return with_spectrum(10.0 * 0.8 ** np.arange(d) + 0.1, n) + 1.0
 
 
-def same_scores(one, other, X, Y, shift=0.0):
+def assert_same_scores(one, other, X, Y, shift=0.0):
     assert one.n_iter_ > 1
     assert_allclose(one.score_samples(X) + shift, other.score_samples(Y), rtol=0, atol=1e-8)
     assert_allclose(one.transform(X), other.transform(Y), rtol=0, atol=1e-8)
 
 
-def test_products_know_neither_order_nor_copies():
-    X, rng = falling(), np.random.default_rng(0)
+def test_lanczos_depends_neither_on_order_nor_on_copies():
+    X, rng = with_falling_spectrum(), np.random.default_rng(0)
     times, order = rng.integers(0, 4, 150), rng.permutation(150)
-    model = draw("subspace", 3).fit(X, sample_weight=times)
-    copies = draw("subspace", 3).fit(np.repeat(X, times, axis=0))
-    shuffled = draw("subspace", 3).fit(X[order], sample_weight=times[order])
-    same_scores(copies, model, X, X)
-    same_scores(shuffled, model, X, X)
+    model = new_model("subspace", 3).fit(X, sample_weight=times)
+    copies = new_model("subspace", 3).fit(np.repeat(X, times, axis=0))
+    shuffled = new_model("subspace", 3).fit(X[order], sample_weight=times[order])
+    assert_same_scores(copies, model, X, X)
+    assert_same_scores(shuffled, model, X, X)
 
 
 @pytest.mark.parametrize("factor", [1e-250, 1e-6, 1e6, 1e250])
-def test_products_know_no_unit(factor):
-    X = falling()
-    model, plain = draw("subspace", 3).fit(factor * X), draw("subspace", 3).fit(X)
-    same_scores(model, plain, factor * X, X, 120 * np.log(factor))
+def test_lanczos_does_not_depend_on_the_unit(factor):
+    X = with_falling_spectrum()
+    model, plain = new_model("subspace", 3).fit(factor * X), new_model("subspace", 3).fit(X)
+    assert_same_scores(model, plain, factor * X, X, 120 * np.log(factor))
 
 
 @pytest.mark.parametrize("offset", [-40.0, 1e6])
-def test_products_know_no_origin(offset):
-    moved = falling() + offset
+def test_lanczos_does_not_depend_on_the_origin(offset):
+    moved = with_falling_spectrum() + offset
     near = moved - offset
-    same_scores(draw("subspace", 3).fit(moved), draw("subspace", 3).fit(near), moved, near)
+    assert_same_scores(
+        new_model("subspace", 3).fit(moved), new_model("subspace", 3).fit(near), moved, near
+    )
 
 
 @every_solver
@@ -148,7 +150,7 @@ def test_threads_change_no_bit_of_wide_fits(solver):
     X, found = near_a_plane(4000, 300), []
     for threads in (1, 2):
         with threadpool_limits(threads):
-            model = draw(solver, 3).fit(X)
+            model = new_model(solver, 3).fit(X)
             found.append((model.components_, model.score_samples(X), model.transform(X)))
     for one, two in zip(*found, strict=True):
         assert_array_equal(one, two)
@@ -156,9 +158,9 @@ def test_threads_change_no_bit_of_wide_fits(solver):
 
 @pytest.mark.parametrize("tol", [0.0, 1e-300])
 def test_no_tolerance_is_too_small(tol):
-    X = falling()
+    X = with_falling_spectrum()
     model = PPCA(3, solver="subspace", tol=tol, random_state=0).fit(X)
-    assert_allclose(model.score(X), draw("svd", 3).fit(X).score(X), rtol=0, atol=1e-11)
+    assert_allclose(model.score(X), new_model("svd", 3).fit(X).score(X), rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize("shape", [(300, 12, 3), (100, 40, 10), (30, 60, 5), (400, 3, 1)])
@@ -166,7 +168,7 @@ def test_the_likelihood_is_never_below_that_of_scikit_learn(shape):
     X = near_a_plane(*shape)
     theirs = PCA(shape[2]).fit(X)
     for solver in SOLVERS:
-        assert draw(solver, shape[2]).fit(X).score(X) > theirs.score(X) - 1e-8
+        assert new_model(solver, shape[2]).fit(X).score(X) > theirs.score(X) - 1e-8
 
 
 def test_attributes_are_those_of_scikit_learn():
@@ -189,7 +191,7 @@ def test_attributes_are_those_of_scikit_learn():
 
 @every_solver
 def test_signs_are_those_of_the_largest_entries(solver):
-    components = draw(solver, 3).fit(near_a_plane()).components_
+    components = new_model(solver, 3).fit(near_a_plane()).components_
     largest = np.abs(components).argmax(axis=1)
     assert (components[np.arange(3), largest] > 0).all()
     assert_allclose(components @ components.T, np.eye(3), atol=1e-12)
@@ -275,12 +277,12 @@ def test_a_share_of_the_variance_is_explained(share):
 
 @pytest.mark.parametrize("choice", [None, "mle", "bic", 0.5])
 @pytest.mark.parametrize("solver", ["subspace", "em"])
-def test_a_part_of_the_spectrum_cannot_choose(choice, solver):
+def test_solvers_of_a_part_of_the_spectrum_need_an_integer(choice, solver):
     with pytest.raises(ValueError, match=f"solver='{solver}' needs an integer n_components"):
         PPCA(choice, solver=solver).fit(clouds())
 
 
-def test_without_convergence_there_is_a_warning():
+def test_a_fit_without_convergence_warns():
     with pytest.warns(ConvergenceWarning, match="max_iter=3") as caught:
         model = PPCA(2, solver="em", max_iter=3, random_state=0).fit(near_a_plane())
     assert model.n_iter_ == 3
@@ -324,13 +326,13 @@ def test_the_largest_number_of_components_that_works_is_named(table, solver):
     X = change(clouds(80, 5))
     for q in {rank, rank + 1, min(X.shape[1], rank + 2)}:
         with pytest.raises(ValueError, match=f"n_components={q} leaves no noise") as caught:
-            draw(solver, q).fit(X)
+            new_model(solver, q).fit(X)
         works = f"at most {rank - 1}" if rank > 1 else "no n_components works"
         assert works in str(caught.value)
     if rank > 1:
-        model = draw(solver, rank - 1).fit(X)
-        *_, height = closed_form(X, rank - 1)
-        assert_allclose(model.score(X), height, rtol=0, atol=1e-8)
+        model = new_model(solver, rank - 1).fit(X)
+        *_, best = closed_form(X, rank - 1)
+        assert_allclose(model.score(X), best, rtol=0, atol=1e-8)
 
 
 @pytest.mark.parametrize("table", [name for name in DEFICIENT if DEFICIENT[name][1] > 1])
@@ -346,7 +348,7 @@ def test_by_default_as_many_components_are_kept_as_have_a_likelihood(table):
 @pytest.mark.parametrize("d", [1, 2, 5])
 def test_with_all_components_it_is_the_full_gaussian(solver, d):
     X = clouds(80, d)
-    model, gaussian = draw(solver, d).fit(X), GaussianMLE().fit(X)
+    model, gaussian = new_model(solver, d).fit(X), GaussianMLE().fit(X)
     smallest = np.linalg.eigvalsh(np.cov(X.T, bias=True).reshape(d, d))[0]
     rtol = 1e-3 if solver == "em" else 1e-10
     assert_allclose(model.noise_variance_, smallest, rtol=rtol)
@@ -356,7 +358,7 @@ def test_with_all_components_it_is_the_full_gaussian(solver, d):
     assert_allclose(model.score(X), gaussian.score(X), rtol=0, atol=1e-8)
     assert model.n_parameters_ == gaussian.n_parameters_
     if d > 1:
-        fewer = draw(solver, d - 1).fit(X)
+        fewer = new_model(solver, d - 1).fit(X)
         assert_allclose(model.score_samples(X), fewer.score_samples(X), rtol=1e-12)
         assert fewer.n_parameters_ == model.n_parameters_
 
@@ -372,9 +374,9 @@ def test_rows_that_are_all_equal_are_refused():
 @pytest.mark.parametrize("factor", [1e-300, 1e-150, 1e-20, 1e150, 1e300])
 def test_units_may_be_of_any_size(solver, factor):
     X = near_a_plane(100, 6, 2)
-    model, plain = draw(solver, 2).fit(factor * X), draw(solver, 2).fit(X)
+    model, plain = new_model(solver, 2).fit(factor * X), new_model(solver, 2).fit(X)
     shift = 6 * np.log(factor)
-    # One unit serves many sizes, so that EM need not walk the same steps.
+    # Scales are powers of two, so that EM need not take the same steps.
     atol = 1e-8 if solver == "em" else 1e-10
     assert_allclose(model.score(factor * X) + shift, plain.score(X), rtol=0, atol=atol)
     assert np.isfinite(model.log_likelihood_)
@@ -395,7 +397,7 @@ def test_features_in_very_different_units_have_a_density(q):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("offset", [1e4, 1e8])
-def test_an_offset_costs_what_rounding_costs(dtype, offset):
+def test_an_offset_costs_no_more_than_its_rounding_errors(dtype, offset):
     X = (near_a_plane(200, 8, 3) * (100 if dtype is np.float32 else 1) + offset).astype(dtype)
     if np.ptp(X) == 0:
         pytest.fail("nothing is left of the rows")
@@ -411,19 +413,19 @@ def test_an_offset_costs_what_rounding_costs(dtype, offset):
     [("covariance", 1e3), ("covariance", 1e6), ("subspace", 1e6), ("svd", 1e12)]
     + [("auto", 10.0**power) for power in (2, 4, 6, 8, 10, 12)],
 )
-def test_digits_last_as_long_as_the_condition_allows(solver, ratio):
+def test_likelihoods_are_accurate_up_to_a_condition_number(solver, ratio):
     variance = np.append(np.full(3, ratio), np.linspace(0.5, 1.5, 27))
     X = with_spectrum(variance)
     exact = -0.5 * (30 * np.log(2 * np.pi) + 3 * np.log(ratio) + 30)
-    model = draw(solver, 3).fit(X)
+    model = new_model(solver, 3).fit(X)
     assert_allclose(model.log_likelihood_ / len(X), exact, rtol=0, atol=1e-9)
     assert_allclose(model.score(X), exact, rtol=0, atol=1e-9)
 
 
 @every_solver
-def test_strange_entries_are_refused_in_every_method(solver):
+def test_nan_and_infinity_are_refused_in_every_method(solver):
     X = near_a_plane(40, 6, 2)
-    model = draw(solver, 2).fit(X)
+    model = new_model(solver, 2).fit(X)
     for value, message in ((np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")):
         rows = X.copy()
         rows[17, 3] = value
@@ -438,12 +440,12 @@ def test_strange_entries_are_refused_in_every_method(solver):
             model.score(sparse.csr_matrix(rows))
 
 
-# -- streams -----------------------------------------------------------------------------------------
+# -- batches -----------------------------------------------------------------------------------------
 
 
 @every_factor
 @pytest.mark.parametrize("offset", [0.0, 1e6])
-def test_any_split_of_a_stream_is_one_fit(spec, offset):
+def test_batches_in_any_order_are_one_fit(spec, offset):
     X, w = near_a_plane(200, 7, 3, 0.8) + offset, weights(200)
     whole = spec.new(solver="auto").fit(X, sample_weight=w)
     order = np.random.default_rng(0).permutation(200)
@@ -459,7 +461,7 @@ def test_any_split_of_a_stream_is_one_fit(spec, offset):
         assert_allclose(model.n_samples_seen_, w.sum(), rtol=1e-14)
 
 
-def test_a_stream_without_a_density_says_why():
+def test_batches_without_a_density_say_why():
     X = near_a_plane(50, 6, 2)
     model = PPCA(3).partial_fit(X[:1])
     with pytest.raises(ValueError, match="at least two distinct rows"):
@@ -474,7 +476,7 @@ def test_a_stream_without_a_density_says_why():
     assert model.n_samples_seen_ == 53
 
 
-def test_a_stream_may_grow_beyond_all_proportion():
+def test_batches_may_differ_in_size_by_many_orders():
     X = near_a_plane(60, 4, 2)
     for first, then in ((1e-300, 1.0), (1.0, 1e200), (1e-200, 1e200)):
         rows = np.concatenate([first * X[:30], then * X[30:]])
@@ -482,14 +484,14 @@ def test_a_stream_may_grow_beyond_all_proportion():
         assert_allclose(model.score(rows), PPCA(2).fit(rows).score(rows), rtol=1e-9)
 
 
-def test_a_fit_forgets_the_stream():
+def test_a_fit_forgets_earlier_batches():
     X = near_a_plane(60, 4, 2)
     model = PPCA(2).partial_fit(5 * X).fit(X)
     assert model.score(X) == PPCA(2).fit(X).score(X)
     assert model.partial_fit(X).n_samples_seen_ == 60
 
 
-def test_a_wide_stream_keeps_its_leading_directions():
+def test_batches_of_wide_rows_keep_their_leading_directions():
     """Mean and total variance exactly; the rest as well as the spectrum falls off."""
     X = near_a_plane(300, 1100, 4, 0.05)
     whole = PPCA(4).fit(X)
@@ -506,7 +508,7 @@ def test_a_wide_stream_keeps_its_leading_directions():
     assert_allclose(model.score(exact), PPCA(4).fit(exact).score(exact), rtol=1e-12)
 
 
-def test_a_wide_stream_needs_a_number():
+def test_batches_of_wide_rows_need_an_integer():
     with pytest.raises(ValueError, match="1100 features needs an integer n_components"):
         PPCA("mle").partial_fit(np.ones((3, 1100)))
     X = np.random.default_rng(0).normal(size=(9, 1100))
@@ -519,7 +521,7 @@ def test_a_wide_stream_needs_a_number():
 # -- sparse and wide rows ----------------------------------------------------------------------------
 
 
-def thin(n, d, density, seed=0):
+def sparse_rows(n, d, density, seed=0):
     rows = sparse.random(n, d, density=density, random_state=seed, format="csr")
     rows.data += 1.0
     return rows
@@ -528,22 +530,22 @@ def thin(n, d, density, seed=0):
 @every_solver
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(200, 30), (30, 200)])
-def test_sparse_rows_are_rows(solver, dtype, shape):
-    S, w = thin(*shape, 0.1).astype(dtype), weights(shape[0])
+def test_sparse_rows_give_what_dense_rows_give(solver, dtype, shape):
+    S, w = sparse_rows(*shape, 0.1).astype(dtype), weights(shape[0])
     X = S.toarray()
-    model, plain = (draw(solver, 3).fit(R, sample_weight=w) for R in (S, X))
+    model, plain = (new_model(solver, 3).fit(R, sample_weight=w) for R in (S, X))
     atol = 1e-4 if dtype is np.float32 or solver == "em" else 1e-7
     assert_allclose(model.score(S, sample_weight=w), plain.score(X, sample_weight=w), atol=1e-8)
     assert_allclose(model.score_samples(S), plain.score_samples(X), atol=atol, rtol=1e-6)
     assert_allclose(model.transform(S), plain.transform(X), atol=atol)
     assert model.score_samples(S).dtype == model.transform(S).dtype == dtype
-    stream = draw(solver, 3).partial_fit(S[:20], sample_weight=w[:20])
-    stream.partial_fit(S[20:], sample_weight=w[20:])
-    assert_allclose(stream.score(S), plain.score(X), atol=1e-8)
+    batches = new_model(solver, 3).partial_fit(S[:20], sample_weight=w[:20])
+    batches.partial_fit(S[20:], sample_weight=w[20:])
+    assert_allclose(batches.score(S), plain.score(X), atol=1e-8)
 
 
 def test_sparse_rows_far_from_zero_keep_their_digits():
-    """Columns without a zero: what is subtracted is nearly all there is."""
+    """Columns without a zero, whose mean is far larger than their deviation."""
     X = near_a_plane(100, 6, 2) + 1e6
     model, plain = PPCA(2).fit(sparse.csr_matrix(X)), PPCA(2).fit(X)
     assert_allclose(model.score(sparse.csr_matrix(X)), plain.score(X), rtol=1e-12)
@@ -560,7 +562,7 @@ def peak(call):
 
 
 def test_sparse_rows_are_never_dense():
-    S = thin(4000, 20_000, 1e-3)  # 610 MB if dense
+    S = sparse_rows(4000, 20_000, 1e-3)  # 610 MB if dense
     assert peak(lambda: PPCA(3, random_state=0, tol=1e-3).fit(S).score(S)) < 120
 
 
@@ -578,25 +580,25 @@ def test_a_few_very_wide_rows_need_little_memory(q):
 
 
 @pytest.mark.parametrize("shape", [(3000, 600, 5), (600, 3000, 5)])
-def test_where_the_shape_suggests_it_no_matrix_is_formed(shape, monkeypatch):
+def test_auto_forms_no_matrix_where_lanczos_is_faster(shape, monkeypatch):
     X = near_a_plane(*shape)
 
     def fails(*args):
         raise AssertionError("a matrix was formed")
 
-    exact = draw("svd", 5).fit(X)
-    monkeypatch.setattr("sklearn_lvm.core.centred.CentredRows.covariance", fails)
-    monkeypatch.setattr("sklearn_lvm._spectra.of_pieces", fails)
-    model = draw("auto", 5).fit(X)
+    exact = new_model("svd", 5).fit(X)
+    monkeypatch.setattr("sklearn_lvm.core.factor.centered_rows.CenteredRows.covariance", fails)
+    monkeypatch.setattr("sklearn_lvm.core.factor.spectrum.Spectrum.from_blocks", fails)
+    model = new_model("auto", 5).fit(X)
     assert model.n_iter_ > 1
     assert_allclose(model.score(X), exact.score(X), rtol=0, atol=1e-9)
 
 
-def test_where_products_do_not_pay_a_matrix_is():
-    """A spectrum that hardly falls off: the walk gives up early."""
+def test_auto_forms_a_matrix_where_lanczos_is_slow():
+    """The spectrum falls off slowly."""
     X = with_spectrum(0.999 ** np.arange(300), 1500)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model = draw("auto", 5).fit(X)
+        model = new_model("auto", 5).fit(X)
     assert model.n_iter_ == 1
-    assert_allclose(model.score(X), draw("svd", 5).fit(X).score(X), rtol=0, atol=1e-10)
+    assert_allclose(model.score(X), new_model("svd", 5).fit(X).score(X), rtol=0, atol=1e-10)

@@ -9,8 +9,8 @@ from sklearn_lvm import GaussianMLE, VAEDensity
 from sklearn_lvm.core.bernoulli.counts import Counts
 from sklearn_lvm.core.bernoulli.density import BernoulliFamily, Bernoullis
 from sklearn_lvm.core.bernoulli.threshold import Binarization
-from sklearn_lvm.core.centred import CentredRows
-from sklearn_lvm.core.factor.density import Factor
+from sklearn_lvm.core.factor.centered_rows import CenteredRows
+from sklearn_lvm.core.factor.density import PPCADensity
 from sklearn_lvm.core.gaussian.density import GaussianFamily
 from sklearn_lvm.core.gaussian.moments import Moments
 from sklearn_lvm.core.standardization import Frame
@@ -50,8 +50,8 @@ PLACES = {
     "naming": (Frame, "inverse_transform", 0, [spec for spec in EXACT if spec.transformation]),
     "climbing": (GaussianFamily, "kernel", 1, GAUSSIAN_MIXTURES),
     "advancing": (EMRun, "moved", 0, MIXTURES),
-    "centring": (CentredRows, "of", 0, FACTORS),
-    "choosing": (Factor, "of", 0, FACTORS),
+    "centring": (CenteredRows, "of", 0, FACTORS),
+    "choosing": (PPCADensity, "from_spectrum", 0, FACTORS),
     "tossing": (Binarization, "transform", 0, COINS),
     "counting": (Counts, "of", 0, COINS),
     "weighing": (Bernoullis, "of", 0, COINS),
@@ -72,7 +72,7 @@ every_streamed_place = pytest.mark.parametrize(
         case
         for case in CASES
         if hasattr(case.values[0].estimator, "partial_fit")
-        and case.values[1] not in (EMRun, BernoulliFamily, CentredRows)
+        and case.values[1] not in (EMRun, BernoulliFamily, CenteredRows)
         and case.values[2] != "_split"
     ],
 )
@@ -200,7 +200,7 @@ def test_a_fit_after_a_broken_one_is_a_fresh_fit(spec, X, monkeypatch):
     model = spec.new().fit(X[:, :2])
     with monkeypatch.context() as patch:
         coins = (Bernoullis, "of") if spec.binary else (GaussianFamily, "estimate")
-        owner, name = (Factor, "of") if spec.factor else coins
+        owner, name = (PPCADensity, "from_spectrum") if spec.factor else coins
         owner, name = (vae, "canonical_with_holes") if spec.neural else (owner, name)
         patch.setattr(owner, name, _interrupt)
         with pytest.raises(KeyboardInterrupt):

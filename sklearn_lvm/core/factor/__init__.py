@@ -1,1 +1,1 @@
-"""The linear-Gaussian model of probabilistic PCA."""
+"""Probabilistic PCA: its density, its estimation from a spectrum, and its EM."""

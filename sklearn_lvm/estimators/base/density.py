@@ -33,8 +33,13 @@ class RowKernel(Protocol):
 class Density(Protocol):
     """The density that an estimator keeps once it is fitted, in the units of its kernels."""
 
-    def kernel(self) -> RowKernel: ...
     def sample(self, n: int, rng: np.random.RandomState, /) -> tuple[Floats, Floats | Ints]: ...
+
+
+class DensityWithKernel(Density, Protocol):
+    """A density that scores blocks of rows."""
+
+    def kernel(self) -> RowKernel: ...
 
 
 class DensityEstimator(
@@ -99,10 +104,10 @@ class DensityEstimator(
         return cast(A, found)
 
     def _log_prob(self, X: Table) -> Floats:
-        density = self._density_or_raise()
-        return (
-            self._by_block(X, lambda: density.kernel().log_prob) - self._transformation.log_jacobian
-        )
+        # Estimators of densities without a kernel override this method.
+        density = cast(DensityWithKernel, self._density_or_raise())
+        log_prob = self._by_block(X, lambda: density.kernel().log_prob)
+        return log_prob - self._transformation.log_jacobian
 
     def _slices(self, X: Table) -> list[slice]:
         """The rows of each block."""
