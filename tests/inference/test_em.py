@@ -8,7 +8,8 @@ from sklearn_lvm.core.family import BlockSums
 from sklearn_lvm.inference.acceleration import ACCELERATIONS
 from sklearn_lvm.inference.em import EQUAL, EMRun, best_run
 from sklearn_lvm.inference.stopping import N_CONFIRMATIONS, WINDOW
-from tests.helpers import Recorder, run
+
+from ..helpers import Recorder, run
 
 every_acceleration = pytest.mark.parametrize("acceleration", ACCELERATIONS)
 

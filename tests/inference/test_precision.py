@@ -12,8 +12,9 @@ from sklearn_lvm.inference.block_map import ThreadMap
 from sklearn_lvm.inference.em import EQUAL
 from sklearn_lvm.inference.precision import MIN_ITER, SinglePrecision, run_em_in_two_precisions
 from sklearn_lvm.inference.problem import Problem
-from tests.helpers import Recorder, problem_of, run
-from tests.laws.specs import FAMILIES, every_family, plain_objective
+
+from ..helpers import Recorder, problem_of, run
+from ..laws.specs import FAMILIES, every_family, plain_objective
 
 MAX_ITER = 60
 FULL = FAMILIES[0]

@@ -11,8 +11,8 @@ from sklearn_lvm.inference.acceleration import ACCELERATIONS
 from sklearn_lvm.inference.block_map import ThreadMap
 from sklearn_lvm.inference.em import EQUAL
 from sklearn_lvm.inference.problem import Problem
-from tests.helpers import D, K, Recorder, problem_of, run
 
+from ..helpers import D, K, Recorder, problem_of, run
 from .specs import every_family, every_member, plain_objective, seeds
 
 every_acceleration = pytest.mark.parametrize("acceleration", ACCELERATIONS)

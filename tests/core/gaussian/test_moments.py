@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 
 from sklearn_lvm.core.gaussian.moments import Moments
 
-from .specs import PART, components, every_structure, features, plain_moments, seeds
+from ...laws.specs import PART, components, every_structure, features, plain_moments, seeds
 
 N = 24
 

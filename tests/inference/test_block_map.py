@@ -1,4 +1,4 @@
-"""Blocks of rows: every row once, in order, and the same sum however many threads walk."""
+"""Blocks of rows: every row once, in order, and the same sum however many threads there are."""
 
 import threading
 import time
@@ -65,7 +65,7 @@ def test_blas_has_one_thread_while_blocks_are_walked_and_gets_the_others_back():
         assert blas_threads() == before
 
 
-def test_the_last_of_several_walkers_gives_the_threads_back():
+def test_the_last_of_several_maps_gives_the_threads_back():
     with threadpool_limits(2, user_api="blas"):
         before, first, second = blas_threads(), ThreadMap(), ThreadMap()
         first.__enter__()

@@ -1,7 +1,6 @@
 """Coins: densities, beliefs and steps, beside scipy and sums over every table there is."""
 
-from itertools import accumulate
-from math import fsum, log, log1p
+from math import log, log1p
 
 import numpy as np
 import pytest
@@ -9,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
-from scipy.special import betaln, logsumexp
+from scipy.special import logsumexp
 from scipy.stats import bernoulli
 
-from sklearn_lvm.core.bernoulli.beta import BetaBernoulliPredictive, BetaPosterior
+from sklearn_lvm.core.bernoulli.beta import BetaPosterior
 from sklearn_lvm.core.bernoulli.binary_rows import binary_rows
 from sklearn_lvm.core.bernoulli.counts import Counts
 from sklearn_lvm.core.bernoulli.density import (
@@ -20,17 +19,15 @@ from sklearn_lvm.core.bernoulli.density import (
     MIN_LOG_PROB,
     BernoulliFamily,
     Bernoullis,
-    IndependentBernoulli,
 )
 from sklearn_lvm.core.mixture import Mixture
 from sklearn_lvm.core.mixture_em import MixtureSteps
 from sklearn_lvm.inference.acceleration import ACCELERATIONS
 from sklearn_lvm.inference.block_map import slices_of
 from sklearn_lvm.inference.em import EQUAL
-from sklearn_lvm.inference.stepwise import DECAY, StepwiseStatistics
-from tests.helpers import run
 
-from .specs import components, features, seeds
+from ...helpers import run
+from ...laws.specs import components, features, seeds
 
 N = 60
 every_acceleration = pytest.mark.parametrize("acceleration", ACCELERATIONS)
@@ -202,71 +199,3 @@ def test_a_prior_is_rows_that_nobody_saw():
         for s, rows in ((steps, X), (MixtureSteps(BernoulliFamily()), total_weight))
     ]
     assert_allclose(modes[0].components.log_p, modes[1].components.log_p, rtol=1e-15)
-
-
-# -- beliefs -----------------------------------------------------------------------------------------
-
-
-def counted(ones, zeros):
-    return Counts(np.ones(1), np.array([[float(ones)]]), np.array([[float(zeros)]]))
-
-
-@given(seed=seeds, heads=st.integers(0, 30), tails=st.integers(0, 30))
-def test_the_evidence_is_the_product_of_predictions(seed, heads, tails):
-    rng = np.random.default_rng(seed)
-    a, b = 10.0 ** rng.uniform(-6, 8, size=2)
-    order = rng.permutation([1] * heads + [0] * tails)
-    before = [0, *accumulate(order)]
-    steps = [
-        log(a + before[i] if toss else b + i - before[i]) - log(a + b + i)
-        for i, toss in enumerate(order)
-    ]
-    found = BetaPosterior(np.array([[a]]), np.array([[b]])).log_evidence(counted(heads, tails))[
-        0, 0
-    ]
-    assert_allclose(found, fsum(steps), rtol=1e-9, atol=1e-12)
-
-
-@pytest.mark.parametrize("a", [1e-12, 0.5, 1.0, 9.99, 10.01, 300.0])
-@pytest.mark.parametrize(("heads", "tails"), [(0, 0), (1, 999_999), (3, 5), (10**6, 10**6)])
-def test_the_evidence_is_a_ratio_of_beta_functions(a, heads, tails):
-    found = BetaPosterior(np.full((1, 1), a), np.ones((1, 1))).log_evidence(counted(heads, tails))[
-        0, 0
-    ]
-    assert_allclose(found, betaln(a + heads, 1.0 + tails) - betaln(a, 1.0), rtol=1e-9, atol=1e-9)
-
-
-def test_the_evidence_under_a_prior_of_a_million_million_tosses_is_that_of_a_fair_coin():
-    prior = BetaPosterior(np.full((1, 1), 1e12), np.full((1, 1), 1e12))
-    assert_allclose(prior.log_evidence(counted(600, 400)), 1000 * np.log(0.5), rtol=1e-6)
-
-
-def test_biases_are_drawn_from_the_belief_and_tosses_from_the_predictive():
-    belief = BetaPosterior(np.array([[2.0, 1e-12, 1e12]]), np.array([[5.0, 1e-12, 1e12]]))
-    X, biases = BetaBernoulliPredictive.of(belief).sample(4000, np.random.RandomState(0))
-    assert np.isfinite(biases).all()
-    assert_allclose(X.mean(axis=0), [2 / 7, 0.5, 0.5], atol=0.03)
-    assert_allclose(biases.var(axis=0), [10 / 49 / 8, 0.25, 0.0], atol=0.01)
-    _, known = IndependentBernoulli(belief.predictive()).sample(5, np.random.RandomState(0))
-    assert_allclose(known, np.repeat(belief.predictive().probability, 5, axis=0))
-
-
-# -- streams -----------------------------------------------------------------------------------------
-
-
-def test_equal_batches_enter_with_falling_steps():
-    stepwise = StepwiseStatistics(counted(1, 0), 1.0, 1.0)
-    share = 1.0
-    for t in range(2, 10):
-        stepwise = stepwise.updated(counted(0, 1), 1.0)
-        share *= 1 - t**-DECAY
-        ones, zeros = stepwise.statistics.ones[0, 0], stepwise.statistics.zeros[0, 0]
-        assert_allclose(ones / (ones + zeros), share, rtol=1e-12)
-        assert_allclose(ones + zeros, stepwise.effective_weight, rtol=1e-12)
-    assert stepwise.total_weight == 9.0
-
-
-def test_a_small_batch_moves_a_stream_little():
-    stepwise = StepwiseStatistics(counted(1000, 0), 1000.0, 1000.0)
-    moved = stepwise.updated(counted(0, 1), 1.0).statistics
-    assert moved.zeros[0, 0] / (moved.ones + moved.zeros)[0, 0] < 0.01

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_lvm.core.blocks import Blocks
-from sklearn_lvm.core.rows import canonical, subsample
+from sklearn_lvm.core.rows import canonical, canonical_with_missing, subsample
 from sklearn_lvm.core.standardization import Standardization
 from sklearn_lvm.inference.block_map import slices_of
 
@@ -156,15 +156,15 @@ def test_a_subsample_takes_repetition_for_weight(data):
         assert_allclose(one, other, rtol=1e-14)
 
 
-@pytest.mark.parametrize("units", [1.0, [1e-6, 1.0, 1e9]])
+@pytest.mark.parametrize("unit", [1.0, [1e-6, 1.0, 1e9]])
 @pytest.mark.parametrize("offset", [0.0, 1e3, [-1e4, 0.0, 7.0]])
-def test_a_subsample_ignores_units_and_offsets(data, transformation, offset):
+def test_a_subsample_ignores_units_and_offsets(data, unit, offset):
     X, w = data
     X = np.round(X, 3)  # so that the offset costs no digits that the comparison would see
-    transformation, offset = np.broadcast_to(transformation, D), np.broadcast_to(offset, D)
+    unit, offset = np.broadcast_to(unit, D), np.broadcast_to(offset, D)
     found, weight = drawn(X, w)
-    moved, moved_weight = drawn((X + offset) * transformation, w)
-    assert_allclose(moved / transformation - offset, found, rtol=0, atol=1e-9)
+    moved, moved_weight = drawn((X + offset) * unit, w)
+    assert_allclose(moved / unit - offset, found, rtol=0, atol=1e-9)
     assert_allclose(moved_weight, weight, rtol=1e-12)
 
 
@@ -205,3 +205,10 @@ def test_sums_over_a_subsample_are_unbiased():
     errors = np.array(errors)
     assert (abs(errors.mean(axis=0)) < 3 * errors.std(axis=0) / np.sqrt(len(errors))).all()
     assert (errors.std(axis=0) < 0.5).all()
+
+
+def test_a_missing_entry_equals_a_missing_entry():
+    X = np.array([[np.nan, 1.0], [2.0, np.nan], [np.nan, 1.0], [2.0, 0.0]])
+    rows = canonical_with_missing(X, np.array([1.0, 2.0, 4.0, 8.0]))
+    assert_array_equal(X[rows.index], [[2.0, 0.0], [2.0, np.nan], [np.nan, 1.0]])
+    assert_array_equal(rows.weight, [8.0, 2.0, 5.0])

@@ -9,7 +9,16 @@ from sklearn_lvm.core.gaussian.diagonal import Diagonal, Spherical
 from sklearn_lvm.core.gaussian.full import MIN_STRIPED, NEGLIGIBLE, Full
 from sklearn_lvm.core.linalg import SingularCovarianceError
 
-from .specs import PART, PUBLIC, Family, components, every_family, every_structure, features, seeds
+from ...laws.specs import (
+    PART,
+    PUBLIC,
+    Family,
+    components,
+    every_family,
+    every_structure,
+    features,
+    seeds,
+)
 
 K, D, N = 3, 4, 20
 
@@ -53,7 +62,7 @@ def test_whitening_measures_the_mahalanobis_distance(family, seed, K, d):
 
 @every_family
 @given(seed=seeds, K=components, d=features)
-def test_whiten_undoes_colour(family, seed, K, d):
+def test_whiten_undoes_colorize(family, seed, K, d):
     rng = np.random.default_rng(seed)
     covariance = family.covariance(K, d, rng)
     each = rng.normal(size=(len(covariance.variances), d))
@@ -86,7 +95,7 @@ def test_many_features_are_whitened_in_strips(d, rng):
 
 
 @every_family
-def test_white_noise_is_coloured_to_the_covariance(family, rng):
+def test_white_noise_is_colorized_to_the_covariance(family, rng):
     covariance = family.covariance(K, D, rng)
     for k, C in enumerate(family.dense(covariance.matrix, D)):
         root = covariance.colorize(np.eye(D), k).T
@@ -121,7 +130,7 @@ def test_rescaling_features_rescales_the_matrix(family, rng):
 
 @every_structure
 @given(seed=seeds, K=components, d=features)
-def test_gram_keeps_a_part_of_the_weighted_sum_of_outer_products(structure, seed, K, d):
+def test_gram_is_the_stored_form_of_the_weighted_sum_of_outer_products(structure, seed, K, d):
     rng = np.random.default_rng(seed)
     R, w = rng.normal(size=(K, d, N)), rng.uniform(size=(K, N))
     plain, keeps = np.einsum("kn,kin,kjn->kij", w, R, R), structure(d)
@@ -179,9 +188,9 @@ def test_no_weight_at_all_sums_to_nothing(structure, rng):
 
 
 @every_structure
-def test_size_counts_what_a_part_holds(structure):
+def test_parameters_are_counted(structure):
     distinct = {Full: D * (D + 1) // 2, Diagonal: D, Spherical: 1}
-    assert structure(D).size == distinct[structure]
+    assert structure(D).n_parameters == distinct[structure]
 
 
 @every_family
@@ -200,7 +209,7 @@ def test_monomials_carry_the_quadratic_form(family, seed, d):
     rng = np.random.default_rng(seed)
     covariance = family.covariance(K, d, rng)
     Z, v = rng.normal(size=(d, N)), rng.normal(size=(K, d))
-    monomials = np.empty((family.of(d).size, N))
+    monomials = np.empty((family.of(d).n_parameters, N))
     family.of(d).monomials(Z, out=monomials)
     linear, quadratic = covariance.natural_parameters(v)
     inverse = np.linalg.inv(family.dense(covariance.matrix, d))
@@ -210,10 +219,10 @@ def test_monomials_carry_the_quadratic_form(family, seed, d):
 
 @every_structure
 @given(seed=seeds, K=components, d=features)
-def test_summed_monomials_assemble_to_gram(structure, seed, K, d):
+def test_sums_of_monomials_are_those_of_gram(structure, seed, K, d):
     rng = np.random.default_rng(seed)
     Z, w = rng.normal(size=(d, N)), rng.uniform(size=(K, N))
-    monomials = np.empty((structure(d).size, N))
+    monomials = np.empty((structure(d).n_parameters, N))
     structure(d).monomials(Z, out=monomials)
     close(structure(d).from_monomials(w @ monomials.T), structure(d).gram(Z[None], w))
 
@@ -237,19 +246,19 @@ def test_no_data_gives_unit_covariance(structure, added_variance, rng):
 
 
 @every_family
-def test_scatter_is_the_part_of_the_covariances(family, rng):
+def test_scatter_is_the_stored_form_of_the_covariances(family, rng):
     covariance = family.covariance(K, D, rng)
     close(covariance.scatter, PART[family.structure](family.dense(covariance.matrix, D)))
 
 
 @every_family
 @given(seed=seeds, K=components, d=features)
-def test_absolute_undoes_relative(family, seed, K, d):
+def test_from_coordinates_undoes_to_coordinates(family, seed, K, d):
     rng = np.random.default_rng(seed)
     covariance = family.covariance(K, d, rng)
     reference = family.covariance(1, d, rng)
     to_coordinates = covariance.to_coordinates(reference)
-    assert to_coordinates.shape == (len(covariance.variances), family.of(d).size)
+    assert to_coordinates.shape == (len(covariance.variances), family.of(d).n_parameters)
     close(reference.from_coordinates(to_coordinates).matrix, covariance.matrix)
 
 
@@ -258,13 +267,13 @@ def test_absolute_undoes_relative(family, seed, K, d):
 def test_any_coordinates_are_those_of_a_covariance(family, seed, d):
     rng = np.random.default_rng(seed)
     reference = family.covariance(1, d, rng)
-    to_coordinates = 2.0 * rng.normal(size=(1 if family.tied else K, family.of(d).size))
+    to_coordinates = 2.0 * rng.normal(size=(1 if family.tied else K, family.of(d).n_parameters))
     close(reference.from_coordinates(to_coordinates).to_coordinates(reference), to_coordinates)
     close(reference.to_coordinates(reference), 0.0)
 
 
 @every_structure
-def test_part_chooses(structure, rng):
+def test_subset_chooses(structure, rng):
     matrix = Family(structure, False).covariance(K, D, rng).matrix
     chosen = np.array([2, 0])
     close(structure(D).from_public(matrix).subset(chosen).matrix, matrix[chosen])

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 from sklearn_lvm.core.gaussian.density import Gaussians
 from sklearn_lvm.core.gaussian.moments import Moments
 
-from .specs import (
+from ...laws.specs import (
     components,
     dense_gaussians,
     every_family,
@@ -52,7 +52,7 @@ def test_constant_is_the_log_density_at_the_mean(family):
 
 
 @every_family
-def test_blur_is_the_expected_loss_on_a_ball(family):
+def test_trace_penalty_is_the_expected_loss_on_a_ball(family):
     """E log N(m + e) - log N(m) over balls e of scatter E is -tr(E inv(C)) / 2."""
     gaussians, added_variance = (
         family.components(3, 2, np.random.default_rng(1)),
@@ -101,7 +101,7 @@ def test_parameters_are_counted(family, K, d, n):
 
 @every_family
 @given(seed=seeds, K=components, d=features)
-def test_absolute_undoes_relative(family, seed, K, d):
+def test_from_coordinates_undoes_to_coordinates(family, seed, K, d):
     rng = np.random.default_rng(seed)
     gaussians, reference = family.components(K, d, rng), family.components(1, d, rng)
     again = reference.from_coordinates(gaussians.to_coordinates(reference))
@@ -112,7 +112,7 @@ def test_absolute_undoes_relative(family, seed, K, d):
 
 @every_family
 @given(seed=seeds, d=features)
-def test_relative_coordinates_know_no_units(family, seed, d):
+def test_coordinates_know_no_units(family, seed, d):
     rng = np.random.default_rng(seed)
     gaussians, reference = family.components(3, d, rng), family.components(1, d, rng)
     scale = rng.uniform(0.1, 10, d) if family.structure.per_feature else np.full(d, 3.0)
@@ -124,7 +124,7 @@ def test_relative_coordinates_know_no_units(family, seed, d):
 
 @every_family
 @given(seed=seeds, K=components, d=features)
-def test_the_overall_gaussian_has_the_moments_of_the_mixture(family, seed, K, d):
+def test_the_pooled_gaussian_has_the_moments_of_the_mixture(family, seed, K, d):
     rng = np.random.default_rng(seed)
     gaussians, weights = family.components(K, d, rng), rng.dirichlet(np.ones(K))
     means, C = dense_gaussians(gaussians)

@@ -8,10 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_lvm.core.blocks import Blocks, on_disk, row_slices
-from sklearn_lvm.core.standardization import MAX_DEVIATIONS, Standardization, root_of_average
+from sklearn_lvm.core.standardization import (
+    MAX_DEVIATIONS,
+    CenteredStandardization,
+    Standardization,
+    root_of_average,
+)
 
-from .specs import features, seeds
+from ..laws.specs import features, seeds
 
 N = 50
 per_feature = pytest.mark.parametrize("per_feature", [True, False], ids=["each", "common"])
@@ -121,7 +125,7 @@ def test_rows_of_no_weight_are_not_seen(per_feature):
     seen = Standardization.of(X[10:], w[10:], per_feature=per_feature)
     X[:10], w[:10] = 1e6, 0.0
     standardization = Standardization.of(X, w, per_feature=per_feature)
-    for name in ("centre", "scale", "unit"):
+    for name in ("center", "scale", "feature_variance"):
         assert_allclose(getattr(standardization, name), getattr(seen, name), rtol=1e-13)
 
 
@@ -131,7 +135,7 @@ def test_weights_are_repetitions(per_feature):
     repeated = np.repeat(X, times, axis=0)
     standardization = Standardization.of(X, times.astype(float), per_feature=per_feature)
     again = Standardization.of(repeated, np.ones(len(repeated)), per_feature=per_feature)
-    for name in ("centre", "scale", "unit"):
+    for name in ("center", "scale", "feature_variance"):
         assert_allclose(getattr(standardization, name), getattr(again, name), rtol=1e-13)
 
 
@@ -182,12 +186,6 @@ def test_far_rows_stay_finite():
     )
 
 
-@given(n=st.integers(1, 1000), d=st.integers(1, 50), entries=st.integers(1, 5000))
-def test_row_slices_cover_every_row_once(n, d, entries):
-    rows = np.concatenate([np.arange(n)[part] for part in row_slices(n, d, entries)])
-    assert_array_equal(rows, np.arange(n))
-
-
 def test_the_root_of_an_average_neither_under_nor_overflows():
     for feature_variance in (1e-200, 1.0, 1e200):
         root = root_of_average(np.array([3.0, 4.0]) * feature_variance, np.mean)
@@ -196,27 +194,62 @@ def test_the_root_of_an_average_neither_under_nor_overflows():
     assert root_of_average(np.array([]), np.mean) == 1.0
 
 
-@per_feature
-@given(seed=seeds, d=features, size=st.integers(1, N + 5))
-def test_blocks_made_anew_are_those_that_are_held(per_feature, seed, d, size):
-    X, w = table(seed, d), weights(seed)
-    standardization = Standardization.of(X, w, per_feature=per_feature)
-    slices = [slice(start, start + size) for start in range(0, N, size)]
-    anew = Blocks(X, w, standardization.transform, slices)
-    kept = anew.held()
-    assert len(kept) == len(anew) == len(slices)
-    for (one, v), (two, u), rows in zip(kept, anew, slices, strict=True):
-        assert_array_equal(one, two)
-        assert_array_equal(v, w[rows])
-        assert_array_equal(u, w[rows])
-    assert_array_equal(np.concatenate([Z for Z, _ in anew], axis=1), standardization.transform(X))
+# -- entries that were not observed --------------------------------------------------------------------
 
 
-def test_views_of_a_file_are_known_however_far_removed(tmp_path):
-    path = tmp_path / "rows.npy"
-    np.save(path, table(0, 3))
-    mapped, memory = np.load(path, mmap_mode="r"), np.load(path)
-    for array in (mapped, mapped[::2], np.asarray(mapped), np.asarray(mapped)[3:].T):
-        assert on_disk(array)
-    for array in (memory, memory[::2], mapped + 0.0, np.array(mapped)):
-        assert not on_disk(array)
+def observed_table(seed=0):
+    X = np.random.default_rng(seed).normal(size=(N, 3)) * [1.0, 1e3, 1e-4] + [0.0, 5.0, 1e3]
+    X[np.random.default_rng(1).random(X.shape) < 0.3] = np.nan
+    return X, np.random.default_rng(2).uniform(0.1, 2.0, N)
+
+
+def test_complete_rows_are_measured_as_ever():
+    X, w = np.nan_to_num(observed_table()[0]), observed_table()[1]
+    for per_feature in (True, False):
+        found, plain = (
+            f(X, w, per_feature=per_feature)
+            for f in (Standardization.of_observed, Standardization.of)
+        )
+        assert_array_equal(found.scale, plain.scale)
+        assert_array_equal(found.center, plain.center)
+
+
+def test_each_feature_is_measured_where_it_was_observed():
+    X, w = observed_table()
+    standardization = Standardization.of_observed(X, w, per_feature=True)
+    for j in range(3):
+        observed = ~np.isnan(X[:, j])
+        mean = np.average(X[observed, j], weights=w[observed])
+        assert_allclose(standardization.center[j], mean, rtol=1e-12)
+        variance = np.average((X[observed, j] - mean) ** 2, weights=w[observed])
+        assert_allclose(standardization.scale[j] ** 2, variance, rtol=1e-9)
+
+
+def test_a_common_scale_of_observed_entries_is_the_root_of_the_mean_variance():
+    X, w = observed_table()
+    each, one = (Standardization.of_observed(X, w, per_feature=p) for p in (True, False))
+    assert_allclose(one.scale, np.sqrt((each.scale**2).mean()), rtol=1e-12)
+
+
+@pytest.mark.parametrize("per_feature", [True, False])
+def test_a_constant_feature_with_missing_entries_borrows_its_scale(per_feature):
+    X, w = observed_table()
+    X[~np.isnan(X[:, 1]), 1] = 4.0
+    standardization = Standardization.of_observed(X, w, per_feature=per_feature)
+    assert standardization.center[1] == 4.0
+    assert standardization.constant.tolist() == [False, True, False]
+    assert (standardization.scale > 0).all()
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e8])
+def test_rows_far_out_are_centered_to_the_last_digit(offset):
+    X, w = observed_table()
+    X = np.round(X[:, :2] * 2**20) / 2**20 + offset  # what is moved is not rounded again
+    near, far = (
+        CenteredStandardization.of(X - offset, w, per_feature=True),
+        CenteredStandardization.of(X, w, per_feature=True),
+    )
+    assert_allclose(far.transform(X), near.transform(X - offset), rtol=1e-13, atol=1e-14)
+    assert_allclose(far.inverse_transform(far.transform(X).T), X, rtol=1e-14)
+    mean = np.nanmean(np.where(np.isnan(X), np.nan, far.transform(X).T) * w[:, None], axis=0)
+    assert_allclose(mean, 0.0, atol=1e-14)

@@ -17,7 +17,7 @@ from sklearn_lvm.core.gaussian.kernels import (
 )
 from sklearn_lvm.core.gaussian.moments import Moments
 
-from .specs import (
+from ...laws.specs import (
     FAMILIES,
     PART,
     Family,
@@ -200,7 +200,7 @@ def test_many_features_are_kept_as_residuals():
 @every_structure
 def test_row_width_counts_what_a_row_grows_into(structure):
     K, d = 4, 3
-    assert row_width(structure(d), K) == 1 + d + structure(d).size + K
+    assert row_width(structure(d), K) == 1 + d + structure(d).n_parameters + K
     many = structure(1000)
-    numbers = K * 1001 if structure is Full else 1 + 1000 + many.size + K
+    numbers = K * 1001 if structure is Full else 1 + 1000 + many.n_parameters + K
     assert row_width(many, K) == numbers
