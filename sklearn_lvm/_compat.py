@@ -5,16 +5,17 @@ Callbacks came with scikit-learn 1.9; below that version fits run without them.
 
 from collections.abc import Callable
 from inspect import signature
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
-from ._typing import Array
+from ._typing import Floats, Table, Weights
 
 __all__ = [
+    "CallbackContext",
     "CallbackSupportMixin",
     "Interval",
     "RealNotInt",
@@ -31,35 +32,43 @@ _ZEROS = {"allow_all_zero_weights": True}
 _WEIGHTS = {k: v for k, v in _ZEROS.items() if k in signature(_check_sample_weight).parameters}
 
 
-def check_sample_weight(sample_weight: Any, X: Array) -> Array:
+def check_sample_weight(sample_weight: Weights, X: Table) -> Floats:
     """Non-negative weights in float64, ones by default; all of them may be zero."""
-    w: Array = _check_sample_weight(
+    w: Floats = _check_sample_weight(
         sample_weight, X, dtype=np.float64, ensure_non_negative=True, **_WEIGHTS
     )
     return w
+
+
+class CallbackContext(Protocol):
+    """What scikit-learn's callbacks are told of a task: that it begins, and that it ends."""
+
+    def subcontext(self, **task: object) -> Self: ...
+    def call_on_fit_task_begin(self, **state: object) -> object: ...
+    def call_on_fit_task_end(self, **state: object) -> bool: ...
 
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 except ImportError:
 
-    class _Unwatched:
-        """A task that nobody watches."""
+    class _NoContext:
+        """A task without callbacks."""
 
-        def subcontext(self, **task: Any) -> Self:
+        def subcontext(self, **task: object) -> Self:
             return self
 
-        def call_on_fit_task_begin(self, **state: Any) -> Self:
+        def call_on_fit_task_begin(self, **state: object) -> Self:
             return self
 
-        def call_on_fit_task_end(self, **state: Any) -> bool:
+        def call_on_fit_task_end(self, **state: object) -> bool:
             return False
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stands in for scikit-learn's mixin where callbacks do not exist."""
 
-        def _init_callback_context(self, **task: Any) -> _Unwatched:
-            return _Unwatched()
+        def _init_callback_context(self, **task: object) -> _NoContext:
+            return _NoContext()
 
     def with_callbacks(method: Method) -> Method:
         """Return the method as it is."""

@@ -1,80 +1,65 @@
-"""Mixtures of Gaussians, fitted by expectation-maximisation."""
+"""EMGaussianMixture: mixtures of Gaussians by expectation-maximization."""
 
+from collections.abc import Mapping
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .._compat import Interval, StrOptions
-from .._typing import Array
+from .._typing import Floats, RandomState
 from ..core.gaussian.covariance import Structure
 from ..core.gaussian.density import GaussianFamily, Gaussians
 from ..core.gaussian.kernels import row_width
 from ..core.gaussian.moments import Moments
 from ..core.gaussian.structures import COVARIANCE_TYPES
+from ..core.linalg import SingularCovarianceError
 from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
 from ..core.standardization import Standardization
-from ..fitting.starts import STARTS
-from ..inference.em import EMRun
-from .base.gaussian_parameters import Given, check_given
-from .base.mixture import MixtureEstimator
+from .base.docs import documented
+from .base.gaussian_parameters import check_given
+from .base.mixture import EM_CONSTRAINTS, Acceleration, InitParams, MixtureEstimator
+
+CovarianceType = Literal["full", "tied", "diag", "spherical"]
 
 
-class EMGaussianMixture(MixtureEstimator):
-    """Mixture of Gaussians, p(x) = sum_k w_k N(x | m_k, C_k), fitted by expectation-maximisation.
+@documented
+class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
+    """Mixture of Gaussians, p(x) = sum_k w_k N(x | m_k, C_k), fitted by expectation-maximization.
 
-    The objective is the log-likelihood in which each row is a small ball of scatter E, E being
-    diagonal with entries reg_covar * s_j**2: the log-density of a component loses tr(E inv(C_k)) / 2.
-    For it the M-step C_k = scatter_k / n_k + E is exact, so that the objective never falls. Scores,
-    labels and samples are those of the plain mixture.
+    EM maximizes a regularized log-likelihood: the log-density of component k is reduced by
+    tr(E inv(C_k)) / 2, with E = diag(reg_covar * s_j**2). Its M-step C_k = scatter_k / n_k + E adds E
+    to every covariance, and the objective never falls. Scores, labels and samples are those of the
+    plain mixture.
 
     A user of :class:`sklearn.mixture.GaussianMixture` changes the import. Deliberate differences:
     ``reg_covar`` is in units of the data, ``sample`` returns rows alone and in random order, rows may
-    have weights, restarts can run side by side, and fits go on until little is left to gain.
+    have weights, starts can run side by side, and a fit ends when its estimated remaining gain is
+    small. With more than 65536 rows, accelerated fits run on float32 rows first and end on float64
+    rows.
 
     Parameters
     ----------
     n_components : int, default=1
     covariance_type : {'full', 'tied', 'diag', 'spherical'}, default='full'
-        Own full matrix for each component, one for all, own diagonals, or own single variances.
-    tol : float, default=1e-5
-        The fit ends when an estimate of what is still to be gained in this start's basin is less than
-        this, in nats per unit of weight, twice in a row. It is an estimate: gains that shrink ever
-        more slowly make it too small. 0 goes on to ``max_iter``.
+        A full matrix for each component, one for all, a diagonal for each, or a variance for each.
     reg_covar : float, default=1e-6
-        The scatter of the balls in units of the data: reg_covar * s_j**2 is added to the j-th variance
-        of every component, s_j**2 being the variance of the feature over all rows, or the median of
-        the others' where the feature is constant.
-    max_iter : int, default=1000
-        The most E-steps of one start, after that of the start itself.
-    n_init : int, default=1
-        Starts; the one that climbs highest is kept, the first among equals.
-    acceleration : {'auto', 'squarem'} or None, default='auto'
-        Whether EM leaps ahead along its own path where that pays (Varadhan & Roland, 2008), or walks
-        step by step. 'auto' leaps, unless ``tol=0`` asks for a given number of steps. The first two
-        steps are plain in any case, and the objective never falls. Over more than 65536 rows a climb
-        that leaps is sketched in single precision first, and ends in double.
+        The j-th diagonal entry of E is reg_covar * s_j**2, s_j**2 being the variance of feature j over
+        all rows, or the median of the others' where the feature is constant.
+    {em_parameters}
     init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}, default='auto'
         Where a start comes from: clusters of k-means, rows by the nearest of its seeds, random
-        responsibilities, or rows by the nearest of n_components random rows; 'auto' lets several
-        draws of k-means climb a few steps on a subsample where rows are many, and takes the highest.
+        responsibilities, or rows by the nearest of n_components random rows. 'auto' is 'kmeans'; where
+        rows are many, several draws run a few steps on a subsample, and the best of them is taken.
         All are drawn from the weighted set of distinct rows (a subsample of it if there are many), so
         that weights count as repetitions and the order of the rows does not matter.
     weights_init : array-like of shape (n_components,), default=None
     means_init : array-like of shape (n_components, n_features), default=None
     precisions_init : array-like, default=None
         Initial inverse covariances, in the shape of ``precisions_``.
-    random_state : int, RandomState instance or None, default=None
-        Used for starts and by ``sample``.
-    n_jobs : int, default=None
-        How many starts run side by side, in threads.
-    warm_start : bool, default=False
-        Whether ``fit`` continues from the last solution, with a single start.
-    verbose : int, default=0
-        1 prints starts and steps, 2 also lower bounds and times.
-    verbose_interval : int, default=10
-        Steps between printed lines.
+    {run_parameters}
 
     Attributes
     ----------
@@ -87,17 +72,8 @@ class EMGaussianMixture(MixtureEstimator):
         Inverses of the covariances, in the same shape.
     precisions_cholesky_ : ndarray
         Upper triangular U with U U' = precision, or its square root, in the same shape.
-    converged_ : bool
-    n_iter_ : int
-        E-steps of the best start, leaps that did not pay included.
-    lower_bound_ : float
-        The objective of the fitted model per unit of weight, in nats.
-    lower_bounds_ : list of float
-        The objective of each model that the best start accepted; the last is ``lower_bound_``.
-    n_parameters_ : int
-        Free parameters.
-    n_features_in_ : int
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+    {em_attributes}
+    {fitted_features}
 
     See Also
     --------
@@ -123,42 +99,38 @@ class EMGaussianMixture(MixtureEstimator):
     True
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "covariance_type": [StrOptions(set(COVARIANCE_TYPES))],
-        "tol": [Interval(Real, 0.0, None, closed="left")],
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
-        "max_iter": [Interval(Integral, 0, None, closed="left")],
-        "n_init": [Interval(Integral, 1, None, closed="left")],
-        "acceleration": [StrOptions({"auto", "squarem"}), None],
-        "init_params": [StrOptions(set(STARTS))],
         "weights_init": ["array-like", None],
         "means_init": ["array-like", None],
         "precisions_init": ["array-like", None],
-        "random_state": ["random_state"],
-        "n_jobs": [Integral, None],
-        "warm_start": ["boolean"],
-        "verbose": ["verbose"],
-        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+        **EM_CONSTRAINTS,
     }
 
-    _transformation: Standardization
+    means_: Floats
+    covariances_: Floats
+    precisions_: Floats
+    precisions_cholesky_: Floats
+
+    _structure: Structure  # of the covariances
 
     def __init__(
         self,
         n_components: int = 1,
         *,
-        covariance_type: str = "full",
-        tol: float = 1e-5,
+        covariance_type: CovarianceType = "full",
         reg_covar: float = 1e-6,
+        tol: float = 1e-5,
         max_iter: int = 1000,
         n_init: int = 1,
-        acceleration: str | None = "auto",
-        init_params: str = "auto",
-        weights_init: Any = None,
-        means_init: Any = None,
-        precisions_init: Any = None,
-        random_state: Any = None,
+        acceleration: Acceleration = "auto",
+        init_params: InitParams = "auto",
+        weights_init: ArrayLike | None = None,
+        means_init: ArrayLike | None = None,
+        precisions_init: ArrayLike | None = None,
+        random_state: RandomState = None,
         n_jobs: int | None = None,
         warm_start: bool = False,
         verbose: int = 0,
@@ -166,8 +138,8 @@ class EMGaussianMixture(MixtureEstimator):
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
-        self.tol = tol
         self.reg_covar = reg_covar
+        self.tol = tol
         self.max_iter = max_iter
         self.n_init = n_init
         self.acceleration = acceleration
@@ -184,12 +156,12 @@ class EMGaussianMixture(MixtureEstimator):
     @classmethod
     def from_parameters(
         cls,
-        weights: Any,
-        means: Any,
-        covariances: Any,
+        weights: ArrayLike,
+        means: ArrayLike,
+        covariances: ArrayLike,
         *,
-        covariance_type: str = "full",
-        **params: Any,
+        covariance_type: CovarianceType = "full",
+        **params: object,
     ) -> Self:
         """Build a fitted mixture from known parameters.
 
@@ -228,62 +200,58 @@ class EMGaussianMixture(MixtureEstimator):
             raise ValueError(
                 f"covariance_type={covariance_type!r} is not one of {sorted(COVARIANCE_TYPES)}."
             )
-        means = np.asarray(means)
-        if means.ndim != 2:
+        centers = np.asarray(means)
+        if centers.ndim != 2:
             raise ValueError(
-                f"means must be of shape (n_components, n_features), got {means.shape}."
+                f"means must be of shape (n_components, n_features), got {centers.shape}."
             )
-        mixture = cls(len(means), covariance_type=covariance_type, **params)
-        mixture.n_features_in_ = means.shape[1]
+        K, d = centers.shape
+        mixture = cls(K, covariance_type=covariance_type, **params)  # type: ignore[arg-type]
+        mixture.n_features_in_, mixture._structure = d, COVARIANCE_TYPES[covariance_type](d)
         given = check_given(
-            mixture._structure(),
-            mixture.n_components,
-            weights=weights,
-            means=means,
-            covariances=covariances,
+            mixture._structure, K, weights=weights, means=centers, covariances=covariances
         )
-        standardization = given.standardization()
-        dtype = np.result_type(means.dtype, np.float32)
-        public = mixture._public(standardization, dtype, given.mixture(standardization))
-        mixture._adopt({**public, "converged_": True, "n_iter_": 0})
+        standardization, density = given.standardized()
+        mixture._dtype = np.result_type(centers.dtype, np.float32).type
+        mixture._set_fitted(
+            {
+                "weights_": np.exp(density.log_weights).astype(mixture._dtype),
+                **mixture._described(density.components, standardization),
+                "n_parameters_": density.n_parameters(),
+                "converged_": True,
+                "n_iter_": 0,
+                "_transformation": standardization,
+                "_density": density,
+            }
+        )
         return mixture
 
-    def _structure(self) -> Structure:
-        """What the covariances that are asked for have in common."""
-        return COVARIANCE_TYPES[self.covariance_type](self.n_features_in_)
+    # -- what the fit asks for ---------------------------------------------------------------------
 
-    def _width(self) -> int:
-        return row_width(self._structure(), self.n_components)
-
-    def _units(self, X: Array, w: Array) -> Standardization:
-        return Standardization.of(X, w, per_feature=self._structure().per_feature)
+    def _fit_transformation(self, X: Floats, w: Floats) -> Standardization:
+        self._structure = COVARIANCE_TYPES[self.covariance_type](self.n_features_in_)
+        return Standardization.of(X, w, per_feature=self._structure.per_feature)
 
     def _steps(self, standardization: Standardization) -> MixtureSteps[Gaussians, Moments]:
-        return MixtureSteps(
-            GaussianFamily(self._structure(), self.reg_covar * standardization.feature_variance)
-        )
+        added_variance = self.reg_covar * standardization.feature_variance
+        return MixtureSteps(GaussianFamily(self._structure, added_variance))
 
-    def _given(self) -> Given:
-        return check_given(
-            self._structure(),
-            self.n_components,
-            weights_init=self.weights_init,
-            means_init=self.means_init,
-            precisions_init=self.precisions_init,
-        )
-
-    def _with_given(
+    def _given_model(
         self, standardization: Standardization, model: Mixture[Gaussians] | None
     ) -> Mixture[Gaussians] | None:
-        given = self._given()
-        return (
-            given.mixture(standardization, model) if model is not None or given.complete else None
+        given = check_given(
+            self._structure,
+            self.n_components,
+            weights=self.weights_init,
+            means=self.means_init,
+            precisions=self.precisions_init,
+            suffix="_init",
         )
+        return given.completed(standardization, model)
 
-    def _continued(self, standardization: Standardization) -> Mixture[Gaussians]:
-        """The last solution, in the units of the new rows."""
+    def _warm_model(self, standardization: Standardization) -> Mixture[Gaussians]:
         old, gaussians = self._transformation, self._density.components
-        K, structure = len(gaussians.mean), self._structure()
+        K, structure = len(gaussians.mean), self._structure
         if self.n_components != K or not structure.fits(gaussians.covariance, K):
             raise ValueError(
                 "warm_start=True cannot continue from a solution with another n_components, "
@@ -291,40 +259,30 @@ class EMGaussianMixture(MixtureEstimator):
             )
         known = Gaussians(gaussians.mean, gaussians.covariance.restructured(structure))
         shift = (old.center - standardization.center) / standardization.scale
-        return Mixture(
-            self._density.log_weights, known.rescale(shift, old.scale / standardization.scale)
-        )
+        scale = old.scale / standardization.scale
+        return Mixture(self._density.log_weights, known.rescale(shift, scale))
 
-    def _attributes(
-        self, standardization: Standardization, dtype: Any, run: EMRun[Mixture[Gaussians]]
-    ) -> dict[str, Any]:
-        bounds = [bound - standardization.log_jacobian for bound in run.trace]
-        return {
-            **self._public(standardization, dtype, run.model),
-            "converged_": run.converged,
-            "n_iter_": run.n_iter,
-            "lower_bound_": bounds[-1],
-            "lower_bounds_": bounds[1:] or bounds,
-        }
-
-    def _public(
-        self, standardization: Standardization, dtype: Any, density: Mixture[Gaussians]
-    ) -> dict[str, Any]:
-        """The model under the names that users know, in their units and in their precision."""
-        gaussians = density.components
+    def _described(
+        self, gaussians: Gaussians, standardization: Standardization
+    ) -> Mapping[str, object]:
         covariance = gaussians.covariance.rescale(standardization.scale)
         with np.errstate(all="ignore"):  # in extreme units
-            shapes = {
-                "covariances_": covariance.matrix.astype(dtype),
-                "precisions_": covariance.precision.astype(dtype),
-                "precisions_cholesky_": covariance.precision_factor.astype(dtype),
+            return {
+                "means_": standardization.inverse_transform(gaussians.mean).astype(self._dtype),
+                "covariances_": covariance.matrix.astype(self._dtype),
+                "precisions_": covariance.precision.astype(self._dtype),
+                "precisions_cholesky_": covariance.precision_factor.astype(self._dtype),
             }
-        return {
-            "weights_": np.exp(density.log_weights).astype(dtype),
-            "means_": standardization.inverse_transform(gaussians.mean).astype(dtype),
-            **shapes,
-            "n_parameters_": density.n_parameters(),
-            "_transformation": standardization,
-            "_density": density,
-            "_dtype": dtype,
-        }
+
+    def _failure_message(self, failure: Exception) -> str:
+        remedy = "Raise reg_covar, lower n_components, or try another start."
+        if isinstance(failure, SingularCovarianceError):
+            return (
+                f"In every start a covariance became singular, the likelihood being unbounded there: "
+                f"first that of component {failure.component}, in features "
+                f"{list(failure.features)}. {remedy}"
+            )
+        return f"Every start failed: {failure}. {remedy}"
+
+    def _width(self) -> int:
+        return row_width(self._structure, self.n_components)

@@ -1,27 +1,31 @@
-"""The door of the estimators for tables of zeros and ones."""
+"""The base of estimators for tables of zeros and ones: validation, and how rows are cut."""
 
 from numbers import Real
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from scipy.sparse import issparse
+from numpy.typing import ArrayLike
+from scipy.sparse import csr_array, issparse
+from sklearn.utils import Tags
 
 from ..._compat import Interval
-from ..._typing import Array
+from ..._typing import Bools, Floats, Table, Weights
 from ...core.bernoulli.density import MIN_LOG_PROB
 from ...core.bernoulli.threshold import Binarization
 from ...core.blocks import row_slices
 from ...inference.block_map import block_size, slices_of
 from .density import DensityEstimator
 
-MIN_BLOCK_ROWS = 1 << 13  # rows that make a table of all patterns of eight columns worth its while
-BINARIZE: dict[str, list[Any]] = {"binarize": [Interval(Real, None, None, closed="neither"), None]}
+MIN_BLOCK_ROWS = 1 << 13  # rows that are worth a table of all patterns of eight columns
+BINARIZE: dict[str, list[object]] = {
+    "binarize": [Interval(Real, None, None, closed="neither"), None]
+}
 
 
 class BinaryEstimator(DensityEstimator):
-    """Base of the models of coins: dense or CSR rows of any numeric type, NaN being unobserved."""
+    """Base of the Bernoulli models: dense or CSR rows of any numeric type, in which NaN is missing."""
 
-    _checks: ClassVar[dict[str, Any]] = {
+    _checks: ClassVar[dict[str, object]] = {
         "dtype": "numeric",
         "accept_sparse": "csr",
         "ensure_all_finite": "allow-nan",
@@ -29,16 +33,16 @@ class BinaryEstimator(DensityEstimator):
     binarize: float | None
 
     def _check_training(
-        self, X: Any, sample_weight: Any, *, reset: bool = True
-    ) -> tuple[Array, Array]:
-        X, w = super()._check_training(X, sample_weight, reset=reset)
-        return self._check_binary(X), w
+        self, X: ArrayLike | csr_array, sample_weight: Weights, *, reset: bool = True
+    ) -> tuple[Table, Floats]:
+        rows, w = super()._check_training(X, sample_weight, reset=reset)
+        return self._check_binary(rows), w
 
-    def _check_rows(self, X: Any) -> Array:
+    def _check_rows(self, X: ArrayLike | csr_array) -> Table:
         return self._check_binary(super()._check_rows(X))
 
-    def _check_binary(self, X: Any) -> Any:
-        """Rows on which the threshold, if there is one, decides the side of every entry."""
+    def _check_binary(self, X: Table) -> Table:
+        """Rows whose entries the threshold, if there is one, makes zeros and ones."""
         if issparse(X):
             X = _without_duplicates(X)
             if self.binarize is not None and self.binarize < 0:
@@ -61,36 +65,30 @@ class BinaryEstimator(DensityEstimator):
     def _binarization(self) -> Binarization:
         return Binarization(0.5 if self.binarize is None else float(self.binarize))
 
-    def _log_prob(self, X: Array) -> Array:
+    def _log_prob(self, X: Table) -> Floats:
         log_prob = super()._log_prob(X)
         return np.where(log_prob < MIN_LOG_PROB, -np.inf, log_prob)
 
-    def _slices(self, X: Any) -> list[slice]:
-        """Rows grow into little, but each block has tables and sums that are as long as all columns."""
+    def _slices(self, X: Table) -> list[slice]:
+        """The rows of each block: many, for its tables and sums are as long as all columns."""
         n, d = X.shape
         if issparse(X):
-            return slices_of(
-                n, max(block_size(self._n_components_per_column() + _stored(X) // n), d)
-            )
+            size = block_size(self._n_components_per_column() + len(X.data) // n)
+            return slices_of(n, max(size, d))
         return slices_of(n, max(block_size(self._n_components_per_column()), MIN_BLOCK_ROWS))
 
     def _n_components_per_column(self) -> int:
-        """How many coins each column has."""
+        """How many probabilities each column has."""
         return 1
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = True
         return tags
 
 
-def _stored(X: Any) -> int:
-    """How many entries a sparse table stores."""
-    return len(X.data)
-
-
-def _without_duplicates(X: Any) -> Any:
+def _without_duplicates(X: csr_array) -> csr_array:
     """A CSR table with one entry in a place: a threshold decides about the sum of several."""
     if X.has_canonical_format:
         return X
@@ -99,12 +97,12 @@ def _without_duplicates(X: Any) -> Any:
     return X
 
 
-def not_binary(X: Any) -> tuple[int, int] | None:
-    """Where the first entry is that is neither 0 nor 1 nor NaN, if there is one."""
+def not_binary(X: Table) -> tuple[int, int] | None:
+    """The row and column of the first entry that is neither 0 nor 1 nor NaN, if there is one."""
     return (_first_stored if issparse(X) else _first_dense)(X)
 
 
-def _first_stored(X: Any) -> tuple[int, int] | None:
+def _first_stored(X: csr_array) -> tuple[int, int] | None:
     bad = np.flatnonzero(_neither(X.data))
     if not len(bad):
         return None
@@ -112,7 +110,7 @@ def _first_stored(X: Any) -> tuple[int, int] | None:
     return int(places.row[bad[0]]), int(places.col[bad[0]])
 
 
-def _first_dense(X: Array) -> tuple[int, int] | None:
+def _first_dense(X: Floats) -> tuple[int, int] | None:
     for rows in row_slices(*X.shape):
         bad = np.argwhere(_neither(X[rows]))
         if len(bad):
@@ -120,12 +118,12 @@ def _first_dense(X: Array) -> tuple[int, int] | None:
     return None
 
 
-def _neither(values: Array) -> Array:
+def _neither(values: Floats) -> Bools:
     # NaN differs from itself, and is allowed.
     return (values != 0) & (values != 1) & (values == values)
 
 
-def check_prior(name: str, value: Any, d: int, *, least: float = 0.0) -> Array:
+def check_prior(name: str, value: object, d: int, *, least: float = 0.0) -> Floats:
     """A prior for each column, (1, d).
 
     Raises

@@ -1,13 +1,12 @@
-"""Parameters of a Gaussian mixture as users give them: checked, and put into standard units."""
+"""Parameters of a Gaussian mixture as users give them: checked, and standardized."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_array
 
-from ..._typing import Array
+from ..._typing import Floats
 from ...core.gaussian.covariance import Covariances, Structure
 from ...core.gaussian.density import Gaussians
 from ...core.gaussian.full import Full
@@ -15,39 +14,37 @@ from ...core.linalg import SingularCovarianceError
 from ...core.mixture import Mixture
 from ...core.standardization import Standardization
 
+MAX_ASYMMETRY = 1e-6  # of a covariance, as a correlation
+
 
 @dataclass(frozen=True, eq=False)
-class Given:
+class GivenParameters:
     """Some or all parameters of a mixture, in the units of the data; None where not given."""
 
-    weights: Array | None
-    means: Array | None
+    weights: Floats | None
+    means: Floats | None
     covariance: Covariances | None
 
-    @property
-    def complete(self) -> bool:
-        """Whether nothing is left to estimate."""
-        return not (self.weights is None or self.means is None or self.covariance is None)
+    def completed(
+        self, standardization: Standardization, model: Mixture[Gaussians] | None
+    ) -> Mixture[Gaussians] | None:
+        """The standardized mixture, in which what was not given comes from a model.
 
-    def mixture(
-        self, standardization: Standardization, model: Mixture[Gaussians] | None = None
-    ) -> Mixture[Gaussians]:
-        """The mixture in standard units; what is not given comes from ``model``."""
-        log_weights, mean, covariance = None, None, None
+        None where something was not given, and there is no model.
+        """
+        log_weights = None if self.weights is None else log_of(self.weights)
+        mean = None if self.means is None else standardization.transform(self.means).T
+        covariance = self.covariance and self.covariance.rescale(1.0 / standardization.scale)
         if model is not None:
-            log_weights, components = model.log_weights, model.components
-            mean, covariance = components.mean, components.covariance
-        if self.weights is not None:
-            with np.errstate(divide="ignore"):
-                log_weights = np.log(self.weights)
-        if self.means is not None:
-            mean = standardization.transform(self.means).T
-        if self.covariance is not None:
-            covariance = self.covariance.rescale(1.0 / standardization.scale)
-        return Mixture(log_weights, Gaussians(mean, covariance))  # type: ignore[arg-type]
+            log_weights = model.log_weights if log_weights is None else log_weights
+            mean = model.components.mean if mean is None else mean
+            covariance = covariance or model.components.covariance
+        if log_weights is None or mean is None or covariance is None:
+            return None
+        return Mixture(log_weights, Gaussians(mean, covariance))
 
-    def standardization(self) -> Standardization:
-        """Standard units of a complete mixture: its own mean and standard deviations."""
+    def standardized(self) -> tuple[Standardization, Mixture[Gaussians]]:
+        """A mixture of which all is given, standardized by its own mean and standard deviations."""
         weights, means, covariance = self.weights, self.means, self.covariance
         assert weights is not None
         assert means is not None
@@ -56,11 +53,24 @@ class Given:
         variance = weights @ (covariance.variances + (means - center) ** 2)
         if not covariance.structure.per_feature:
             variance = np.full_like(variance, variance.mean())
-        return Standardization(center, np.sqrt(variance), np.ones_like(variance), variance == 0)
+        scale = np.sqrt(variance)
+        standardization = Standardization(center, scale, np.ones_like(scale), variance == 0)
+        mean = standardization.transform(means).T
+        gaussians = Gaussians(mean, covariance.rescale(1.0 / scale))
+        return standardization, Mixture(log_of(weights), gaussians)
 
 
-def check_given(structure: Structure, K: int, **parameters: Any) -> Given:
-    """Check parameters by name: weights, means, and covariances or precisions, or with '_init'.
+def check_given(
+    structure: Structure,
+    K: int,
+    *,
+    weights: ArrayLike | None,
+    means: ArrayLike | None,
+    covariances: ArrayLike | None = None,
+    precisions: ArrayLike | None = None,
+    suffix: str = "",
+) -> GivenParameters:
+    """Check parameters; messages name them with a suffix, such as '_init'.
 
     Raises
     ------
@@ -68,25 +78,21 @@ def check_given(structure: Structure, K: int, **parameters: Any) -> Given:
         If a shape does not fit, weights are not a distribution, or a matrix is not symmetric positive
         definite.
     """
-    d, matrix = structure.d, structure.public_shape(K)
-    checks: dict[str, tuple[tuple[int, ...], Callable[[str, Array], Any]]] = {
-        "weights": ((K,), check_distribution),
-        "means": ((K, d), lambda name, means: means),
-        "covariances": (matrix, _checked(structure, structure.from_public)),
-        "precisions": (matrix, _checked(structure, structure.from_public_precision)),
-    }
-    found: dict[str, Any] = dict.fromkeys(checks)
-    for name, value in parameters.items():
-        if value is not None:
-            kind = name.removesuffix("_init")
-            expected, check = checks[kind]
-            found[kind] = check(name, check_shape(name, value, expected))
-    matrix_given = found["covariances"] if found["precisions"] is None else found["precisions"]
-    return Given(found["weights"], found["means"], matrix_given)
+    covariance = None
+    if covariances is not None:
+        covariance = _covariances("covariances" + suffix, covariances, K, structure)
+    if precisions is not None:
+        covariance = _covariances("precisions" + suffix, precisions, K, structure, inverse=True)
+    return GivenParameters(
+        None if weights is None else check_distribution("weights" + suffix, weights, K),
+        None if means is None else check_shape("means" + suffix, means, (K, structure.d)),
+        covariance,
+    )
 
 
-def check_shape(name: str, value: Any, shape: tuple[int, ...]) -> Array:
-    array: Array = check_array(
+def check_shape(name: str, value: ArrayLike, shape: tuple[int, ...]) -> Floats:
+    """An array of a shape in float64; the ValueError names it."""
+    array: Floats = check_array(
         value, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name=name
     )
     if array.shape != shape:
@@ -94,7 +100,9 @@ def check_shape(name: str, value: Any, shape: tuple[int, ...]) -> Array:
     return array
 
 
-def check_distribution(name: str, weights: Array) -> Array:
+def check_distribution(name: str, value: ArrayLike, K: int) -> Floats:
+    """K weights whose sum is 1; the ValueError names them."""
+    weights = check_shape(name, value, (K,))
     if weights.min() < 0 or abs(weights.sum() - 1.0) > 1e-6:
         raise ValueError(
             f"{name} must be non-negative with sum 1, got minimum {weights.min():g} and sum "
@@ -103,25 +111,29 @@ def check_distribution(name: str, weights: Array) -> Array:
     return weights / weights.sum()
 
 
-def _asymmetry(matrices: Array) -> float:
+def log_of(weights: Floats) -> Floats:
+    """Log-weights, -inf where a weight is 0."""
+    with np.errstate(divide="ignore"):
+        return np.log(weights)
+
+
+def _covariances(
+    name: str, value: ArrayLike, K: int, structure: Structure, *, inverse: bool = False
+) -> Covariances:
+    """Covariances from their public form, or from that of their inverses."""
+    matrix = check_shape(name, value, structure.public_shape(K))
+    if isinstance(structure, Full) and _asymmetry(matrix) > MAX_ASYMMETRY:
+        raise ValueError(f"{name} must be symmetric.")
+    read = structure.from_public_precision if inverse else structure.from_public
+    try:
+        return read(matrix)
+    except SingularCovarianceError as error:
+        raise ValueError(f"{name}[{error.component}] is not positive definite.") from None
+
+
+def _asymmetry(matrices: Floats) -> float:
     """The largest difference across the diagonal, as a correlation."""
     size = np.sqrt(np.abs(np.diagonal(matrices, axis1=-2, axis2=-1)))
     with np.errstate(divide="ignore", invalid="ignore"):
         gap = np.abs(matrices - matrices.mT) / (size[..., :, None] * size[..., None, :])
     return float(np.nan_to_num(gap).max())
-
-
-def _checked(
-    structure: Structure, read: Callable[[Array], Covariances]
-) -> Callable[[str, Array], Covariances]:
-    """A reader of covariances or their inverses that refuses what is none, by name."""
-
-    def read_checked(name: str, matrix: Array) -> Covariances:
-        if isinstance(structure, Full) and _asymmetry(matrix) > 1e-6:
-            raise ValueError(f"{name} must be symmetric.")
-        try:
-            return read(matrix)
-        except SingularCovarianceError as error:
-            raise ValueError(f"{name}[{error.component}] is not positive definite.") from None
-
-    return read_checked

@@ -1,17 +1,20 @@
-"""What every mixture estimator shares: restarts of the one loop, and what it says of a row."""
+"""The base of mixtures: fits by several starts of EM, and responsibilities of rows."""
 
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
 from functools import partial
+from numbers import Integral, Real
 from threading import Event
-from typing import Any, Self
+from typing import Generic, Literal, Self, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from ..._compat import CallbackSupportMixin
-from ..._typing import Array
-from ...core.linalg import SingularCovarianceError
+from ..._compat import CallbackContext, CallbackSupportMixin, Interval, StrOptions
+from ..._typing import Floats, Ints, Rows, Table, Weights
+from ...core.family import C, S
 from ...core.mixture import Mixture
 from ...core.mixture_em import MixtureSteps
 from ...core.rows import RowSource, Transformation
@@ -23,50 +26,84 @@ from .density import DensityEstimator
 from .transaction import transactional, warn
 from .validation import check_weights, result_dtype
 
+# What the parameters that all mixtures share may be.
+EM_CONSTRAINTS: dict[str, list[object]] = {
+    "tol": [Interval(Real, 0.0, None, closed="left")],
+    "max_iter": [Interval(Integral, 0, None, closed="left")],
+    "n_init": [Interval(Integral, 1, None, closed="left")],
+    "acceleration": [StrOptions({"auto", "squarem"}), None],
+    "init_params": [StrOptions(set(STARTS))],
+    "random_state": ["random_state"],
+    "n_jobs": [Integral, None],
+    "warm_start": ["boolean"],
+    "verbose": ["verbose"],
+    "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+}
 
-class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
-    """Base of the mixtures: fits by restarts of expectation-maximisation.
+Acceleration = Literal["auto", "squarem"] | None
+InitParams = Literal["auto", "kmeans", "k-means++", "random", "random_from_data"]
+U = TypeVar("U", bound=Transformation)
 
-    A subclass says in which units it computes (``_units``), how its components are estimated
-    (``_steps``), which model continues a fit (``_continued``), what the parameters that a user has
-    given make of a start (``_with_given``), and how a fitted model is described (``_attributes``).
+
+class MixtureEstimator(CallbackSupportMixin, DensityEstimator, Generic[U, C, S]):
+    """Base of the mixtures: fits by several starts of expectation-maximization.
+
+    A subclass measures the units in which it computes (``_fit_transformation``), and says how its
+    components are estimated (``_steps``), which model continues a fit (``_warm_model``), what the
+    parameters that a user gave make of a start (``_given_model``), and how fitted components are
+    described (``_described``).
     """
 
     n_components: int
     tol: float
     max_iter: int
     n_init: int
-    acceleration: str | None
-    init_params: str
+    acceleration: Acceleration
+    init_params: InitParams
     n_jobs: int | None
     warm_start: bool
-    _density: Mixture[Any]
-    _few_rows: StartStrategy | None = None  # what to do with fewer distinct rows than components
+    verbose: int
+    verbose_interval: int
+
+    weights_: Floats
+    converged_: bool
+    n_iter_: int
+    lower_bound_: float
+    lower_bounds_: list[float]
+
+    _transformation: U
+    _density: Mixture[C]
     _total_weight: float
+    _few_rows: StartStrategy | None = None  # what to do with fewer distinct rows than components
 
-    def _units(self, X: Array, w: Array) -> Transformation:
-        raise NotImplementedError
+    @abstractmethod
+    def _fit_transformation(self, X: Table, w: Floats) -> U:
+        """The units in which rows are fitted."""
 
-    def _row_source(self, X: Any, w: Array, transformation: Any) -> RowSource:
+    @abstractmethod
+    def _steps(self, transformation: U) -> MixtureSteps[C, S]:
+        """The E- and M-step."""
+
+    @abstractmethod
+    def _warm_model(self, transformation: U) -> Mixture[C]:
+        """The last solution, in the units of new rows."""
+
+    @abstractmethod
+    def _given_model(self, transformation: U, model: Mixture[C] | None) -> Mixture[C] | None:
+        """A model with the parameters that the user gave; None if some are left open."""
+
+    @abstractmethod
+    def _described(self, components: C, transformation: U) -> Mapping[str, object]:
+        """Fitted attributes of the components, in the units and the precision of the data."""
+
+    def _row_source(self, X: Table, w: Floats, transformation: U) -> RowSource:
         return RowSource(X, w, transformation, self._slices)
-
-    def _steps(self, transformation: Any) -> MixtureSteps[Any, Any]:
-        raise NotImplementedError
-
-    def _continued(self, transformation: Any) -> Mixture[Any]:
-        raise NotImplementedError
-
-    def _with_given(self, transformation: Any, model: Mixture[Any] | None) -> Mixture[Any] | None:
-        raise NotImplementedError
-
-    def _attributes(self, transformation: Any, dtype: Any, run: EMRun[Any]) -> dict[str, Any]:
-        raise NotImplementedError
 
     # -- fitting -----------------------------------------------------------------------------------
 
     @transactional
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Fit the mixture from ``n_init`` starts and keep the one that climbed highest.
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> Self:
+        """Fit the mixture from ``n_init`` starts, and keep the one of the highest objective.
 
         Parameters
         ----------
@@ -82,30 +119,31 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         Raises
         ------
         ValueError
-            If there are fewer distinct rows than components, unless these are coins, or if no start
-            succeeds, since a covariance became singular, say; the message names the cause, such as
-            the component, and the remedy.
+            If there are fewer distinct rows than components, unless these are Bernoulli densities, or
+            if no start succeeds, since a covariance became singular, say; the message names the
+            cause, such as the component, and the remedy.
 
         Warns
         -----
         ConvergenceWarning
-            If the best start was still climbing after ``max_iter`` steps.
+            If the best start had not converged after ``max_iter`` steps.
         """
-        X, w = self._check_training(X, sample_weight)
-        transformation = self._units(X, w)
+        rows, w = self._check_training(X, sample_weight)
+        self._dtype = result_dtype(rows)
+        transformation = self._fit_transformation(rows, w)
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
-        best = self._search(X, w, transformation, {"X": X, "y": y, "metadata": metadata})
-        self._set_fitted(self._attributes(transformation, result_dtype(X), best))
+        best = self._search(rows, w, transformation, {"X": rows, "y": y, "metadata": metadata})
+        self._set_fitted(self._attributes(transformation, best))
         self._total_weight = float(w.sum())
         if self.max_iter and not (best.converged or best.stopped):
             warn(
-                f"The best of {self.n_init} starts was still climbing after "
-                f"max_iter={self.max_iter} E-steps. Raise max_iter or tol, or try another start.",
+                f"The best of {self.n_init} starts had not converged after max_iter={self.max_iter} "
+                "E-steps. Raise max_iter or tol, or try another start.",
                 ConvergenceWarning,
             )
         return self
 
-    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Array:
+    def fit_predict(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> Ints:
         """Fit the mixture and label each row; equals ``fit(X).predict(X)``.
 
         Parameters
@@ -121,15 +159,17 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         return self.fit(X, y, sample_weight=sample_weight).predict(X)
 
     def _search(
-        self, X: Any, w: Array, transformation: Transformation, data: dict[str, Any]
-    ) -> EMRun[Any]:
-        """Run all starts, and choose."""
+        self, X: Table, w: Floats, transformation: U, data: Mapping[str, object]
+    ) -> EMRun[Mixture[C]]:
+        """Run all starts, in sight of callbacks, and choose the best."""
         warm = self.warm_start and hasattr(self, "_density")
         n_starts = 1 if warm else self.n_init
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=n_starts)
-        context = self._init_callback_context(max_subtasks=n_starts, sequential_subtasks=False)
+        context: CallbackContext = self._init_callback_context(
+            max_subtasks=n_starts, sequential_subtasks=False
+        )
         context.call_on_fit_task_begin(estimator=self, **data)
-        attributes, stop = partial(self._attributes, transformation, result_dtype(X)), Event()
+        attributes, stop = partial(self._attributes, transformation), Event()
         search = MixtureSearch(
             self._steps(transformation),
             self._row_source(X, w, transformation),
@@ -138,60 +178,69 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
             acceleration=self.acceleration,
             n_jobs=self.n_jobs,
         )
-        start = KnownStart(self._continued(transformation)) if warm else self._start(transformation)
         outcomes = search.runs(
-            start,
+            KnownStart(self._warm_model(transformation)) if warm else self._start(transformation),
             seeds,
             lambda i: FitCallback(self, context, i, data, attributes, stop),
             stop.is_set,
         )
-        best = self._choose(outcomes)
+        best = self._best(outcomes)
         context.call_on_fit_task_end(
-            estimator=self, reconstruction_attributes=lambda: attributes(best), **data
+            estimator=self, reconstruction_attributes=partial(attributes, best), **data
         )
         return best
 
-    def _start(self, transformation: Transformation) -> Start[Any]:
-        given = self._with_given(transformation, None)
+    def _start(self, transformation: U) -> Start[C]:
+        given = self._given_model(transformation, None)
         if given is not None:
             return KnownStart(given)
         return DrawnStart(
             self.n_components,
             STARTS[self.init_params],
             self._few_rows,
-            lambda model: self._with_given(transformation, model) or model,
+            lambda model: self._given_model(transformation, model) or model,
         )
 
-    def _choose(self, outcomes: list[Outcome[Any]]) -> EMRun[Any]:
+    def _best(self, outcomes: list[Outcome[Mixture[C]]]) -> EMRun[Mixture[C]]:
         runs = [outcome for outcome in outcomes if isinstance(outcome, EMRun)]
         if runs:
             return best_run(runs)
-        failure: Any = outcomes[0]
-        raise ValueError(self._complaint(failure)) from failure
+        failure = next(outcome for outcome in outcomes if isinstance(outcome, Exception))
+        raise ValueError(self._failure_message(failure)) from failure
 
-    def _complaint(self, failure: Exception) -> str:
-        remedy = "Raise reg_covar, lower n_components, or try another start."
-        if isinstance(failure, SingularCovarianceError):
-            return (
-                f"In every start a covariance became singular, the likelihood being unbounded there: "
-                f"first that of component {failure.component}, in features "
-                f"{list(failure.features)}. {remedy}"
-            )
-        return f"Every start failed: {failure}. {remedy}"
+    @abstractmethod
+    def _failure_message(self, failure: Exception) -> str:
+        """Why every start failed, and what to do."""
 
-    # -- what a mixture says of a row ----------------------------------------------------------------
+    def _attributes(self, transformation: U, run: EMRun[Mixture[C]]) -> dict[str, object]:
+        """The fitted attributes of a run."""
+        bounds = [bound - transformation.log_jacobian for bound in run.trace]
+        return {
+            "weights_": np.exp(run.model.log_weights).astype(self._dtype),
+            **self._described(run.model.components, transformation),
+            "n_parameters_": run.model.n_parameters(),
+            "converged_": run.converged,
+            "n_iter_": run.n_iter,
+            "lower_bound_": bounds[-1],
+            "lower_bounds_": bounds[1:] or bounds,
+            "_transformation": transformation,
+            "_density": self._steps(transformation).predictive(run.model),
+        }
 
-    def _responsibilities(self, X: Array) -> Array:
-        def prepare() -> Callable[[Any], Array]:
+    # -- rows --------------------------------------------------------------------------------------
+
+    def _responsibilities(self, X: Table) -> Floats:
+        def prepare() -> Callable[[Rows], Floats]:
             kernel = self._density.kernel()
             return lambda rows: kernel.posterior(rows)[1]
 
         return self._by_block(X, prepare).T
 
-    def _shares(self, X: Any) -> Array:
+    def _shares(self, X: Table) -> Floats:
+        """Responsibilities in the precision of the rows, row by row in memory."""
         return np.ascontiguousarray(self._responsibilities(X), dtype=result_dtype(X))
 
-    def predict_proba(self, X: Any) -> Array:
+    def predict_proba(self, X: ArrayLike) -> Floats:
         """Compute the responsibilities p(k | x) of the components.
 
         Parameters
@@ -205,7 +254,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         """
         return self._shares(self._check_rows(X))
 
-    def predict(self, X: Any) -> Array:
+    def predict(self, X: ArrayLike) -> Ints:
         """Label each row with its most probable component.
 
         Parameters
@@ -216,10 +265,9 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         -------
         labels : ndarray of shape (n_samples,)
         """
-        X = self._check_rows(X)
-        return self._by_block(X, lambda: self._density.kernel().labels)
+        return self._by_block(self._check_rows(X), lambda: self._density.kernel().labels)
 
-    def transform(self, X: Any) -> Array:
+    def transform(self, X: ArrayLike) -> Floats:
         """Compute the responsibilities, as features.
 
         Parameters
@@ -233,7 +281,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator):
         """
         return self._shares(self._check_rows(X))
 
-    def icl(self, X: Any, sample_weight: Any = None) -> float:
+    def icl(self, X: ArrayLike, sample_weight: Weights = None) -> float:
         """Compute the integrated completed likelihood, bic(X) + 2 sum_i H(p(k | x_i)).
 
         Parameters
