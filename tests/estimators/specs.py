@@ -19,7 +19,6 @@ from sklearn_lvm import (
     GaussianMLE,
     VAEDensity,
 )
-from sklearn_lvm.estimators.base.mixture import MixtureEstimator
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 
@@ -32,13 +31,44 @@ DENSE = {
 }
 
 
+# -- what is true of a configuration -------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
 class Spec:
-    """A configuration, and the grid that a user would search around it."""
+    """A configuration, and the grid that a user would search around it.
+
+    Attributes
+    ----------
+    mixture, binary, neural, linear : bool
+        The kind of model: several components; zeros and ones; known by a bound; PPCA.
+    missing : bool
+        Whether NaN is an entry that was not observed.
+    measured : bool
+        Whether entries are measurements, and not zeros and ones.
+    prior : bool
+        Whether a prior counts beside the rows, so that twice their weight says something else.
+    one_scale : bool
+        Whether only a change of all units by one factor leaves the model what it is.
+    refused : dict
+        A parameter that is refused.
+    accepted : tuple of str
+        Tables that are too poor for other models.
+    """
 
     name: str
     estimator: BaseEstimator
     grid: dict[str, Any] = field(default_factory=dict)
+    mixture: bool = False
+    binary: bool = False
+    neural: bool = False
+    linear: bool = False
+    missing: bool = False
+    measured: bool = True
+    prior: bool = False
+    one_scale: bool = False
+    refused: dict[str, Any] = field(default_factory=dict)
+    accepted: tuple[str, ...] = ()
 
     def __str__(self):
         return self.name
@@ -46,103 +76,87 @@ class Spec:
     def new(self, **params):
         return clone(self.estimator).set_params(**params)
 
-    @property
-    def mixture(self):
-        return isinstance(self.estimator, MixtureEstimator)
-
-    @property
-    def binary(self):
-        """Whether it is a model of coins: they have no units, and holes are not observed."""
-        return isinstance(self.estimator, BetaBernoulli | BernoulliMixture)
-
-    @property
-    def neural(self):
-        """Whether it is a density of which only a bound is known."""
-        return isinstance(self.estimator, VAEDensity)
-
-    @property
-    def holes(self):
-        """Whether NaN is an entry that was not observed."""
-        return self.binary or self.neural
-
-    @property
-    def units(self):
-        """Whether its entries are measurements, and not zeros and ones."""
-        return not self.binary and getattr(self.estimator, "likelihood", None) != "bernoulli"
-
-    @property
-    def refused(self):
-        """A parameter that is refused."""
-        if self.factor or self.neural:
-            return {"max_iter": -1}
-        return {"alpha": -1.0} if self.binary else {"reg_covar": -1.0}
-
-    @property
-    def accepted(self):
-        """Tables that are too poor for other models."""
-        if self.binary:
-            return ("a hole", "one row", "equal rows")
-        if self.neural:
-            return ("a hole",)
-        # A row that is a small ball of its own is data enough for one component.
-        single = self.mixture and self.estimator.n_components == 1
-        return ("one row", "equal rows") if single else ()
-
-    @property
-    def prior(self):
-        """Whether a prior counts beside the rows, so that twice their weight says something else."""
-        return getattr(self.estimator, "inference", "mle") != "mle"
-
-    @property
-    def factor(self):
-        return isinstance(self.estimator, PPCA)
-
-    @property
-    def one_scale(self):
-        """Whether only a change of all units by one factor leaves the model what it is."""
-        isotropic = getattr(self.estimator, "likelihood", None) == "gaussian_isotropic"
-        return (
-            self.factor
-            or isotropic
-            or getattr(self.estimator, "covariance_type", None) == "spherical"
-        )
-
 
 def _single(covariance_type):
-    grid = {"reg_covar": [0.0, 1e-6], "covariance_type": ["full", "diag"]}
-    return Spec(f"single-{covariance_type}", GaussianMLE(covariance_type=covariance_type), grid)
+    return Spec(
+        f"single-{covariance_type}",
+        GaussianMLE(covariance_type=covariance_type),
+        {"reg_covar": [0.0, 1e-6], "covariance_type": ["full", "diag"]},
+        one_scale=covariance_type == "spherical",
+        refused={"reg_covar": -1.0},
+    )
 
 
 def _mixture(covariance_type, K, **params):
     named = "-".join(str(value) for value in params.values())
-    estimator = EMGaussianMixture(K, covariance_type=covariance_type, random_state=0, **params)
-    grid = {"n_components": [1, 2], "covariance_type": ["full", "spherical"]}
-    return Spec(f"mixture-{covariance_type}-{K}" + (f"-{named}" if named else ""), estimator, grid)
+    return Spec(
+        f"mixture-{covariance_type}-{K}" + (f"-{named}" if named else ""),
+        EMGaussianMixture(K, covariance_type=covariance_type, random_state=0, **params),
+        {"n_components": [1, 2], "covariance_type": ["full", "spherical"]},
+        mixture=True,
+        one_scale=covariance_type == "spherical",
+        refused={"reg_covar": -1.0},
+        # What is added to the variances makes one row data enough for one component.
+        accepted=("one row", "equal rows") if K == 1 else (),
+    )
+
+
+BINARY = {
+    "binary": True,
+    "missing": True,
+    "measured": False,
+    "refused": {"alpha": -1.0},
+    "accepted": ("a hole", "one row", "equal rows"),
+}
 
 
 def _coins(inference, **params):
-    grid = {"alpha": [1.0, 2.0], "inference": ["bayes", "map"]}
-    return Spec(f"coins-{inference}", BetaBernoulli(inference=inference, **params), grid)
+    return Spec(
+        f"coins-{inference}",
+        BetaBernoulli(inference=inference, **params),
+        {"alpha": [1.0, 2.0], "inference": ["bayes", "map"]},
+        prior=inference != "mle",
+        **BINARY,
+    )
 
 
 def _coin_mixture(K, **params):
     named = "".join(f"-{value}" for value in params.values())
-    estimator = BernoulliMixture(K, random_state=0, **params)
-    return Spec(f"coin-mixture-{K}{named}", estimator, {"n_components": [1, 2], "alpha": [1.5, 2]})
+    return Spec(
+        f"coin-mixture-{K}{named}",
+        BernoulliMixture(K, random_state=0, **params),
+        {"n_components": [1, 2], "alpha": [1.5, 2]},
+        mixture=True,
+        prior=params.get("inference") != "mle",
+        **BINARY,
+    )
 
 
-def _factor(q, **params):
+def _ppca(q, **params):
     named = "-".join(str(value) for value in params.values())
-    estimator = PPCA(q, random_state=0, **params)
-    grid = {"n_components": [1, 2, "bic"], "solver": ["covariance", "svd"]}
-    return Spec(f"factor-{q}" + (f"-{named}" if named else ""), estimator, grid)
+    return Spec(
+        f"factor-{q}" + (f"-{named}" if named else ""),
+        PPCA(q, random_state=0, **params),
+        {"n_components": [1, 2, "bic"], "solver": ["covariance", "svd"]},
+        linear=True,
+        one_scale=True,
+        refused={"max_iter": -1},
+    )
 
 
 def _neural(likelihood, **params):
     """A small one, trained for a few epochs: a promise is kept from the first on."""
-    estimator = VAEDensity(likelihood=likelihood, max_iter=4, random_state=0, **params)
-    grid = {"n_components": [1, 2], "learning_rate": [0.001, 0.01]}
-    return Spec(f"neural-{likelihood}", estimator, grid)
+    return Spec(
+        f"neural-{likelihood}",
+        VAEDensity(likelihood=likelihood, max_iter=4, random_state=0, **params),
+        {"n_components": [1, 2], "learning_rate": [0.001, 0.01]},
+        neural=True,
+        missing=True,
+        measured=likelihood != "bernoulli",
+        one_scale=likelihood == "gaussian_isotropic",
+        refused={"max_iter": -1},
+        accepted=("a hole",),
+    )
 
 
 def _neural_specs():
@@ -158,13 +172,13 @@ def _neural_specs():
 
 SPECS = [
     *map(_single, ("full", "diag", "spherical")),
-    _factor(None),
-    _factor(1),
-    _factor(2, solver="svd"),
-    _factor(1, solver="subspace"),
-    _factor(1, solver="em", tol=1e-6),
-    _factor("mle", solver="covariance"),
-    _factor(0.7),
+    _ppca(None),
+    _ppca(1),
+    _ppca(2, solver="svd"),
+    _ppca(1, solver="subspace"),
+    _ppca(1, solver="em", tol=1e-6),
+    _ppca("mle", solver="covariance"),
+    _ppca(0.7),
     _mixture("full", 1),
     _mixture("full", 3),
     _mixture("full", 2, init_params="random", n_init=2),
@@ -191,11 +205,11 @@ def _every(specs):
 
 COINS = [spec for spec in SPECS if spec.binary]
 MIXTURES = [spec for spec in SPECS if spec.mixture]
-FACTORS = [spec for spec in SPECS if spec.factor]
+FACTORS = [spec for spec in SPECS if spec.linear]
 NEURAL = [spec for spec in SPECS if spec.neural]
 EXACT = [spec for spec in SPECS if not spec.neural]
-MEASURED = [spec for spec in SPECS if spec.units]
-GAUSSIANS = [spec for spec in MEASURED if not (spec.factor or spec.neural)]
+MEASURED = [spec for spec in SPECS if spec.measured]
+GAUSSIANS = [spec for spec in MEASURED if not (spec.linear or spec.neural)]
 GAUSSIAN_MIXTURES = [spec for spec in MIXTURES if not spec.binary]
 COIN_MIXTURES = [spec for spec in MIXTURES if spec.binary]
 SINGLES = [spec for spec in SPECS if not spec.mixture]
@@ -205,7 +219,8 @@ every_mixture = _every(MIXTURES)
 every_single = _every(SINGLES)
 every_exact = _every(EXACT)
 every_neural = _every(NEURAL)
-every_exact_measured = _every([spec for spec in EXACT if spec.units])
+EXACT_MEASURED = [spec for spec in EXACT if spec.measured]
+every_exact_measured = _every(EXACT_MEASURED)
 every_factor = _every(FACTORS)
 every_measured = _every(MEASURED)
 every_gaussian = _every(GAUSSIANS)
@@ -232,49 +247,101 @@ def weights(n, seed=0):
     return np.random.default_rng(seed).uniform(0.2, 2.0, n)
 
 
-def parameters(model):
-    """Weights (K,), means (K, d) and dense covariances (K, d, d) of a fitted model."""
-    if isinstance(model, BetaBernoulli | BernoulliMixture):
-        return _of_coins(model)
-    if isinstance(model, PPCA):
+# -- plain references ----------------------------------------------------------------------------------
+
+
+class GaussianReference:
+    """Densities that are mixtures of Gaussians, by scipy."""
+
+    @staticmethod
+    def parameters(model):
+        """Weights (K,), means (K, d) and dense covariances (K, d, d)."""
+        means = model.means_
+        dense = DENSE[model.covariance_type](model.covariances_, *means.shape)
+        return model.weights_, means, dense
+
+    @classmethod
+    def log_joint(cls, model, X, added_variance=0.0):
+        """log p(k, x), less tr(E inv(C_k)) / 2 with E = diag(added_variance), (n, K)."""
+        columns = []
+        for weight, mean, C in zip(*cls.parameters(model), strict=True):
+            penalty = -0.5 * (np.diag(np.linalg.inv(C)) * added_variance).sum()
+            log_prob = multivariate_normal(mean, C).logpdf(X).reshape(len(X))
+            columns.append(np.log(weight) + log_prob + penalty)
+        return np.stack(columns, axis=1)
+
+    @classmethod
+    def objective(cls, model, X, w):
+        """What the fit raises, per unit of weight."""
+        joint = cls.log_joint(model, X, added_variance(model, X, w))
+        return w @ logsumexp(joint, axis=1) / w.sum()
+
+
+class SingleGaussianReference(GaussianReference):
+    @staticmethod
+    def parameters(model):
+        covariance, mean = np.asarray(model.covariance_)[None], model.mean_[None]
+        return np.ones(1), mean, DENSE[model.covariance_type](covariance, 1, mean.shape[1])
+
+
+class PPCAReference(GaussianReference):
+    @staticmethod
+    def parameters(model):
         W, d = model.loadings_, model.n_features_in_
         C = W @ W.T + model.noise_variance_ * np.eye(d)
         return np.ones(1), model.mean_[None], C[None]
-    if isinstance(model, GaussianMLE):
-        covariance, mean = np.asarray(model.covariance_)[None], model.mean_[None]
-        return np.ones(1), mean, DENSE[model.covariance_type](covariance, 1, mean.shape[1])
-    means = model.means_
-    return model.weights_, means, DENSE[model.covariance_type](model.covariances_, *means.shape)
 
 
-def _of_coins(model):
-    """The moments of zeros and ones."""
-    p = np.atleast_2d(getattr(model, "probabilities_", getattr(model, "probability_", None)))
-    return getattr(model, "weights_", np.ones(1)), p, (p * (1 - p))[:, :, None] * np.eye(p.shape[1])
+class BernoulliReference:
+    """Densities that are mixtures of independent zeros and ones, by scipy."""
+
+    @staticmethod
+    def probabilities(model):
+        return model.weights_, model.probabilities_
+
+    @classmethod
+    def parameters(cls, model):
+        """Weights, and the moments of zeros and ones."""
+        weights, p = cls.probabilities(model)
+        return weights, p, (p * (1 - p))[:, :, None] * np.eye(p.shape[1])
+
+    @classmethod
+    def log_joint(cls, model, X, added_variance=0.0):
+        weights, p = cls.probabilities(model)
+        entries = bernoulli(p[:, None]).logpmf(np.nan_to_num(sides(model, X)))
+        with np.errstate(divide="ignore"):
+            log_prob = np.where(np.isnan(X), 0.0, entries).sum(axis=2)
+            return (np.log(weights)[:, None] + log_prob).T
+
+    @classmethod
+    def objective(cls, model, X, w):
+        log_prob = logsumexp(cls.log_joint(model, X), axis=1)
+        return (w @ log_prob + log_prior(model)) / w.sum()
 
 
-def sides(model, X):
-    """1.0 for a one, 0.0 for a zero, NaN for what was not observed."""
-    return np.where(np.isnan(X), np.nan, (model.binarize or 0.0) < X)
+class SingleBernoulliReference(BernoulliReference):
+    @staticmethod
+    def probabilities(model):
+        return np.ones(1), model.probability_[None]
 
 
-def _coin_joint(model, X):
-    weights, p, _ = parameters(model)
-    entries = bernoulli(p[:, None]).logpmf(np.nan_to_num(sides(model, X)))
-    with np.errstate(divide="ignore"):
-        return (np.log(weights)[:, None] + np.where(np.isnan(X), 0.0, entries).sum(axis=2)).T
+REFERENCES = {
+    GaussianMLE: SingleGaussianReference,
+    EMGaussianMixture: GaussianReference,
+    PPCA: PPCAReference,
+    BetaBernoulli: SingleBernoulliReference,
+    BernoulliMixture: BernoulliReference,
+}
 
 
-def log_joint(model, X, scatter=0.0):
-    """log p(k, x) by scipy, less what balls of scatter diag(scatter) cost, (n, K)."""
-    if isinstance(model, BetaBernoulli | BernoulliMixture):
-        return _coin_joint(model, X)
-    columns = []
-    for weight, mean, C in zip(*parameters(model), strict=True):
-        tilt = -0.5 * (np.diag(np.linalg.inv(C)) * scatter).sum()
-        log_prob = multivariate_normal(mean, C).logpdf(X).reshape(len(X))
-        columns.append(np.log(weight) + log_prob + tilt)
-    return np.stack(columns, axis=1)
+def parameters(model):
+    """Weights (K,), means (K, d) and dense covariances (K, d, d) of a fitted model."""
+    return REFERENCES[type(model)].parameters(model)
+
+
+def log_joint(model, X, added_variance=0.0):
+    """log p(k, x) by scipy, less what the objective takes from it, (n, K)."""
+    return REFERENCES[type(model)].log_joint(model, X, added_variance)
 
 
 def log_prob(model, X):
@@ -282,21 +349,24 @@ def log_prob(model, X):
     return logsumexp(log_joint(model, X), axis=1)
 
 
-def balls(model, X, w=None):
-    """The scatter that reg_covar gives to each row, in the units of the data."""
-    return model.reg_covar * np.diag(np.cov(X.T, aweights=w, bias=True).reshape(X.shape[1], -1))
-
-
 def objective(model, X, w=None):
     """What the fit raises, recomputed from public attributes."""
     w = np.ones(len(X)) if w is None else w
-    if isinstance(model, BernoulliMixture):
-        return (w @ log_prob(model, X) + log_prior(model)) / w.sum()
-    return w @ logsumexp(log_joint(model, X, balls(model, X, w)), axis=1) / w.sum()
+    return REFERENCES[type(model)].objective(model, X, w)
+
+
+def sides(model, X):
+    """1.0 for a one, 0.0 for a zero, NaN for what was not observed."""
+    return np.where(np.isnan(X), np.nan, (model.binarize or 0.0) < X)
+
+
+def added_variance(model, X, w=None):
+    """What reg_covar adds to every variance, in the units of the data."""
+    return model.reg_covar * np.diag(np.cov(X.T, aweights=w, bias=True).reshape(X.shape[1], -1))
 
 
 def log_prior(model):
-    """The log-density of a coin mixture's parameters without its constants."""
+    """The log-density of a Bernoulli mixture's parameters without its constants."""
     if model.inference == "mle":
         return 0.0
     p, w = model.probabilities_, model.weights_

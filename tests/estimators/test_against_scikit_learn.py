@@ -120,10 +120,8 @@ every_acceleration = pytest.mark.parametrize("acceleration", [None, "squarem"])
 @every_acceleration
 @pytest.mark.parametrize("reg_covar", REG_COVARS)
 @pytest.mark.parametrize("units", TABLES)
-def test_the_objective_never_falls_on_real_data(
-    covariance_type, acceleration, reg_covar, transformation
-):
-    X = TABLES[transformation]
+def test_the_objective_never_falls_on_real_data(covariance_type, acceleration, reg_covar, units):
+    X = TABLES[units]
     model = EMGaussianMixture(
         3,
         covariance_type=covariance_type,
@@ -159,7 +157,7 @@ def test_the_objective_of_each_step_is_that_of_its_mixture(
 def objective_in_standard_units(model, X):
     """scipy calls covariances singular that are only in very different units: divide these out."""
     size = X.std(axis=0)
-    transformation = {
+    units = {
         "full": np.outer(size, size),
         "tied": np.outer(size, size),
         "diag": size**2,
@@ -170,7 +168,7 @@ def objective_in_standard_units(model, X):
     scaled = EMGaussianMixture.from_parameters(
         model.weights_ / model.weights_.sum(),
         model.means_ / size,
-        model.covariances_ / transformation[model.covariance_type],
+        model.covariances_ / units[model.covariance_type],
         covariance_type=model.covariance_type,
         reg_covar=model.reg_covar,
     )

@@ -227,7 +227,7 @@ def test_what_was_not_observed_is_summed_out(spec):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @every_coin
 @every_format
-@pytest.mark.parametrize("holes", [0.0, 0.2])
+@pytest.mark.parametrize("missing", [0.0, 0.2])
 def test_sparse_rows_are_dense_rows(spec, sparsely, missing):
     X, w = hidden_coins(missing=missing), weights(N)
     given = SAME_CLIMB if spec.mixture else {}

@@ -77,7 +77,7 @@ def test_criteria_charge_for_parameters(spec, X):
 def test_parameters_are_counted(spec):
     d = 3
     model = spec.new().fit(clouds(N, d))
-    if spec.factor:
+    if spec.linear:
         q = model.n_components_
         assert model.n_parameters_ == d + 1 + d * q - q * (q - 1) // 2
         return

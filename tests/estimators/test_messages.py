@@ -191,7 +191,7 @@ METHODS = ["fit", "score_samples", "score", "transform", "bic"]
 def test_bad_rows_are_refused_by_every_method(spec, method, table, X):
     change, message = TABLES[table]
     model = spec.new().fit(X)
-    if spec.holes and table == "hole":
+    if spec.missing and table == "hole":
         return  # not observed
     with pytest.raises(ValueError, match=message):
         getattr(model, method)(change(X))

@@ -13,14 +13,14 @@ from sklearn_lvm.core.factor.centered_rows import CenteredRows
 from sklearn_lvm.core.factor.density import PPCADensity
 from sklearn_lvm.core.gaussian.density import GaussianFamily
 from sklearn_lvm.core.gaussian.moments import Moments
-from sklearn_lvm.core.standardization import Frame
+from sklearn_lvm.core.standardization import Standardization
 from sklearn_lvm.estimators import vae
 from sklearn_lvm.inference.em import EMRun
 
 from .specs import (
     COIN_MIXTURES,
     COINS,
-    EXACT,
+    EXACT_MEASURED,
     FACTORS,
     GAUSSIAN_MIXTURES,
     GAUSSIANS,
@@ -43,22 +43,22 @@ every_failure = pytest.mark.parametrize("failure", FAILURES, ids=lambda f: f.__n
 
 # Deep places: whose function fails, after how many calls that go well, and which fits pass it.
 PLACES = {
-    "measuring": (Frame, "of", 0, GAUSSIANS),
-    "entering": (Frame, "transform", 0, GAUSSIANS),
+    "measuring": (Standardization, "of", 0, GAUSSIANS),
+    "standardizing": (Standardization, "transform", 0, GAUSSIANS),
     "summing": (Moments, "of", 0, GAUSSIANS),
     "estimating": (GaussianFamily, "estimate", 0, GAUSSIANS),
-    "naming": (Frame, "inverse_transform", 0, [spec for spec in EXACT if spec.transformation]),
-    "climbing": (GaussianFamily, "kernel", 1, GAUSSIAN_MIXTURES),
-    "advancing": (EMRun, "moved", 0, MIXTURES),
-    "centring": (CenteredRows, "of", 0, FACTORS),
+    "restoring units": (Standardization, "inverse_transform", 0, EXACT_MEASURED),
+    "making a kernel": (GaussianFamily, "kernel", 1, GAUSSIAN_MIXTURES),
+    "moving": (EMRun, "moved", 0, MIXTURES),
+    "centering": (CenteredRows, "of", 0, FACTORS),
     "choosing": (PPCADensity, "from_spectrum", 0, FACTORS),
-    "tossing": (Binarization, "transform", 0, COINS),
+    "binarizing": (Binarization, "transform", 0, COINS),
     "counting": (Counts, "of", 0, COINS),
-    "weighing": (Bernoullis, "of", 0, COINS),
-    "opening": (vae, "canonical_with_holes", 0, NEURAL),
+    "estimating probabilities": (Bernoullis, "of", 0, COINS),
+    "opening": (vae, "canonical_with_missing", 0, NEURAL),
     "splitting": (VAEDensity, "_split", 0, NEURAL),
     "settling": (VAEDensity, "_set_fitted", 0, NEURAL),
-    "climbing coins": (BernoulliFamily, "kernel", 1, COIN_MIXTURES),
+    "making a kernel of Bernoulli densities": (BernoulliFamily, "kernel", 1, COIN_MIXTURES),
 }
 CASES = [
     pytest.param(spec, *where, id=f"{spec}-{place}")
@@ -119,7 +119,7 @@ def test_a_broken_fit_changes_nothing(spec, owner, name, calls, failure, X, brea
 
 
 @every_failure
-@pytest.mark.parametrize("place", ["summing", "choosing", "naming"])
+@pytest.mark.parametrize("place", ["summing", "choosing", "restoring units"])
 @every_factor
 def test_a_broken_partial_fit_of_components_changes_nothing(spec, place, failure, X, break_at):
     fitted, unfitted = spec.new().partial_fit(X), spec.new()
@@ -134,7 +134,7 @@ def test_a_broken_partial_fit_changes_nothing(spec, owner, name, calls, failure,
     fitted, unfitted = spec.new().partial_fit(X), spec.new()
     break_at(owner, name, calls, failure)
     check_nothing_changed(unfitted, lambda: unfitted.partial_fit(X), failure, "on purpose")
-    if name != "of" or owner is not Frame:  # later rows come into the units of the first
+    if name != "of" or owner is not Standardization:  # later rows come into the units of the first
         check_nothing_changed(fitted, lambda: fitted.partial_fit(X), failure, "on purpose")
 
 
@@ -200,8 +200,8 @@ def test_a_fit_after_a_broken_one_is_a_fresh_fit(spec, X, monkeypatch):
     model = spec.new().fit(X[:, :2])
     with monkeypatch.context() as patch:
         coins = (Bernoullis, "of") if spec.binary else (GaussianFamily, "estimate")
-        owner, name = (PPCADensity, "from_spectrum") if spec.factor else coins
-        owner, name = (vae, "canonical_with_holes") if spec.neural else (owner, name)
+        owner, name = (PPCADensity, "from_spectrum") if spec.linear else coins
+        owner, name = (vae, "canonical_with_missing") if spec.neural else (owner, name)
         patch.setattr(owner, name, _interrupt)
         with pytest.raises(KeyboardInterrupt):
             model.fit(X)

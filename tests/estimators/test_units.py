@@ -106,7 +106,7 @@ def test_the_precision_of_the_data_is_that_of_all_results(spec, dtype, X):
     model = spec.new().fit(X.astype(dtype))
     found = arrays_of(model, X.astype(dtype))
     assert {name: value.dtype for name, value in found.items()} == dict.fromkeys(found, dtype)
-    assert len(found) >= (6 if spec.transformation else 4)
+    assert len(found) >= (6 if spec.measured else 4)
 
 
 @every_spec

@@ -55,7 +55,7 @@ class Structure(ABC):
         return sums.sum(axis=0, keepdims=True) if self.tied else sums
 
     @abstractmethod
-    def diagonal(self, subset: Floats) -> Floats:
+    def diagonal(self, stored: Floats) -> Floats:
         """The diagonal of a stored form, or what is known of it, (K, *S) -> (K, d)."""
 
     @abstractmethod
@@ -68,7 +68,7 @@ class Structure(ABC):
 
     @abstractmethod
     def estimate(self, scatter: Floats, dof: Floats, added_variance: Floats) -> "Covariances":
-        """Covariances scatter / dof + diag(extra); the unit covariance where dof is 0."""
+        """Covariances scatter / dof + diag(added_variance); the unit covariance where dof is 0."""
 
     def fits(self, covariances: "Covariances", n_components: int) -> bool:
         """Whether these are covariances of so many components in this structure, but for its name.
@@ -159,7 +159,7 @@ class Covariances(ABC):
         """L_k v_k, (K, d) -> (K, d)."""
 
     @abstractmethod
-    def restore(self, subset: Floats) -> Floats:
+    def restore(self, stored: Floats) -> Floats:
         """The stored form of L P L' from that of P, undoing ``gram`` of whitened rows."""
 
     @abstractmethod
@@ -195,6 +195,6 @@ class Covariances(ABC):
 
 
 def per_weight(scatter: Floats, dof: Floats) -> Floats:
-    """Scatter / dof; a Gaussian that holds no data keeps unit covariance, whatever its extra."""
+    """Scatter / dof; a Gaussian that holds no data keeps unit covariance, whatever is added."""
     held = dof.reshape(-1, *[1] * (scatter.ndim - 1))
     return scatter / np.where(held > 0, held, 1.0)

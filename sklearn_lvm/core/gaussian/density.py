@@ -1,12 +1,13 @@
-"""K Gaussian densities at once, and how they are estimated."""
+"""K Gaussian densities at once, and how they are estimated from moments."""
 
 from dataclasses import dataclass
 from functools import cached_property
 from math import log, tau
+from typing import Self
 
 import numpy as np
 
-from ..._typing import Array, Floats
+from ..._typing import Floats, Ints
 from .covariance import Covariances, Structure
 from .kernels import GaussianKernel, kernel_of
 from .moments import Moments
@@ -14,12 +15,12 @@ from .moments import Moments
 
 @dataclass(frozen=True, eq=False)
 class Gaussians:
-    """K Gaussian densities: means (K, d) and a covariance structure.
+    """K Gaussian densities: means (K, d) and covariances of one structure.
 
     log N(z | m, C) = -(d log 2 pi + log |C| + |inv(L) (z - m)|^2) / 2, with C = L L'.
     """
 
-    mean: Array
+    mean: Floats
     covariance: Covariances
 
     @property
@@ -28,48 +29,51 @@ class Gaussians:
         return len(self.covariance) == 1
 
     @cached_property
-    def max_log_prob(self) -> Array:
+    def max_log_prob(self) -> Floats:
         """The log-density at each mean, (K,)."""
         K, d = self.mean.shape
         return -0.5 * (d * log(tau) + self.covariance.log_det) + np.zeros(K)
 
-    def trace_penalty(self, added_variance: Array) -> Array:
-        """-tr(diag(extra) inv(C_k)) / 2: what log N loses on a ball of that scatter, (K,) or (1,)."""
-        return -0.5 * (self.covariance.precision_diagonal * added_variance).sum(axis=1)
+    def trace_penalty(self, added_variance: Floats) -> Floats:
+        """-tr(E inv(C_k)) / 2 with E = diag(added_variance), (K,) or (1,).
 
-    def rescale(self, shift: Array, scale: Array) -> "Gaussians":
+        It is what the expected log-density loses on rows that are spread with covariance E.
+        """
+        traces = (self.covariance.precision_diagonal * added_variance).sum(axis=1)
+        return np.asarray(-0.5 * traces)
+
+    def rescale(self, shift: Floats, scale: Floats) -> Self:
         """The densities of scale * z + shift."""
-        return Gaussians(self.mean * scale + shift, self.covariance.rescale(scale))
+        return type(self)(self.mean * scale + shift, self.covariance.rescale(scale))
 
-    def pooled(self, weights: Array) -> "Gaussians":
+    def pooled(self, weights: Floats) -> Self:
         """The one Gaussian with the mean and the covariance of their mixture."""
         mean = weights @ self.mean
         structure = self.covariance.structure
-        spread = structure.outer((self.mean - mean) * np.sqrt(weights)[:, None]).sum(axis=0)
+        between = structure.outer((self.mean - mean) * np.sqrt(weights)[:, None]).sum(axis=0)
         scatter = self.covariance.scatter
-        within = np.tensordot(
-            weights, np.broadcast_to(scatter, (len(weights), *scatter.shape[1:])), 1
-        )
-        total = (within + spread)[None]
-        return Gaussians(mean[None], structure.estimate(total, np.ones(1), np.zeros(len(mean))))
+        each = np.broadcast_to(scatter, (len(weights), *scatter.shape[1:]))
+        total = (np.tensordot(weights, each, 1) + between)[None]
+        covariance = structure.estimate(total, np.ones(1), np.zeros(len(mean)))
+        return type(self)(mean[None], covariance)
 
-    def to_coordinates(self, reference: "Gaussians") -> tuple[Array, Array]:
+    def to_coordinates(self, reference: Self) -> tuple[Floats, Floats]:
         """Means and covariances in the units of one Gaussian, as (K, d) and (K or 1, P)."""
         mean = reference.covariance.whiten_each(self.mean - reference.mean)
         return mean, self.covariance.to_coordinates(reference.covariance)
 
-    def from_coordinates(self, coordinates: tuple[Floats, ...]) -> "Gaussians":
+    def from_coordinates(self, coordinates: tuple[Floats, ...]) -> Self:
         """The Gaussians that have these coordinates in the units of this one."""
         mean, covariance = coordinates
         center = self.mean + self.covariance.colorize_each(mean)
-        return Gaussians(center, self.covariance.from_coordinates(covariance))
+        return type(self)(center, self.covariance.from_coordinates(covariance))
 
-    def subset(self, chosen: Array) -> "Gaussians":
+    def subset(self, chosen: Ints) -> Self:
         """Some of the Gaussians."""
-        return Gaussians(self.mean[chosen], self.covariance.subset(chosen))
+        return type(self)(self.mean[chosen], self.covariance.subset(chosen))
 
-    def sample(self, labels: Array, rng: np.random.RandomState) -> Array:
-        """One row for each label, (n, d)."""
+    def sample(self, labels: Ints, rng: np.random.RandomState) -> Floats:
+        """Draw a row for each label, (n, d)."""
         rows = rng.standard_normal((len(labels), self.mean.shape[1]))
         for k in range(len(self.mean)):
             chosen = labels == k
@@ -77,7 +81,7 @@ class Gaussians:
         return rows + self.mean[labels]
 
     def n_parameters(self) -> int:
-        """Free parameters of means and covariances."""
+        """Count free parameters of means and covariances."""
         return self.mean.size + len(self.covariance) * self.covariance.structure.n_parameters
 
     def kernel(self, log_weights: Floats) -> GaussianKernel:
@@ -85,37 +89,39 @@ class Gaussians:
         return kernel_of(self.mean, self.covariance, self.max_log_prob + log_weights)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GaussianFamily:
-    """How Gaussians are estimated: statistics in, densities out.
+    """Estimation of Gaussians from moments.
 
     Attributes
     ----------
     structure : Structure
-    extra : ndarray of shape (d,)
-        Added to the variances: the exact M-step when each row is a small ball of that scatter.
+        Of the covariances.
+    added_variance : ndarray of shape (d,)
+        Added to the variances in every estimate. It is the maximum of the likelihood of rows that are
+        spread with these variances, so that their expected log-density is what EM maximizes.
     """
 
     structure: Structure
-    added_variance: Array
+    added_variance: Floats
 
-    def statistics(self, Z: Array, w: Array) -> Moments:
+    def statistics(self, rows: Floats, resp: Floats) -> Moments:
         """Moments of rows (d, n) under K sets of weights (K, n)."""
-        return Moments.of(Z, w, self.structure)
+        return Moments.of(rows, resp, self.structure)
 
     def estimate(self, moments: Moments, current: Gaussians | None = None) -> Gaussians:
-        """Maximum likelihood (of balls), or the posterior mode if a prior was added to the moments."""
+        """The maximum of the likelihood, or the posterior mode if a prior is part of the moments."""
         covariance = self.structure.estimate(moments.scatter, moments.dof, self.added_variance)
         return Gaussians(moments.mean, covariance)
 
-    def kernel(self, gaussians: Gaussians, log_weights: Floats) -> GaussianKernel:
-        """The kernel of the E-step, in which balls take their part from each log-density."""
-        return gaussians.kernel(log_weights + gaussians.trace_penalty(self.added_variance))
+    def kernel(self, components: Gaussians, log_weights: Floats) -> GaussianKernel:
+        """The kernel of the E-step: log-densities less the trace penalty."""
+        return components.kernel(log_weights + components.trace_penalty(self.added_variance))
 
-    def log_prior(self, gaussians: Gaussians) -> float:
-        """Nothing: there is no prior."""
+    def log_prior(self, components: Gaussians) -> float:
+        """0: there is no prior."""
         return 0.0
 
-    def predictive(self, gaussians: Gaussians) -> Gaussians:
-        """What rows are scored by: the Gaussians themselves."""
-        return gaussians
+    def predictive(self, components: Gaussians) -> Gaussians:
+        """The densities that score rows: these."""
+        return components

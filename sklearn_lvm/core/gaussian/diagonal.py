@@ -29,8 +29,8 @@ class Diagonal(Structure):
         V = R * np.sqrt(w)[:, None, :]
         return np.einsum("kdn,kdn->kd", V, V)
 
-    def diagonal(self, subset: Floats) -> Floats:
-        return subset
+    def diagonal(self, stored: Floats) -> Floats:
+        return stored
 
     def monomials(self, Z: Floats, out: Floats) -> None:
         np.multiply(Z, Z, out=out)
@@ -90,8 +90,8 @@ class DiagonalCovariances(Covariances):
     def colorize_each(self, v: Floats) -> Floats:
         return v * self.deviation
 
-    def restore(self, subset: Floats) -> Floats:
-        return subset * self.deviation**2
+    def restore(self, stored: Floats) -> Floats:
+        return stored * self.deviation**2
 
     def rescale(self, s: Floats) -> Self:
         return type(self)(self.structure, self.deviation * s)
@@ -149,8 +149,8 @@ class Spherical(Diagonal):
         V = R * np.sqrt(w)[:, None, :]
         return np.einsum("kdn,kdn->k", V, V)
 
-    def diagonal(self, subset: Floats) -> Floats:
-        return np.repeat(subset[:, None] / self.d, self.d, axis=1)
+    def diagonal(self, stored: Floats) -> Floats:
+        return np.repeat(stored[:, None] / self.d, self.d, axis=1)
 
     def monomials(self, Z: Floats, out: Floats) -> None:
         np.einsum("dn,dn->n", Z, Z, out=out[0])
@@ -200,8 +200,8 @@ class SphericalCovariances(DiagonalCovariances):
     def precision_factor(self) -> Floats:
         return self.structure.public(1.0 / self.deviation[:, 0])
 
-    def restore(self, subset: Floats) -> Floats:
-        return subset * self.deviation[:, 0] ** 2
+    def restore(self, stored: Floats) -> Floats:
+        return stored * self.deviation[:, 0] ** 2
 
     def to_coordinates(self, reference: Self) -> Floats:
         return np.log(self.deviation[:, :1] / reference.deviation[:, :1])

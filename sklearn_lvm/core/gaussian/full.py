@@ -49,8 +49,8 @@ class Full(Structure):
             np.matmul(V, V.T, out=second[k])  # numpy sees its own transpose and does half the work
         return first, second
 
-    def diagonal(self, subset: Floats) -> Floats:
-        return np.diagonal(subset, axis1=1, axis2=2)
+    def diagonal(self, stored: Floats) -> Floats:
+        return np.diagonal(stored, axis1=1, axis2=2)
 
     def monomials(self, Z: Floats, out: Floats) -> None:
         start = 0
@@ -60,9 +60,9 @@ class Full(Structure):
 
     def from_monomials(self, m: Floats) -> Floats:
         i, j = _upper(self.d)
-        subset = np.empty((len(m), self.d, self.d))
-        subset[:, i, j] = subset[:, j, i] = m
-        return subset
+        stored = np.empty((len(m), self.d, self.d))
+        stored[:, i, j] = stored[:, j, i] = m
+        return stored
 
     def estimate(self, scatter: Floats, dof: Floats, added_variance: Floats) -> "FullCovariances":
         covariance = per_weight(scatter, dof) + np.diag(added_variance)
@@ -132,8 +132,8 @@ class FullCovariances(Covariances):
     def colorize_each(self, v: Floats) -> Floats:
         return (self.factor @ v[..., None])[..., 0]
 
-    def restore(self, subset: Floats) -> Floats:
-        return self.factor @ subset @ self.factor.mT
+    def restore(self, stored: Floats) -> Floats:
+        return self.factor @ stored @ self.factor.mT
 
     def rescale(self, s: Floats) -> Self:
         return type(self)(self.structure, self.factor * s[:, None])

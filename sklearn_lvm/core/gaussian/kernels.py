@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..._typing import Array, Bools, Floats, Ints
+from ..._typing import Bools, Floats, Ints
 from .covariance import Covariances, Structure, Whitener
 from .moments import Moments
 
-MIN_SHARE = 1e-100  # a component with a smaller share of the weight holds nothing to be measured
-MAX_CONDITION = 1e5  # the factor of accuracy that monomials may cost: five digits of sixteen
+MIN_SHARE = 1e-100  # of the weight, below which a component holds nothing to be measured
+MAX_CANCELLATION = 1e5  # by which monomials may magnify rounding: five digits of sixteen
 
 Sums = tuple[Floats, ...]
 
@@ -42,28 +42,28 @@ def kernel_of(mean: Floats, covariance: Covariances, max_log_prob: Floats) -> "G
         Log-densities at the means, log-weights included.
     """
     if len(covariance) == 1:
-        far = (covariance.whiten_each(mean) ** 2).sum(axis=1).max() > MAX_CONDITION
+        far = (covariance.whiten_each(mean) ** 2).sum(axis=1).max() > MAX_CANCELLATION
         return (ResidualKernel if far else TiedKernel).of(mean, covariance, max_log_prob)
     if covariance.structure.d > covariance.structure.max_natural_features:
         return ResidualKernel.of(mean, covariance, max_log_prob)
-    safe = covariance.cancellation(mean) <= MAX_CONDITION
+    safe = covariance.cancellation(mean) <= MAX_CANCELLATION
     if safe.all():
         return NaturalKernel.of(mean, covariance, max_log_prob)
     kind = MixedKernel if safe.any() else ResidualKernel
     return kind.of(mean, covariance, max_log_prob)
 
 
-def _in_precision_of(array: Array, rows: Array) -> Array:
+def _in_precision_of(array: Floats, rows: Floats) -> Floats:
     """An array in the precision of rows."""
     return array.astype(rows.dtype, copy=False)
 
 
-def _in_float64(*sums: Array) -> Sums:
+def _in_float64(*sums: Floats) -> Sums:
     """Sums over a block in float64, since many blocks are added."""
     return tuple(array.astype(np.float64, copy=False) for array in sums)
 
 
-def _measurable(weight: Array) -> tuple[Array, Array]:
+def _measurable(weight: Floats) -> tuple[Floats, Floats]:
     """Weights with the immeasurable ones set to zero, and positive divisors."""
     weight = np.where(weight > MIN_SHARE * weight.sum(), weight, 0.0)
     return weight, np.where(weight > 0, weight, 1.0)
@@ -246,7 +246,7 @@ class MixedKernel:
     ) -> "MixedKernel":
         """Split by ``safe``, (K,); by default by the digits that monomials would cost."""
         if safe is None:
-            safe = covariance.cancellation(mean) <= MAX_CONDITION
+            safe = covariance.cancellation(mean) <= MAX_CANCELLATION
         groups = np.flatnonzero(safe), np.flatnonzero(~safe)
         parts = [(mean[group], covariance.subset(group), max_log_prob[group]) for group in groups]
         order = np.argsort(np.concatenate(groups))

@@ -1,10 +1,11 @@
-"""What a Gaussian model remembers of its data, of its prior, and of both: a value with ``+``."""
+"""Moments: what a Gaussian model remembers of its data and of its prior, a value with ``+``."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
-from ..._typing import Array
+from ..._typing import Floats
 from .covariance import Structure
 
 
@@ -19,9 +20,9 @@ class Moments:
     Attributes
     ----------
     weight : ndarray of shape (K,)
-        How sure of the mean: the summed weight of the rows.
+        The summed weight of the rows, or of the pseudo-observations of a prior of the mean.
     dof : ndarray of shape (K,)
-        How sure of the scatter, in copies of -log|covariance|/2; equals ``weight`` for data.
+        The summed weight behind the scatter, in copies of -log|covariance|/2; ``weight`` for data.
     mean : ndarray of shape (K, d)
     scatter : ndarray of shape (K, *S)
         S is the shape of the stored form of the covariance structure. Where the structure is tied,
@@ -29,14 +30,14 @@ class Moments:
     structure : Structure
     """
 
-    weight: Array
-    dof: Array
-    mean: Array
-    scatter: Array
+    weight: Floats
+    dof: Floats
+    mean: Floats
+    scatter: Floats
     structure: Structure
 
     @classmethod
-    def of(cls, Z: Array, w: Array, structure: Structure) -> "Moments":
+    def of(cls, Z: Floats, w: Floats, structure: Structure) -> Self:
         """Measure rows, feature-major (d, n), under K sets of weights, (K, n)."""
         weight = w.sum(axis=1)
         mean = (w @ Z.T) / np.where(weight > 0, weight, 1.0)[:, None]
@@ -46,12 +47,12 @@ class Moments:
         pooled = structure.pooled
         return cls(weight, pooled(weight), mean, pooled(np.stack(scatter)), structure)
 
-    def __add__(self, other: "Moments") -> "Moments":
+    def __add__(self, other: Self) -> Self:
         weight = self.weight + other.weight
         share = other.weight / np.where(weight > 0, weight, 1.0)
         shift = other.mean - self.mean
         gap = self.structure.outer(shift * np.sqrt(self.weight * share)[:, None])
-        return Moments(
+        return type(self)(
             weight,
             self.dof + other.dof,
             self.mean + share[:, None] * shift,
@@ -59,10 +60,10 @@ class Moments:
             self.structure,
         )
 
-    def rescaled(self, factor: Array) -> "Moments":
-        """The moments of the same rows after z_j -> factor_j z_j (one common factor if spherical)."""
+    def rescaled(self, factor: Floats) -> Self:
+        """The moments of the same rows after z_j -> factor_j z_j, one common factor if spherical."""
         outer = self.structure.outer
         growth = outer(factor[None]) / outer(np.ones_like(factor)[None])
-        return Moments(
+        return type(self)(
             self.weight, self.dof, self.mean * factor, self.scatter * growth, self.structure
         )
