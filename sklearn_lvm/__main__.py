@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .compare.leaderboard import Comparison
+    from .compare.report import Comparison
 
 EPILOG = "Example: sklearn-lvm table.csv --models EMGaussianMixture,GaussianMixture --cv 10"
 DESCRIPTION = """\
@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _compare(options: argparse.Namespace) -> Comparison:
     from .compare import compare_densities
-    from .compare.tables import load_digits_table, read_table
+    from .compare.readers import load_digits_table, read_table
 
     return compare_densities(
         read_table(options.file) if options.file else load_digits_table(),

@@ -23,10 +23,10 @@ from threadpoolctl import threadpool_limits
 import sklearn_lvm.__main__ as command
 from sklearn_lvm import BetaBernoulli
 from sklearn_lvm.compare import compare_densities
-from sklearn_lvm.compare.candidates import BINARY_MODELS, MODELS, Size
-from sklearn_lvm.compare.columns import grid_step, prepare
-from sklearn_lvm.compare.leaderboard import Comparison, ModelScore
-from sklearn_lvm.compare.tables import as_table, read_table
+from sklearn_lvm.compare.models import BINARY_MODELS, MODELS, Size
+from sklearn_lvm.compare.preprocessing import grid_step, prepare
+from sklearn_lvm.compare.readers import as_table, read_table
+from sklearn_lvm.compare.report import Comparison, ModelScore
 from sklearn_lvm.estimators.standardized import StandardizedDensity
 
 KILO = 1000.0

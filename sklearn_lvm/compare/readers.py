@@ -99,7 +99,7 @@ def as_table(data: Any, columns: Sequence[Any] | None = None) -> Table:
 
     Examples
     --------
-    >>> from sklearn_lvm.compare.tables import as_table
+    >>> from sklearn_lvm.compare.readers import as_table
     >>> as_table([["1.5", "2"], ["", "4"]], columns=["a", "b"]).X
     array([[1.5, 2. ],
            [nan, 4. ]])

@@ -94,13 +94,13 @@ def _fixed(model: Any) -> Callable[[Size], Candidate]:
 
 
 def _gaussian_mle(size: Size) -> Candidate:
-    from .. import GaussianMLE
+    from ..estimators.gaussian_mle import GaussianMLE
 
     return Candidate(GaussianMLE(), {"covariance_type": ["full", "diag", "spherical"]})
 
 
 def _em_gaussian_mixture(size: Size) -> Candidate:
-    from .. import EMGaussianMixture
+    from ..estimators.gaussian_mixture import EMGaussianMixture
 
     return Candidate(EMGaussianMixture(), _mixture_grid(size))
 
@@ -128,7 +128,7 @@ def _pca(size: Size) -> Candidate:
 
 
 def _ppca(size: Size) -> Candidate:
-    from .. import PPCA
+    from ..estimators.ppca import PPCA
 
     # n rows vary in n - 1 dimensions, one of which has to be left to the noise.
     most = _up_to(FACTORS, min(size.n_samples - 2, size.n_features - 1))
@@ -150,20 +150,20 @@ def _kernel_density(size: Size) -> Candidate:
 
 
 def _beta_bernoulli(size: Size) -> Candidate:
-    from .. import BetaBernoulli
+    from ..estimators.beta_bernoulli import BetaBernoulli
 
     return Candidate(BetaBernoulli(binarize=None), {})
 
 
 def _bernoulli_mixture(size: Size) -> Candidate:
-    from .. import BernoulliMixture
+    from ..estimators.bernoulli_mixture import BernoulliMixture
 
     most = _up_to(COMPONENTS, size.n_samples // ROWS_PER_COMPONENT)
     return Candidate(BernoulliMixture(binarize=None), {"n_components": most})
 
 
 def _vae_density(size: Size) -> Candidate:
-    from .. import VAEDensity
+    from ..estimators.vae import VAEDensity
 
     # A fit takes seconds: one setting stands for all of them.
     return Candidate(VAEDensity(min(10, size.n_features), max_iter=100), {})

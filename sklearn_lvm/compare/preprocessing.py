@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._typing import Array
-from .tables import Table
+from .readers import Table
 
 __all__ = ["Prepared", "grid_step", "is_binary", "prepare"]
 
@@ -90,7 +90,7 @@ def grid_step(x: Array) -> float | None:
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_lvm.compare.columns import grid_step
+    >>> from sklearn_lvm.compare.preprocessing import grid_step
     >>> round(grid_step(np.array([5.1, 4.9, 4.7, 5.4])), 12)
     0.1
     >>> grid_step(np.random.default_rng(0).normal(size=100)) is None

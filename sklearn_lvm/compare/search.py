@@ -14,8 +14,8 @@ from sklearn.model_selection import GridSearchCV, ParameterGrid
 from sklearn.utils.parallel import Parallel, delayed
 
 from .._typing import Array
-from .candidates import Candidate, Size, caveat
-from .leaderboard import ModelScore
+from .models import Candidate, Size, caveat
+from .report import ModelScore
 
 __all__ = ["Folds", "Trial", "mean_and_error"]
 

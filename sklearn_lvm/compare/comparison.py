@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike
 from sklearn.model_selection import KFold
 from sklearn.utils import check_random_state
 
-from .candidates import BINARY_NOTES, Size, all_binary, resolve
-from .columns import is_binary, prepare
-from .leaderboard import Comparison, ModelScore
-from .tables import Table, as_table
-from .trials import Folds, Trial, mean_and_error
+from .models import BINARY_NOTES, Size, all_binary, resolve
+from .preprocessing import is_binary, prepare
+from .readers import Table, as_table
+from .report import Comparison, ModelScore
+from .search import Folds, Trial, mean_and_error
 
 __all__ = ["Comparison", "compare_densities"]
 
