@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 EPILOG = "Example: sklearn-lvm table.csv --models EMGaussianMixture,GaussianMixture --cv 10"
 DESCRIPTION = """\
 Which density model fits this table best? Each model is searched over a small grid by
-cross-validation; the leaderboard shows the held-out log-likelihood per row, in nats in the data's
+cross-validation; the table shows the held-out log-likelihood per row, in nats in the data's
 own units."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Compare density models on a file and print the leaderboard.
+    """Compare density models on a file and print their ranking.
 
     Parameters
     ----------
@@ -54,8 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--jobs", type=int, default=-1, metavar="N", help="fits at a time (default: all cores)")
     add("--random-state", type=int, default=0, metavar="SEED", help="default: 0")
     add(
-        "--no-dequantise",
-        dest="dequantise",
+        "--no-dequantize",
+        dest="dequantize",
         action="store_false",
         help="add no noise of one step to columns on a regular grid, such as integers",
     )
@@ -82,7 +82,7 @@ def _compare(options: argparse.Namespace) -> Comparison:
         cv=options.cv,
         n_jobs=options.jobs,
         random_state=options.random_state,
-        dequantise=options.dequantise,
+        dequantize=options.dequantize,
         progress=_progress(),
     )
 
@@ -93,11 +93,11 @@ def _progress() -> Callable[[Sequence[str]], Iterable[str]]:
     try:
         import rich.progress  # noqa: F401
     except ImportError:
-        return _one_line_each
-    return _bar
+        return _with_printed_lines
+    return _with_progress_bar
 
 
-def _bar(names: Sequence[str]) -> Iterator[str]:
+def _with_progress_bar(names: Sequence[str]) -> Iterator[str]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -115,7 +115,7 @@ def _bar(names: Sequence[str]) -> Iterator[str]:
             progress.advance(task)
 
 
-def _one_line_each(names: Sequence[str]) -> Iterator[str]:
+def _with_printed_lines(names: Sequence[str]) -> Iterator[str]:
     for number, name in enumerate(names, 1):
         start = time.monotonic()
         yield name

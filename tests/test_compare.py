@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 import sklearn_lvm.__main__ as command
 from sklearn_lvm import BetaBernoulli
 from sklearn_lvm.compare import compare_densities
-from sklearn_lvm.compare.models import BINARY_MODELS, MODELS, Size
+from sklearn_lvm.compare.models import BINARY_MODELS, MODELS, TrainingSize
 from sklearn_lvm.compare.preprocessing import grid_step, prepare
 from sklearn_lvm.compare.readers import as_table, read_table
 from sklearn_lvm.compare.report import Comparison, ModelScore
@@ -164,9 +164,9 @@ def test_full_precision_is_not_a_grid(seed, n):
     assert grid_step(np.random.default_rng(seed).normal(size=n)) is None
 
 
-def prepared(X, dequantise=True, seed=0, columns=None):
+def prepared(X, dequantize=True, seed=0, columns=None):
     rng = np.random.RandomState(seed)
-    return prepare(as_table(X, columns), dequantise=dequantise, rng=rng)
+    return prepare(as_table(X, columns), dequantize=dequantize, rng=rng)
 
 
 def test_noise_fills_one_step_of_the_columns_on_a_grid_and_no_others():
@@ -179,7 +179,7 @@ def test_noise_fills_one_step_of_the_columns_on_a_grid_and_no_others():
     assert not noise[:, 2].any()
     np.testing.assert_array_equal(prepared(X).X, prepared(X).X)
     assert (prepared(X, seed=1).X[:, 0] != prepared(X).X[:, 0]).all()
-    np.testing.assert_array_equal(prepared(X, dequantise=False).X, X)
+    np.testing.assert_array_equal(prepared(X, dequantize=False).X, X)
 
 
 def test_notes_name_what_was_dropped_and_filled():
@@ -204,7 +204,7 @@ def test_every_constant_column_is_named():
 def test_notes_warn_of_densities_without_a_bound():
     X = np.c_[two_clouds(), np.arange(60) % 4]
     X[:20, 0] = 0.0
-    off, atom = prepared(X, dequantise=False).notes
+    off, atom = prepared(X, dequantize=False).notes
     assert off.startswith("no noise added")
     assert off.endswith("1 column: x2")
     assert atom.endswith("in 1 column: x0")
@@ -381,7 +381,7 @@ def test_small_tables_have_a_leaderboard(shape):
 
 def test_components_are_limited_by_what_a_fold_can_estimate():
     def most(name, size):
-        grid = MODELS[name](Size(*size)).grid
+        grid = MODELS[name](TrainingSize(*size)).grid
         return [max(next(v for k, v in one.items() if k.endswith("n_components"))) for one in grid]
 
     for name in ("EMGaussianMixture", "GaussianMixture"):
@@ -536,7 +536,7 @@ def test_binary_tables_are_compared_by_binary_models(change):
 def test_binary_scores_are_held_out_probabilities():
     X = coins()
     comparison = compare_densities(X, ["BetaBernoulli"], cv=2)
-    same = compare_densities(X, {"coins": BetaBernoulli(binarize=None)}, cv=2, dequantise=False)
+    same = compare_densities(X, {"coins": BetaBernoulli(binarize=None)}, cv=2, dequantize=False)
     assert_array_equal(comparison.rows[0].held_out, same.rows[0].held_out)
     assert (np.exp(comparison.rows[0].held_out) < 1).all()
 
@@ -577,7 +577,7 @@ def test_command_prints_a_leaderboard(csv_file, capsys):
     assert "one grid step (1) to 1 column: count" in out
     assert max(map(len, out.splitlines())) <= 120
     assert err == ""
-    assert command.main(["compare", str(csv_file), *CHEAP, "--no-dequantise"]) == 0
+    assert command.main(["compare", str(csv_file), *CHEAP, "--no-dequantize"]) == 0
     assert "no noise added" in capsys.readouterr().out
 
 
@@ -705,7 +705,7 @@ def test_help_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.split() == []
-    assert "--no-dequantise" in done.stdout
+    assert "--no-dequantize" in done.stdout
 
 
 @pytest.mark.slow
