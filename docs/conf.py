@@ -92,7 +92,7 @@ html_theme_options = {
     "show_toc_level": 2,
     "header_links_before_dropdown": 6,
 }
-single = ("index", "comparing", "contract", "migration", "benchmarks", "contributing", "changelog")
+single = ("index", "comparing", "contract", "migration", "contributing", "changelog")
 html_sidebars = {page: [] for page in single}  # pages without a section have nothing to list
 
 

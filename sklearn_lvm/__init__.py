@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .compare import compare_densities as compare_densities
+    from .compare.comparison import compare_densities as compare_densities
     from .estimators.base.density import DensityEstimator as DensityEstimator
     from .estimators.base.validation import CovarianceWarning as CovarianceWarning
     from .estimators.bernoulli_mixture import BernoulliMixture as BernoulliMixture
@@ -28,7 +28,7 @@ _HOMES = {
     "PPCA": "estimators.ppca",
     "StandardizedDensity": "estimators.standardized",
     "VAEDensity": "estimators.vae",
-    "compare_densities": "compare",
+    "compare_densities": "compare.comparison",
 }
 
 __all__ = [  # noqa: RUF022 - in the order of sorted()

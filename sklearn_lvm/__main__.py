@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .compare.leaderboard import Comparison
+    from .compare.report import Comparison
 
 EPILOG = "Example: sklearn-lvm table.csv --models EMGaussianMixture,GaussianMixture --cv 10"
 DESCRIPTION = """\
 Which density model fits this table best? Each model is searched over a small grid by
-cross-validation; the leaderboard shows the held-out log-likelihood per row, in nats in the data's
+cross-validation; the table shows the held-out log-likelihood per row, in nats in the data's
 own units."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Compare density models on a file and print the leaderboard.
+    """Compare density models on a file and print their ranking.
 
     Parameters
     ----------
@@ -54,8 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--jobs", type=int, default=-1, metavar="N", help="fits at a time (default: all cores)")
     add("--random-state", type=int, default=0, metavar="SEED", help="default: 0")
     add(
-        "--no-dequantise",
-        dest="dequantise",
+        "--no-dequantize",
+        dest="dequantize",
         action="store_false",
         help="add no noise of one step to columns on a regular grid, such as integers",
     )
@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _compare(options: argparse.Namespace) -> Comparison:
     from .compare import compare_densities
-    from .compare.tables import load_digits_table, read_table
+    from .compare.readers import load_digits_table, read_table
 
     return compare_densities(
         read_table(options.file) if options.file else load_digits_table(),
@@ -82,7 +82,7 @@ def _compare(options: argparse.Namespace) -> Comparison:
         cv=options.cv,
         n_jobs=options.jobs,
         random_state=options.random_state,
-        dequantise=options.dequantise,
+        dequantize=options.dequantize,
         progress=_progress(),
     )
 
@@ -93,11 +93,11 @@ def _progress() -> Callable[[Sequence[str]], Iterable[str]]:
     try:
         import rich.progress  # noqa: F401
     except ImportError:
-        return _one_line_each
-    return _bar
+        return _with_printed_lines
+    return _with_progress_bar
 
 
-def _bar(names: Sequence[str]) -> Iterator[str]:
+def _with_progress_bar(names: Sequence[str]) -> Iterator[str]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -115,7 +115,7 @@ def _bar(names: Sequence[str]) -> Iterator[str]:
             progress.advance(task)
 
 
-def _one_line_each(names: Sequence[str]) -> Iterator[str]:
+def _with_printed_lines(names: Sequence[str]) -> Iterator[str]:
     for number, name in enumerate(names, 1):
         start = time.monotonic()
         yield name

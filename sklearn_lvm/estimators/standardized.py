@@ -1,21 +1,33 @@
-"""Density estimation on standardised columns, scored in the units of the data."""
+"""Density estimation on standardized columns, scored in the units of the data."""
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._typing import Array
+from .._typing import Floats
 
-__all__ = ["StandardizedDensity"]
+__all__ = ["DensityLike", "StandardizedDensity"]
+
+
+class DensityLike(Protocol):
+    """An estimator with ``fit`` and ``score_samples``: all that scoring held-out rows asks for."""
+
+    def fit(self, X: Floats, /) -> object:
+        """Fit the density to rows (n, d)."""
+        ...
+
+    def score_samples(self, X: Floats, /) -> Floats:
+        """Compute the log-density (n,) of each row."""
+        ...
 
 
 class StandardizedDensity(BaseEstimator):
-    r"""Fit a density to standardised columns and score it in the data's own units.
+    r"""Density of rows whose columns are standardized, scored in the data's own units.
 
     With :math:`z_j = (x_j - m_j) / s_j` and the inner density :math:`p_z`,
 
@@ -36,7 +48,7 @@ class StandardizedDensity(BaseEstimator):
     Attributes
     ----------
     density_ : estimator
-        The inner density, fitted to the standardised rows.
+        The inner density, fitted to the standardized rows.
     mean_, scale_ : ndarray of shape (n_features,)
         The shift and the divisor of each column. A column that does not vary has divisor one.
     n_features_in_ : int
@@ -57,12 +69,17 @@ class StandardizedDensity(BaseEstimator):
     True
     """
 
-    def __init__(self, density: Any, *, per_feature: bool = True) -> None:
+    density_: DensityLike
+    mean_: Floats
+    scale_: Floats
+    n_features_in_: int
+
+    def __init__(self, density: DensityLike, *, per_feature: bool = True) -> None:
         self.density = density
         self.per_feature = per_feature
 
     def fit(self, X: ArrayLike, y: object = None) -> Self:
-        """Standardise the columns of X and fit a clone of the density to them.
+        """Standardize the columns of X and fit a clone of the density to them.
 
         Parameters
         ----------
@@ -76,13 +93,13 @@ class StandardizedDensity(BaseEstimator):
         self : StandardizedDensity
             The fitted estimator.
         """
-        rows: Array = validate_data(self, X, dtype=np.float64)
+        rows: Floats = validate_data(self, X, dtype=np.float64)
         self.mean_ = rows.mean(axis=0)
-        self.scale_ = _scale(rows.std(axis=0), self.per_feature)
+        self.scale_ = _divisors(rows.std(axis=0), self.per_feature)
         self.density_ = clone(self.density).fit(self._standardize(rows))
         return self
 
-    def score_samples(self, X: ArrayLike) -> Array:
+    def score_samples(self, X: ArrayLike) -> Floats:
         """Compute the log-density of each row, in nats in the units of X.
 
         Parameters
@@ -93,10 +110,10 @@ class StandardizedDensity(BaseEstimator):
         Returns
         -------
         log_density : ndarray of shape (n_samples,)
-            The log-Jacobian of the standardisation is included.
+            Log-density of each row, with the log-Jacobian of the standardization.
         """
         check_is_fitted(self)
-        rows: Array = validate_data(self, X, dtype=np.float64, reset=False)
+        rows: Floats = validate_data(self, X, dtype=np.float64, reset=False)
         return self.density_.score_samples(self._standardize(rows)) - np.log(self.scale_).sum()
 
     def score(self, X: ArrayLike, y: object = None) -> float:
@@ -116,10 +133,10 @@ class StandardizedDensity(BaseEstimator):
         """
         return float(np.mean(self.score_samples(X)))
 
-    def _standardize(self, X: Array) -> Array:
+    def _standardize(self, X: Floats) -> Floats:
         return (X - self.mean_) / self.scale_
 
 
-def _scale(std: Array, per_feature: bool) -> Array:
+def _divisors(std: Floats, per_feature: bool) -> Floats:
     scale = std if per_feature else np.full_like(std, np.sqrt(np.mean(std**2)))
     return np.where(scale > 0, scale, 1.0)

@@ -1,33 +1,33 @@
-"""The comparison itself: one table, many models, the same folds for all of them."""
+"""Comparison of density models on one table: one set of folds for all models."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.model_selection import KFold
 from sklearn.utils import check_random_state
 
-from .candidates import BINARY_NOTES, Size, all_binary, resolve
-from .columns import is_binary, prepare
-from .leaderboard import Comparison, ModelScore
-from .tables import Table, as_table
-from .trials import Folds, Trial, mean_and_error
+from .._typing import RandomState
+from .models import BINARY_NOTES, Models, TrainingSize, all_binary, candidate_factories
+from .preprocessing import is_binary, prepare
+from .readers import Table, as_table
+from .report import Comparison, ModelScore
+from .search import Folds, ModelSearch, mean_and_error
 
-__all__ = ["Comparison", "compare_densities"]
+__all__ = ["compare_densities"]
 
 
 def compare_densities(
     X: ArrayLike | Table,
-    models: str | Sequence[str] | Mapping[str, Any] | None = None,
+    models: Models | None = None,
     *,
     cv: int = 5,
     n_jobs: int | None = None,
-    random_state: int | np.random.RandomState | None = 0,
-    dequantise: bool = True,
+    random_state: RandomState = 0,
+    dequantize: bool = True,
     progress: Callable[[Sequence[str]], Iterable[str]] = iter,
 ) -> Comparison:
     r"""Rank density models by the log-likelihood of rows they have not seen.
@@ -58,10 +58,10 @@ def compare_densities(
         Number of fits at a time; -1 for all cores.
     random_state : int, RandomState or None, default=0
         Seeds the noise, the folds, and every model whose own ``random_state`` is None.
-    dequantise : bool, default=True
+    dequantize : bool, default=True
         Whether to add uniform noise of one grid step to columns on a regular grid, such as
         integers. Without it a density on such a column has no upper bound, and the scores reflect
-        the regularisation alone.
+        the regularization alone.
     progress : callable, default=iter
         Wraps the sequence of names that is iterated over, such as ``tqdm.tqdm``.
 
@@ -92,17 +92,17 @@ def compare_densities(
     """
     rng = check_random_state(random_state)
     table = X if isinstance(X, Table) else as_table(X)
-    factories = resolve(models, binary=is_binary(table))
+    factories = candidate_factories(models, binary=is_binary(table))
     if not factories:
         raise ValueError("no models to compare")
     binary = is_binary(table) and all_binary(factories)
     # Drawn before the noise, so that the folds are the same with and without it.
     splits_seed, models_seed = _seeds(random_state, rng)
-    data = prepare(table, dequantise=dequantise, rng=rng, binary=binary)
+    data = prepare(table, dequantize=dequantize, rng=rng, binary=binary)
     folds = _folds(len(data.X), cv, splits_seed)
-    size = Size(min(len(train) for train, _ in folds), data.X.shape[1])
-    trial = Trial(data.X, folds, size, n_jobs, models_seed)
-    scores = [trial.run(name, factories[name]) for name in progress(list(factories))]
+    size = TrainingSize(min(len(train) for train, _ in folds), data.X.shape[1])
+    search = ModelSearch(data.X, folds, size, n_jobs, models_seed)
+    scores = [search.run(name, factories[name]) for name in progress(list(factories))]
     return Comparison(
         _ranked(scores),
         (*data.notes, *(BINARY_NOTES if binary else ())),
@@ -121,7 +121,7 @@ def _folds(n_rows: int, cv: int, seed: int) -> Folds:
     return list(KFold(cv, shuffle=True, random_state=seed).split(np.empty(n_rows)))
 
 
-def _seeds(random_state: Any, rng: np.random.RandomState) -> tuple[int, int]:
+def _seeds(random_state: RandomState, rng: np.random.RandomState) -> tuple[int, int]:
     """Draw a seed for the folds and one for all models, which must not share a generator."""
     splits, models = (int(seed) for seed in rng.randint(2**31 - 1, size=2))
     if random_state is None or isinstance(random_state, np.random.RandomState):
@@ -130,14 +130,14 @@ def _seeds(random_state: Any, rng: np.random.RandomState) -> tuple[int, int]:
 
 
 def _ranked(scores: Sequence[ModelScore]) -> tuple[ModelScore, ...]:
-    """Sort best first, and compare each model with the best on the same rows."""
+    """Sort best first, and compare each model with the best, row by row."""
     scored = [score for score in scores if not score.error]
     failed = [score for score in scores if score.error]
     scored.sort(key=lambda score: -score.log_likelihood)
-    return (*(_against(score, scored[0]) for score in scored), *failed)
+    return (*(_with_difference(score, scored[0]) for score in scored), *failed)
 
 
-def _against(score: ModelScore, best: ModelScore) -> ModelScore:
+def _with_difference(score: ModelScore, best: ModelScore) -> ModelScore:
     with np.errstate(invalid="ignore"):
         mean, error = mean_and_error(score.held_out - best.held_out)
     return replace(score, difference=mean, difference_standard_error=error)

@@ -4,33 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from ..estimators.standardized import DensityLike, StandardizedDensity
 
 __all__ = [
     "BINARY_MODELS",
     "BINARY_NOTES",
     "MODELS",
     "Candidate",
-    "Size",
+    "CandidateFactory",
+    "Grid",
+    "TrainingSize",
     "all_binary",
+    "candidate_factories",
     "caveat",
-    "resolve",
 ]
 
-Grid = Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Sequence[Any]]]
+Parameters = Mapping[str, Sequence[object]]
+"""Values to try for each parameter of an estimator, by name."""
+Grid = Parameters | Sequence[Parameters]
+"""What scikit-learn's ``GridSearchCV`` takes: one grid, or several to search one by one."""
 
-COMPONENTS = (1, 2, 3, 5, 10, 20, 40, 80)
-COMPONENT_LIMITS = (1, 5, 10, 20, 40)
-FACTORS = (1, 2, 3, 5, 10, 15, 20, 30, 40, 60)
-# Scott's rule suits one normal cloud; tables with structure want a narrower kernel.
+# Numbers of components and of latent variables to choose from.
+N_COMPONENTS = (1, 2, 3, 5, 10, 20, 40, 80)
+MAX_COMPONENTS = (1, 5, 10, 20, 40)
+N_LATENT = (1, 2, 3, 5, 10, 15, 20, 30, 40, 60)
+# In units of Scott's bandwidth, which suits one Gaussian: tables with structure need a narrower one.
 BANDWIDTHS_PER_SCOTT = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0)
-# A component of fewer rows than this says little beyond those rows.
-ROWS_PER_COMPONENT = 10
-MAX_ITER = 500
+# A component estimated from fewer rows describes those rows alone.
+MIN_ROWS_PER_COMPONENT = 10
+MAX_EM_STEPS = 500
 
 
-class Size(NamedTuple):
-    """Rows and columns that each fit of a cross-validation sees."""
+class TrainingSize(NamedTuple):
+    """Rows and columns that each fit of a cross-validation is given."""
 
     n_samples: int
     n_features: int
@@ -39,14 +47,20 @@ class Size(NamedTuple):
 class Candidate(NamedTuple):
     """An estimator with ``score_samples`` and the grid of parameters to choose from."""
 
-    estimator: Any
+    estimator: DensityLike
     grid: Grid
 
 
-def resolve(
-    models: str | Sequence[str] | Mapping[str, Any] | None, *, binary: bool = False
-) -> dict[str, Callable[[Size], Candidate]]:
-    """Turn what the caller asked for into factories, by name.
+CandidateFactory = Callable[[TrainingSize], Candidate]
+"""A model with the grid that suits the size of a training fold."""
+Models = str | Sequence[str] | Mapping[str, DensityLike | tuple[DensityLike, Grid]]
+"""Names of built-in models, or estimators by name, each with a grid or without."""
+
+
+def candidate_factories(
+    models: Models | None, *, binary: bool = False
+) -> dict[str, CandidateFactory]:
+    """Return a candidate factory for each model that the caller asked for.
 
     Parameters
     ----------
@@ -59,7 +73,7 @@ def resolve(
     Returns
     -------
     factories : dict
-        For each name a function of the size of a training fold.
+        For each name a function from the size of a training fold to a candidate.
 
     Raises
     ------
@@ -67,7 +81,7 @@ def resolve(
         If a name is unknown.
     """
     if isinstance(models, Mapping):
-        return {name: _fixed(model) for name, model in models.items()}
+        return {name: _one_for_all_sizes(model) for name, model in models.items()}
     known, suitable = MODELS | BINARY_MODELS, BINARY_MODELS if binary else MODELS
     names = [models] if isinstance(models, str) else suitable if models is None else models
     unknown = [name for name in names if name not in known]
@@ -76,72 +90,75 @@ def resolve(
     return {name: known[name] for name in names}
 
 
-def all_binary(factories: Mapping[str, Callable[[Size], Candidate]]) -> bool:
+def all_binary(factories: Mapping[str, CandidateFactory]) -> bool:
     """Whether all of these are built-in models of zeros and ones."""
     return all(factory in BINARY_MODELS.values() for factory in factories.values())
 
 
-def caveat(estimator: Any) -> str:
-    """Say what a reader of the leaderboard must know about the scores of an estimator, if any."""
+def caveat(estimator: DensityLike) -> str:
+    """Say what to know about the scores of an estimator; empty if nothing."""
     inner = getattr(estimator, "density", estimator)
     kinds = [kind.__name__ for kind in type(inner).__mro__]
     return next((CAVEATS[kind] for kind in kinds if kind in CAVEATS), "")
 
 
-def _fixed(model: Any) -> Callable[[Size], Candidate]:
+def _one_for_all_sizes(model: DensityLike | tuple[DensityLike, Grid]) -> CandidateFactory:
     estimator, grid = model if isinstance(model, tuple) else (model, {})
     return lambda size: Candidate(estimator, grid)
 
 
-def _gaussian_mle(size: Size) -> Candidate:
-    from .. import GaussianMLE
+def _gaussian_mle(size: TrainingSize) -> Candidate:
+    from ..estimators.gaussian_mle import GaussianMLE
 
     return Candidate(GaussianMLE(), {"covariance_type": ["full", "diag", "spherical"]})
 
 
-def _em_gaussian_mixture(size: Size) -> Candidate:
-    from .. import EMGaussianMixture
+def _em_gaussian_mixture(size: TrainingSize) -> Candidate:
+    from ..estimators.gaussian_mixture import EMGaussianMixture
 
     return Candidate(EMGaussianMixture(), _mixture_grid(size))
 
 
-def _gaussian_mixture(size: Size) -> Candidate:
+def _gaussian_mixture(size: TrainingSize) -> Candidate:
     from sklearn.mixture import GaussianMixture
 
-    return _standardized(GaussianMixture(max_iter=MAX_ITER), _mixture_grid(size))
+    return _standardized(GaussianMixture(max_iter=MAX_EM_STEPS), _mixture_grid(size))
 
 
-def _bayesian_gaussian_mixture(size: Size) -> Candidate:
+def _bayesian_gaussian_mixture(size: TrainingSize) -> Candidate:
     from sklearn.mixture import BayesianGaussianMixture
 
     # The components are an upper limit: the prior empties those not needed.
-    most = _up_to(COMPONENT_LIMITS, size.n_samples // ROWS_PER_COMPONENT)
-    grid = {"covariance_type": ["full", "tied", "diag"], "n_components": most}
-    return _standardized(BayesianGaussianMixture(max_iter=MAX_ITER), [grid])
+    n_components = _up_to(MAX_COMPONENTS, size.n_samples // MIN_ROWS_PER_COMPONENT)
+    grid: Parameters = {
+        "covariance_type": ["full", "tied", "diag"],
+        "n_components": n_components,
+    }
+    return _standardized(BayesianGaussianMixture(max_iter=MAX_EM_STEPS), [grid])
 
 
-def _pca(size: Size) -> Candidate:
+def _pca(size: TrainingSize) -> Candidate:
     from sklearn.decomposition import PCA
 
-    grid = {"n_components": _factors(size)}
+    grid = {"n_components": _n_latent(size)}
     return _standardized(PCA(), [grid], per_feature=[True, False])
 
 
-def _ppca(size: Size) -> Candidate:
-    from .. import PPCA
+def _ppca(size: TrainingSize) -> Candidate:
+    from ..estimators.ppca import PPCA
 
     # n rows vary in n - 1 dimensions, one of which has to be left to the noise.
-    most = _up_to(FACTORS, min(size.n_samples - 2, size.n_features - 1))
-    return _standardized(PPCA(), [{"n_components": most}], per_feature=[True, False])
+    n_components = _up_to(N_LATENT, min(size.n_samples - 2, size.n_features - 1))
+    return _standardized(PPCA(), [{"n_components": n_components}], per_feature=[True, False])
 
 
-def _factor_analysis(size: Size) -> Candidate:
+def _factor_analysis(size: TrainingSize) -> Candidate:
     from sklearn.decomposition import FactorAnalysis
 
-    return _standardized(FactorAnalysis(), [{"n_components": _factors(size)}])
+    return _standardized(FactorAnalysis(), [{"n_components": _n_latent(size)}])
 
 
-def _kernel_density(size: Size) -> Candidate:
+def _kernel_density(size: TrainingSize) -> Candidate:
     from sklearn.neighbors import KernelDensity
 
     scott = size.n_samples ** (-1 / (size.n_features + 4))
@@ -149,45 +166,46 @@ def _kernel_density(size: Size) -> Candidate:
     return _standardized(KernelDensity(), [grid], per_feature=[True, False])
 
 
-def _beta_bernoulli(size: Size) -> Candidate:
-    from .. import BetaBernoulli
+def _beta_bernoulli(size: TrainingSize) -> Candidate:
+    from ..estimators.beta_bernoulli import BetaBernoulli
 
     return Candidate(BetaBernoulli(binarize=None), {})
 
 
-def _bernoulli_mixture(size: Size) -> Candidate:
-    from .. import BernoulliMixture
+def _bernoulli_mixture(size: TrainingSize) -> Candidate:
+    from ..estimators.bernoulli_mixture import BernoulliMixture
 
-    most = _up_to(COMPONENTS, size.n_samples // ROWS_PER_COMPONENT)
-    return Candidate(BernoulliMixture(binarize=None), {"n_components": most})
+    n_components = _up_to(N_COMPONENTS, size.n_samples // MIN_ROWS_PER_COMPONENT)
+    return Candidate(BernoulliMixture(binarize=None), {"n_components": n_components})
 
 
-def _vae_density(size: Size) -> Candidate:
-    from .. import VAEDensity
+def _vae_density(size: TrainingSize) -> Candidate:
+    from ..estimators.vae import VAEDensity
 
     # A fit takes seconds: one setting stands for all of them.
     return Candidate(VAEDensity(min(10, size.n_features), max_iter=100), {})
 
 
-def _standardized(estimator: Any, grids: Sequence[Mapping[str, Any]], **own: Any) -> Candidate:
-    from ..estimators.standardized import StandardizedDensity
-
-    inner = [{f"density__{key}": grid[key] for key in grid} | own for grid in grids]
+def _standardized(
+    estimator: DensityLike, grids: Sequence[Parameters], **own: Sequence[object]
+) -> Candidate:
+    inner = [{**{f"density__{key}": grid[key] for key in grid}, **own} for grid in grids]
     return Candidate(StandardizedDensity(estimator), inner)
 
 
-def _mixture_grid(size: Size) -> list[dict[str, list[Any]]]:
+def _mixture_grid(size: TrainingSize) -> list[Parameters]:
     """Leave out components that a training fold is too small to estimate."""
-    few = size.n_samples // ROWS_PER_COMPONENT
+    few = size.n_samples // MIN_ROWS_PER_COMPONENT
     each_of_full_rank = min(few, size.n_samples // (size.n_features + 1))
     return [
-        {"covariance_type": ["full"], "n_components": _up_to(COMPONENTS, each_of_full_rank)},
-        {"covariance_type": ["tied", "diag"], "n_components": _up_to(COMPONENTS, few)},
+        {"covariance_type": ["full"], "n_components": _up_to(N_COMPONENTS, each_of_full_rank)},
+        {"covariance_type": ["tied", "diag"], "n_components": _up_to(N_COMPONENTS, few)},
     ]
 
 
-def _factors(size: Size) -> list[int]:
-    return _up_to(FACTORS, min(size) - 1)
+def _n_latent(size: TrainingSize) -> list[int]:
+    """Leave one dimension at least to the noise."""
+    return _up_to(N_LATENT, min(size) - 1)
 
 
 def _up_to(choices: Sequence[int], limit: int) -> list[int]:
@@ -195,7 +213,7 @@ def _up_to(choices: Sequence[int], limit: int) -> list[int]:
 
 
 # A later estimator joins the comparison as one entry.
-MODELS: dict[str, Callable[[Size], Candidate]] = {
+MODELS: dict[str, CandidateFactory] = {
     "GaussianMLE": _gaussian_mle,
     "EMGaussianMixture": _em_gaussian_mixture,
     "GaussianMixture": _gaussian_mixture,
@@ -204,10 +222,12 @@ MODELS: dict[str, Callable[[Size], Candidate]] = {
     "PCA": _pca,
     "FactorAnalysis": _factor_analysis,
     "KernelDensity": _kernel_density,
-} | ({"VAEDensity": _vae_density} if find_spec("torch") else {})
+}
+if find_spec("torch"):
+    MODELS["VAEDensity"] = _vae_density
 
 # Compared where every column is 0/1: their scores are probabilities, which densities do not share.
-BINARY_MODELS: dict[str, Callable[[Size], Candidate]] = {
+BINARY_MODELS: dict[str, CandidateFactory] = {
     "BetaBernoulli": _beta_bernoulli,
     "BernoulliMixture": _bernoulli_mixture,
 }

@@ -9,18 +9,23 @@ import math
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-from .._typing import Array
+from .._typing import Floats
+from ..estimators.standardized import DensityLike
 
 __all__ = ["Comparison", "ModelScore"]
 
-WIDTH = 120
-TOO_LONG = 1e5
-NUMBERS = "{:>9} {:>8} {:>9} {:>8} {:>7} {:>7}"
-HEADER = NUMBERS.format("log-lik", "± se", "vs best", "± se", "fit s", "score s")
+Plain = str | float | int | None | dict[str, "Plain"]
+"""What JSON can hold."""
+
+# Characters in a line of the printed table.
+LINE_WIDTH = 120
+# Numbers of nats from here on are printed as powers of ten, which fit their columns.
+MAX_FIXED_POINT_NATS = 1e5
+NUMBER_COLUMNS = "{:>9} {:>8} {:>9} {:>8} {:>7} {:>7}"
+HEADER = NUMBER_COLUMNS.format("log-lik", "± se", "vs best", "± se", "fit s", "score s")
 
 
 @dataclass(frozen=True)
@@ -58,21 +63,21 @@ class ModelScore:
     standard_error: float = math.nan
     difference: float = math.nan
     difference_standard_error: float = math.nan
-    best_params: Mapping[str, Any] = field(default_factory=dict)
+    best_params: Mapping[str, object] = field(default_factory=dict)
     fit_time: float = math.nan
     score_time: float = math.nan
     unconverged_folds: int = 0
     caveat: str = ""
     error: str = ""
-    estimator: Any = field(default=None, repr=False, compare=False)
-    held_out: Array = field(default_factory=lambda: np.empty(0), repr=False, compare=False)
+    estimator: DensityLike | None = field(default=None, repr=False, compare=False)
+    held_out: Floats = field(default_factory=lambda: np.empty(0), repr=False, compare=False)
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, Plain]:
         """Return the scores and parameters as plain Python values; None stands for no number."""
-        return {name: _plain(getattr(self, name)) for name in RECORDED}
+        return {name: _plain(getattr(self, name)) for name in RECORDED_FIELDS}
 
 
-RECORDED = (
+RECORDED_FIELDS = (
     "model",
     "log_likelihood",
     "standard_error",
@@ -122,7 +127,7 @@ class Comparison:
             "Held-out log-likelihood, nats per row in the data's own units",
             "",
             f"    {'model':{width}}{HEADER}  best parameters",
-            *(_line(rank, row, width) for rank, row in enumerate(self.rows, 1)),
+            *(_model_line(rank, row, width) for rank, row in enumerate(self.rows, 1)),
             *(f"  * {row.model}: {_footnote(row)}" for row in self.rows if _footnote(row)),
         ]
         return "\n".join(lines)
@@ -149,7 +154,7 @@ class Comparison:
             The parameters are one cell of JSON; a missing or infinite number is an empty cell.
         """
         text = io.StringIO()
-        writer = csv.DictWriter(text, RECORDED, lineterminator="\n")
+        writer = csv.DictWriter(text, RECORDED_FIELDS, lineterminator="\n")
         writer.writeheader()
         for row in self.rows:
             record = row.record()
@@ -157,20 +162,20 @@ class Comparison:
         return text.getvalue()
 
 
-def _line(rank: int, row: ModelScore, width: int) -> str:
+def _model_line(rank: int, row: ModelScore, width: int) -> str:
     name = f"{row.model + '*' * bool(_footnote(row)):{width}}"
     if row.error:
-        return _cut(f"  - {name} failed: {row.error}")
-    numbers = NUMBERS.format(
-        *map(_nats, (row.log_likelihood, row.standard_error)),
-        *map(_nats, (row.difference, row.difference_standard_error)),
+        return _truncate(f"  - {name} failed: {row.error}")
+    numbers = NUMBER_COLUMNS.format(
+        *map(_format_nats, (row.log_likelihood, row.standard_error)),
+        *map(_format_nats, (row.difference, row.difference_standard_error)),
         *(f"{number:.3f}" for number in (row.fit_time, row.score_time)),
     )
-    return _cut(f"{rank:3} {name}{numbers}  {_spell(row.best_params)}")
+    return _truncate(f"{rank:3} {name}{numbers}  {_format_params(row.best_params)}")
 
 
-def _nats(number: float) -> str:
-    return f"{number:.2f}" if abs(number) < TOO_LONG else f"{number:.0e}"
+def _format_nats(number: float) -> str:
+    return f"{number:.2f}" if abs(number) < MAX_FIXED_POINT_NATS else f"{number:.0e}"
 
 
 def _footnote(row: ModelScore) -> str:
@@ -179,25 +184,25 @@ def _footnote(row: ModelScore) -> str:
     return "; ".join(filter(None, (row.caveat, unconverged)))
 
 
-def _spell(params: Mapping[str, Any]) -> str:
-    """Write parameters as one would in a call, without the prefix of the density inside."""
-    return ", ".join(f"{key.rpartition('__')[2]}={_short(params[key])}" for key in params)
+def _format_params(params: Mapping[str, object]) -> str:
+    """Write parameters as in a call, without the prefix of the density inside."""
+    return ", ".join(f"{key.rpartition('__')[2]}={_format_value(params[key])}" for key in params)
 
 
-def _short(value: Any) -> str:
+def _format_value(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _wrap(note: str) -> list[str]:
-    return textwrap.wrap(note, WIDTH, initial_indent="  ", subsequent_indent="    ")
+    return textwrap.wrap(note, LINE_WIDTH, initial_indent="  ", subsequent_indent="    ")
 
 
-def _cut(line: str) -> str:
-    return line if len(line) <= WIDTH else line[: WIDTH - 1] + "…"
+def _truncate(line: str) -> str:
+    return line if len(line) <= LINE_WIDTH else line[: LINE_WIDTH - 1] + "…"
 
 
-def _plain(value: Any) -> Any:
-    """Turn a value into what JSON knows."""
+def _plain(value: object) -> Plain:
+    """Turn a value into one that JSON can hold."""
     if isinstance(value, np.generic):
         return _plain(value.item())
     if isinstance(value, float):

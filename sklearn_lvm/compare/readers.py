@@ -6,26 +6,30 @@ import csv
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, SupportsFloat
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from .._typing import Array
+from .._typing import Floats
 
 __all__ = ["Table", "as_table", "load_digits_table", "read_table"]
 
+Cells = NDArray[np.generic]
+"""Entries as they were read: numbers, text or objects."""
 
-MISSING = frozenset({"", "na", "n/a", "nan", "nat", "null", "none", "<na>"})
+# How a missing cell is spelled, in lower case.
+MISSING_CELLS = frozenset({"", "na", "n/a", "nan", "nat", "null", "none", "<na>"})
 # Tried in this order: a comma may be a decimal mark where one of the others separates the cells.
 DELIMITERS = ("\t", ";", ",")
-PREFERRED_KEYS = ("X", "X_train")
+# Names of the array that is taken where an NPZ file holds several matrices, first choice first.
+PREFERRED_ARRAYS = ("X", "X_train")
 
 
 class Table(NamedTuple):
     """A matrix of floats with the names of its columns; missing cells are NaN."""
 
-    X: Array
+    X: Floats
     columns: tuple[str, ...]
     name: str = "X"
 
@@ -77,7 +81,7 @@ def load_digits_table() -> Table:
     return Table(digits.data, tuple(digits.feature_names), "digits (from scikit-learn)")
 
 
-def as_table(data: Any, columns: Sequence[Any] | None = None) -> Table:
+def as_table(data: ArrayLike, columns: Sequence[object] | None = None) -> Table:
     """Turn an array, a data frame or rows of cells into a numeric table.
 
     Parameters
@@ -99,7 +103,7 @@ def as_table(data: Any, columns: Sequence[Any] | None = None) -> Table:
 
     Examples
     --------
-    >>> from sklearn_lvm.compare.tables import as_table
+    >>> from sklearn_lvm.compare.readers import as_table
     >>> as_table([["1.5", "2"], ["", "4"]], columns=["a", "b"]).X
     array([[1.5, 2. ],
            [nan, 4. ]])
@@ -113,7 +117,7 @@ def as_table(data: Any, columns: Sequence[Any] | None = None) -> Table:
     return Table(_numeric(cells, names), names)
 
 
-def _numeric(cells: NDArray[Any], names: tuple[str, ...]) -> Array:
+def _numeric(cells: Cells, names: tuple[str, ...]) -> Floats:
     if cells.dtype.kind in "biuf":
         return cells.astype(np.float64)
     if cells.dtype.kind not in "OUST":
@@ -124,24 +128,24 @@ def _numeric(cells: NDArray[Any], names: tuple[str, ...]) -> Array:
         return _numeric_cell_by_cell(cells, names)
 
 
-def _numeric_cell_by_cell(cells: NDArray[Any], names: tuple[str, ...]) -> Array:
+def _numeric_cell_by_cell(cells: Cells, names: tuple[str, ...]) -> Floats:
     X = np.empty(cells.shape)
-    offending: dict[str, str] = {}
+    not_numeric: dict[str, str] = {}
     for j, name in enumerate(names):
         for i, cell in enumerate(cells[:, j]):
             try:
                 X[i, j] = _to_float(cell)
             except (TypeError, ValueError):
-                offending.setdefault(name, f"{str(cell)!r} in row {i + 1}")
-    if offending:
-        name, cell = next(iter(offending.items()))
-        listed = ", ".join(offending)
+                not_numeric.setdefault(name, f"{str(cell)!r} in row {i + 1}")
+    if not_numeric:
+        name, cell = next(iter(not_numeric.items()))
+        listed = ", ".join(not_numeric)
         raise ValueError(f"not numeric: {listed} (for example {cell} of {name})")
     return X
 
 
-def _to_float(cell: Any) -> float:
-    return float("nan") if str(cell).strip().lower() in MISSING else float(cell)
+def _to_float(cell: str | SupportsFloat) -> float:
+    return float("nan") if str(cell).strip().lower() in MISSING_CELLS else float(cell)
 
 
 def _is_text(cell: str) -> bool:
@@ -196,14 +200,14 @@ def _read_numpy(path: Path) -> Table:
     if isinstance(loaded, np.ndarray):
         return as_table(loaded)
     with loaded:
-        return as_table(_pick(loaded))
+        return as_table(_matrix_of(loaded))
 
 
-def _pick(archive: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-    tables = {key: array for key in archive if (array := _matrix(archive, key)) is not None}
+def _matrix_of(archive: Mapping[str, Cells]) -> Cells:
+    tables = {key: array for key in archive if (array := _numeric_matrix(archive, key)) is not None}
     if len(tables) == 1:
         return next(iter(tables.values()))
-    for key in PREFERRED_KEYS:
+    for key in PREFERRED_ARRAYS:
         if key in tables:
             return tables[key]
     held = ", ".join(archive) or "nothing"
@@ -211,7 +215,7 @@ def _pick(archive: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
     raise ValueError(f"{reason}; the file holds {held}")
 
 
-def _matrix(archive: Mapping[str, NDArray[Any]], key: str) -> NDArray[Any] | None:
+def _numeric_matrix(archive: Mapping[str, Cells], key: str) -> Cells | None:
     try:
         array = archive[key]
     except ValueError:  # An array of objects, which only unpickling could read.

@@ -1,4 +1,4 @@
-"""Make a density on the columns of a table bounded: constants dropped, grids filled with noise."""
+"""Columns on which a density is bounded: constant ones dropped, regular grids dequantized."""
 
 from __future__ import annotations
 
@@ -7,27 +7,28 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._typing import Array
-from .tables import Table
+from .._typing import Bools, Floats
+from .readers import Table
 
-__all__ = ["Prepared", "grid_step", "is_binary", "prepare"]
+__all__ = ["PreparedTable", "grid_step", "is_binary", "prepare"]
+
+# Columns that a note lists by name.
+MAX_NAMES = 4
+# Values at most this many rounding errors apart are one value: 0.1 + 0.2 and 0.3 are.
+SAME_VALUE_ROUNDING_ERRORS = 32
+# The step of a grid, at least, in units of the smallest gap between values.
+MIN_STEP_PER_GAP = 1e-3
+# How far from the grid a value may be, in steps. It must be smaller than the step allowed above: a
+# remainder below it counts as a rounding error.
+GRID_TOLERANCE_STEPS = 1e-4
+# A value that more than this share of the rows has is an atom, on which no density is bounded.
+MIN_ATOM_SHARE = 0.1
 
 
-NAMES_SHOWN = 4
-# Values this close in units of the rounding error are one value: 0.1 + 0.2 and 0.3 are.
-ROUNDING_ERRORS = 32
-# The grid may be this much finer than the smallest gap, and a value this far from it, in steps. The
-# second must be the smaller: a remainder below it counts as a rounding error.
-FINEST_STEP = 1e-3
-GRID_TOLERANCE = 1e-4
-# A share of equal values above this is an atom, on which no density is bounded.
-ATOM_SHARE = 0.1
-
-
-class Prepared(NamedTuple):
+class PreparedTable(NamedTuple):
     """The matrix on which every model is compared, and what was done to it."""
 
-    X: Array
+    X: Floats
     columns: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -38,15 +39,15 @@ def is_binary(table: Table) -> bool:
 
 
 def prepare(
-    table: Table, *, dequantise: bool, rng: np.random.RandomState, binary: bool = False
-) -> Prepared:
-    """Drop incomplete rows and constant columns, and fill regular grids with uniform noise.
+    table: Table, *, dequantize: bool, rng: np.random.RandomState, binary: bool = False
+) -> PreparedTable:
+    """Drop incomplete rows and constant columns, and add uniform noise on regular grids.
 
     Parameters
     ----------
     table : Table
         A matrix of shape (n_samples, n_features) with column names.
-    dequantise : bool
+    dequantize : bool
         Whether columns on a regular grid get noise.
     binary : bool, default=False
         Whether the models are those of zeros and ones, which take them as they are.
@@ -55,7 +56,7 @@ def prepare(
 
     Returns
     -------
-    prepared : Prepared
+    prepared : PreparedTable
         The new matrix, the names of the columns left, and one note for each thing done.
 
     Raises
@@ -66,14 +67,14 @@ def prepare(
     table, missing = _drop_incomplete_rows(table)
     table, constant = _drop_constant_columns(table)
     if binary:
-        return Prepared(table.X, table.columns, tuple(filter(None, (missing, constant))))
+        return PreparedTable(table.X, table.columns, tuple(filter(None, (missing, constant))))
     steps = np.array([grid_step(column) or 0.0 for column in table.X.T])
-    X = table.X + rng.uniform(size=table.X.shape) * steps if dequantise else table.X
-    notes = (missing, constant, _grid_note(table, steps, dequantise), _atom_note(table, steps))
-    return Prepared(X, table.columns, tuple(filter(None, notes)))
+    X = table.X + rng.uniform(size=table.X.shape) * steps if dequantize else table.X
+    notes = (missing, constant, _grid_note(table, steps, dequantize), _atom_note(table, steps))
+    return PreparedTable(X, table.columns, tuple(filter(None, notes)))
 
 
-def grid_step(x: Array) -> float | None:
+def grid_step(x: Floats) -> float | None:
     """Find the step of the regular grid that the values of a column lie on.
 
     Parameters
@@ -90,7 +91,7 @@ def grid_step(x: Array) -> float | None:
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_lvm.compare.columns import grid_step
+    >>> from sklearn_lvm.compare.preprocessing import grid_step
     >>> round(grid_step(np.array([5.1, 4.9, 4.7, 5.4])), 12)
     0.1
     >>> grid_step(np.random.default_rng(0).normal(size=100)) is None
@@ -98,85 +99,85 @@ def grid_step(x: Array) -> float | None:
     """
     values = np.unique(x)
     gaps = np.diff(values)
-    gaps = gaps[gaps > _resolution(x)]
+    gaps = gaps[gaps > _same_value_tolerance(x)]
     step = finest = gaps.min(initial=np.inf)
     # Euclid's algorithm, on all gaps at once.
-    while FINEST_STEP * finest <= step < np.inf:
-        if (refined := _refine(step, values)) is not None:
+    while MIN_STEP_PER_GAP * finest <= step < np.inf:
+        if (refined := _step_over_whole_range(step, values)) is not None:
             return refined
         remainders = np.abs(gaps - step * np.rint(gaps / step))
-        step = remainders.min(where=remainders > GRID_TOLERANCE * step, initial=np.inf)
+        step = remainders.min(where=remainders > GRID_TOLERANCE_STEPS * step, initial=np.inf)
     return None
 
 
-def _refine(step: float, values: Array) -> float | None:
-    """Spread the rounding error of the step over the whole range, and check every value."""
+def _step_over_whole_range(step: float, values: Floats) -> float | None:
+    """Estimate the step from the whole range, and check that every value lies on its grid."""
     ticks = np.cumsum(np.rint(np.diff(values) / step))
     step = float((values[-1] - values[0]) / ticks[-1])
     off = np.abs(values[1:] - values[0] - ticks * step)
-    return step if off.max() <= GRID_TOLERANCE * step else None
+    return step if off.max() <= GRID_TOLERANCE_STEPS * step else None
 
 
-def _resolution(x: Array) -> float:
-    return ROUNDING_ERRORS * float(np.finfo(np.float64).eps * np.abs(x).max())
+def _same_value_tolerance(x: Floats) -> float:
+    return SAME_VALUE_ROUNDING_ERRORS * float(np.finfo(np.float64).eps * np.abs(x).max())
 
 
 def _drop_incomplete_rows(table: Table) -> tuple[Table, str]:
     infinite = np.asarray(np.isinf(table.X).any(axis=0))
     if infinite.any():
-        raise ValueError(f"infinite values in {_list(table.columns, infinite)}")
+        raise ValueError(f"infinite values in {_name_list(table.columns, infinite)}")
     missing = np.isnan(table.X)
     empty = np.asarray(missing.all(axis=0))
     if empty.any():
-        raise ValueError(f"no values at all in {_list(table.columns, empty)}")
+        raise ValueError(f"no values at all in {_name_list(table.columns, empty)}")
     incomplete = missing.any(axis=1)
     count = int(incomplete.sum())
-    note = f"dropped {_count(count, 'row')} with missing entries" if count else ""
+    note = f"dropped {_counted(count, 'row')} with missing entries" if count else ""
     return table._replace(X=table.X[~incomplete]), note
 
 
 def _drop_constant_columns(table: Table) -> tuple[Table, str]:
     if not len(table.X):
         raise ValueError("every row has a missing entry, or there are no rows")
-    constant = np.array([np.ptp(column) <= _resolution(column) for column in table.X.T])
+    constant = np.array([np.ptp(column) <= _same_value_tolerance(column) for column in table.X.T])
     if constant.all():
         raise ValueError("every column is constant")
     kept = tuple(np.array(table.columns, dtype=object)[~constant])
     count = int(constant.sum())
-    named = _list(table.columns, constant, shown=count)
-    note = f"dropped {_count(count, 'constant column')}: {named}" if count else ""
+    named = _name_list(table.columns, constant, shown=count)
+    note = f"dropped {_counted(count, 'constant column')}: {named}" if count else ""
     return table._replace(X=table.X[:, ~constant], columns=kept), note
 
 
-def _grid_note(table: Table, steps: Array, dequantise: bool) -> str:
+def _grid_note(table: Table, steps: Floats, dequantize: bool) -> str:
     on_grid = steps > 0
     if not on_grid.any():
         return ""
-    what = _summary(table.columns, on_grid, "column")
-    if dequantise:
+    what = _counted_names(table.columns, on_grid, "column")
+    if dequantize:
         sizes = " to ".join(dict.fromkeys(f"{s:.3g}" for s in (steps[on_grid].min(), steps.max())))
         return f"added uniform noise of one grid step ({sizes}) to {what}"
     return f"no noise added on a regular grid, so the density has no bound, in {what}"
 
 
-def _atom_note(table: Table, steps: Array) -> str:
+def _atom_note(table: Table, steps: Floats) -> str:
     shares = [np.unique(column, return_counts=True)[1].max() for column in table.X.T]
-    atoms = (np.array(shares) > ATOM_SHARE * len(table.X)) & (steps == 0)
+    atoms = (np.array(shares) > MIN_ATOM_SHARE * len(table.X)) & (steps == 0)
     # A handful of rows repeats nothing: one value in ten rows is a tenth of them.
     atoms &= np.array(shares) > 1
-    what = _summary(table.columns, atoms, "column")
+    what = _counted_names(table.columns, atoms, "column")
     return f"one value repeats often, so the density has no bound, in {what}" if atoms.any() else ""
 
 
-def _summary(columns: Sequence[str], mask: Array, noun: str) -> str:
-    return f"{_count(int(mask.sum()), noun)}: {_list(columns, mask)}"
+def _counted_names(columns: Sequence[str], mask: Bools, noun: str) -> str:
+    return f"{_counted(int(mask.sum()), noun)}: {_name_list(columns, mask)}"
 
 
-def _count(count: int, noun: str) -> str:
+def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _list(columns: Sequence[str], mask: Array, shown: int = NAMES_SHOWN) -> str:
+def _name_list(columns: Sequence[str], mask: Bools, shown: int = MAX_NAMES) -> str:
     names = [name for name, chosen in zip(columns, mask, strict=True) if chosen]
     more = len(names) - shown
     return ", ".join(names[:shown]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,38 @@
+"""The models that are compared by default, and their grids."""
+
+import numpy as np
+
+from sklearn_lvm.compare import compare_densities
+from sklearn_lvm.compare.models import MODELS, TrainingSize
+from tests.compare.helpers import two_clusters
+
+
+def test_components_are_limited_by_what_a_fold_can_estimate():
+    def most(name, size):
+        grid = MODELS[name](TrainingSize(*size)).grid
+        return [max(next(v for k, v in one.items() if k.endswith("n_components"))) for one in grid]
+
+    for name in ("EMGaussianMixture", "GaussianMixture"):
+        # Full covariances need more rows than columns in each component; the others ten rows.
+        assert most(name, (640, 63)) == [10, 40]
+        assert most(name, (10**5, 2)) == [80, 80]
+        assert most(name, (3, 2)) == [1, 1]
+    assert most("PCA", (50, 4)) == [3]
+    assert most("FactorAnalysis", (3, 40)) == [2]
+    assert most("PPCA", (50, 4)) == [3]
+    assert most("PPCA", (12, 40)) == [10]
+
+
+def test_isotropic_models_choose_between_common_and_separate_scales():
+    rows = compare_densities(two_clusters(), ["PPCA", "PCA", "KernelDensity"]).rows
+    assert all("per_feature" in row.best_params for row in rows)
+
+
+def test_principal_components_are_never_less_likely_as_a_density():
+    """One model fitted to the rows it is scored on, where N and N - 1 make the difference."""
+    X = np.random.default_rng(0).normal(size=(9, 5)) @ np.diag([5.0, 3.0, 1.0, 1.0, 1.0])
+    found = {row.model: row for row in compare_densities(X, ["PPCA", "PCA"], cv=2).rows}
+    assert np.isfinite(found["PPCA"].log_likelihood)
+    fitted = [found[name].estimator.set_params(density__n_components=3) for name in ("PPCA", "PCA")]
+    ours, theirs = (model.fit(X).score(X) for model in fitted)
+    assert ours > theirs
