@@ -1,7 +1,7 @@
 """The types that all modules speak of: arrays by kind of entry, random states, and block maps."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +18,12 @@ Bools = NDArray[np.bool_]
 Hashes = NDArray[np.uint64]
 """64-bit hashes of rows."""
 
+if TYPE_CHECKING:
+    Slice = slice[int, int, None]
+    """Consecutive rows."""
+    AnySlice = slice[int | None, int | None, int | None]
+else:
+    Slice = AnySlice = slice  # which takes no parameters when it runs
 Rows = Any
 """A block of rows as its kernel takes it: (d, n) numbers, or packed or sparse zeros and ones."""
 Block = Any

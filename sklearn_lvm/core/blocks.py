@@ -7,14 +7,14 @@ from typing import overload
 
 import numpy as np
 
-from .._typing import Block, Floats, Rows, Table
+from .._typing import AnySlice, Block, Floats, Rows, Slice, Table
 
 BLOCK_ENTRIES = 1 << 17  # numbers in a block of rows in passes over raw data: 1 MB in float64
 
 
 def row_slices(
     n: int, d: int, entries: int = BLOCK_ENTRIES, *, at_least: int = 64, at_most: int | None = None
-) -> Iterator[slice]:
+) -> Iterator[Slice]:
     """Cut n rows of d features into consecutive blocks of about ``entries`` numbers."""
     size = max(at_least, min(at_most or n, entries // max(d, 1)))
     return (slice(start, min(start + size, n)) for start in range(0, n, size))
@@ -46,7 +46,7 @@ class Blocks(Sequence[Block]):
     X: Table
     w: Floats
     transform: Callable[[Table], Rows]
-    slices: Sequence[slice]
+    slices: Sequence[Slice]
     made: Sequence[Rows] = ()
 
     def __len__(self) -> int:
@@ -55,8 +55,8 @@ class Blocks(Sequence[Block]):
     @overload
     def __getitem__(self, i: int) -> Block: ...
     @overload
-    def __getitem__(self, i: slice) -> Sequence[Block]: ...
-    def __getitem__(self, i: int | slice) -> Block | Sequence[Block]:
+    def __getitem__(self, i: AnySlice) -> Sequence[Block]: ...
+    def __getitem__(self, i: int | AnySlice) -> Block | Sequence[Block]:
         if isinstance(i, slice):
             return Blocks(self.X, self.w, self.transform, self.slices[i], self.made[i])
         rows = self.slices[i]

@@ -57,7 +57,7 @@ def _most_singular(correlation: Floats, floor: float) -> SingularCovarianceError
 def inverse_triangular(L: Floats) -> Floats:
     """Invert a lower triangular matrix by substitution, exact in each entry's own size."""
     upper, _ = dtrtri(L.T)  # LAPACK reads columns first, and leaves the zeros below alone
-    return upper.T
+    return np.asarray(upper.T)
 
 
 def deviations(variance: Floats) -> Floats:

@@ -11,7 +11,7 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from .._typing import Block, Floats, Hashes, Ints, Rows, Table
+from .._typing import Block, Floats, Hashes, Ints, Rows, Slice, Table
 from .blocks import Blocks
 
 CELLS = 2.0**20  # hashed cells per standard deviation: coarse beside rounding, fine beside data
@@ -71,7 +71,7 @@ class RowSource:
     X: Table
     w: Floats
     transformation: Transformation
-    slices_of: Callable[[Table], list[slice]]
+    slices_of: Callable[[Table], list[Slice]]
 
     def __len__(self) -> int:
         return len(self.w)

@@ -5,8 +5,8 @@ from functools import partial
 
 import numpy as np
 
+from .._typing import Slice
 from ..core.factor.centered_rows import CenteredRows, block_slices
-from ..core.factor.row_block import Slice
 from ..core.factor.statistics import FullScatter, LowRankScatter, Scatter
 from ..core.standardization import Standardization
 

@@ -57,7 +57,7 @@ def kmeans_pp(points: Table, weight: Floats, n_components: int, rng: Rng) -> Flo
 def random(points: Table, weight: Floats, n_components: int, rng: Rng) -> Floats:
     """Every row to every component, in random shares."""
     resp = rng.uniform(size=(n_components, len(weight)))
-    return resp / resp.sum(axis=0)
+    return np.asarray(resp / resp.sum(axis=0))
 
 
 def random_from_data(points: Table, weight: Floats, n_components: int, rng: Rng) -> Floats:

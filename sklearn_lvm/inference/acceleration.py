@@ -4,7 +4,6 @@ The loop evaluates a proposal, and accepts it only if the objective does not fal
 knows no model: it sees iterates of the loop, and a vector for each of them.
 """
 
-from collections.abc import Callable
 from typing import Generic, Protocol
 
 import numpy as np
@@ -34,6 +33,9 @@ class Acceleration(Protocol[M, S]):
 
 class PlainEM(Generic[M, S]):
     """EM as it is: nothing is proposed."""
+
+    def __init__(self, steps: Steps[M, V, S], start: Iterate[M, S]) -> None:
+        pass
 
     def propose(self) -> M | None:
         return None
@@ -94,8 +96,15 @@ class Squarem(Generic[M, S]):
         return self.extrapolation.update([coordinates.vector(model) for model in self.path], gain)
 
 
-# name -> what makes an acceleration of steps and their start
-ACCELERATIONS: dict[str | None, Callable[..., "PlainEM[M, S] | Squarem[M, S]"]] = {
-    None: lambda steps, start: PlainEM(),
+class AccelerationFactory(Protocol):
+    """Makes the acceleration of a run from its steps and its start."""
+
+    def __call__(
+        self, steps: Steps[M, V, S], start: Iterate[M, S]
+    ) -> PlainEM[M, S] | Squarem[M, S]: ...
+
+
+ACCELERATIONS: dict[str | None, AccelerationFactory] = {
+    None: PlainEM,
     "squarem": Squarem,
 }

@@ -17,6 +17,8 @@ from typing import Self, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
+from .._typing import Slice
+
 B = TypeVar("B")
 T = TypeVar("T")
 
@@ -33,7 +35,7 @@ def block_size(floats_per_row: int) -> int:
     return max(64, min(16384, max(fitting, min(most, MIN_PRODUCT_ROWS))) // 64 * 64)
 
 
-def slices_of(n: int, size: int) -> list[slice]:
+def slices_of(n: int, size: int) -> list[Slice]:
     """Consecutive slices of at most ``size`` of n rows."""
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
@@ -104,7 +106,7 @@ class ThreadMap:
     def sum(self, function: Callable[[B], T], blocks: Sequence[B]) -> T:
         """Add up the function of all blocks."""
 
-        def subtotal(group: slice) -> T:
+        def subtotal(group: Slice) -> T:
             return reduce(add, (function(blocks[i]) for i in range(group.start, group.stop)))
 
         return reduce(add, self.map(subtotal, slices_of(len(blocks), BLOCKS_PER_GROUP)))

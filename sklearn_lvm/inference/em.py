@@ -7,7 +7,7 @@ from typing import Generic
 
 import numpy as np
 
-from .acceleration import ACCELERATIONS, Acceleration
+from .acceleration import ACCELERATIONS
 from .problem import Iterate, M, Problem, S, V, attempt
 from .stopping import StoppingRule
 
@@ -128,7 +128,7 @@ def em_states(
     """The states of a run, one after each E-step; ``earlier`` is a run that this one continues."""
     current, gain, rule = problem.evaluate(model), None, StoppingRule(tol)
     run = EMRun(model, (current.objective,)) if earlier is None else earlier.reevaluated(current)
-    method: Acceleration[M, S] = ACCELERATIONS[acceleration](problem.steps, current)
+    method = ACCELERATIONS[acceleration](problem.steps, current)
     while True:
         yield run
         proposal = method.propose()

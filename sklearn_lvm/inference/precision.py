@@ -7,7 +7,7 @@ from typing import overload
 
 import numpy as np
 
-from .._typing import Block
+from .._typing import AnySlice, Block
 from .em import Callback, EMRun, em_states, ended
 from .problem import Iterate, M, Problem, S, V
 
@@ -30,8 +30,8 @@ class Float32Blocks(Sequence[Block]):
     @overload
     def __getitem__(self, i: int) -> Block: ...
     @overload
-    def __getitem__(self, i: slice) -> Sequence[Block]: ...
-    def __getitem__(self, i: int | slice) -> Block | Sequence[Block]:
+    def __getitem__(self, i: AnySlice) -> Sequence[Block]: ...
+    def __getitem__(self, i: int | AnySlice) -> Block | Sequence[Block]:
         if isinstance(i, slice):
             return Float32Blocks(self.blocks[i])
         rows, w = self.blocks[i]

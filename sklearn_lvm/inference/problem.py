@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic, ParamSpec, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ S = TypeVar("S")
 S_co = TypeVar("S_co", covariant=True)
 V = TypeVar("V", bound="Total")
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class Total(Protocol):
@@ -121,9 +122,9 @@ class Problem(Generic[M, V, S]):
         return Iterate(model, step.statistics(total), objective, self.steps.m_step)
 
 
-def attempt(function: Callable[..., T], *arguments: object) -> T | None:
+def attempt(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
     """The value of a function, or None where a covariance is singular or an objective not finite."""
     try:
-        return function(*arguments)
+        return function(*args, **kwargs)
     except (np.linalg.LinAlgError, FloatingPointError):
         return None

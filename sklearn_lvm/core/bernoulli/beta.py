@@ -65,7 +65,8 @@ class BetaPosterior:
             sign * ((x - 0.5) * np.log1p(m / x) + _remainder(x + m) - _remainder(x))
             for x, m, sign in pairs
         )
-        return ones * np.log((a + ones) / (s + n)) + zeros * np.log((b + zeros) / (s + n)) + rest
+        means = ones * np.log((a + ones) / (s + n)) + zeros * np.log((b + zeros) / (s + n))
+        return np.asarray(means + rest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,4 +90,4 @@ def _remainder(x: Floats) -> Floats:
     series = (1 / 12 - (1 / 360 - (1 / 1260 - 1 / 1680 / large**2) / large**2) / large**2) / large
     small = np.minimum(x, 10.0)
     exact = gammaln(small) - (small - 0.5) * np.log(small) + small - 0.5 * np.log(2 * np.pi)
-    return np.where(x < 10.0, exact, series)
+    return np.asarray(np.where(x < 10.0, exact, series))

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Protocol, Self
 
 import numpy as np
+from numpy.typing import DTypeLike
 from scipy.sparse import csr_array, issparse
 
 from ..._typing import Bools, Floats, Ints, Table
@@ -69,7 +70,7 @@ def _dictionary(n_codes: int) -> Ints:
 def _indicators(n_codes: int) -> Floats:
     """1.0 where a pattern has a code in a column, (number of patterns, codes * columns)."""
     codes = _dictionary(n_codes)[:, None, :] == np.arange(n_codes)[:, None]
-    return codes.reshape(len(codes), -1).astype(np.float64)
+    return np.asarray(codes.reshape(len(codes), -1).astype(np.float64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,13 +215,13 @@ class SparseRows:
         codes: Ints = ONE * self.ones.astype(np.int8).toarray()
         if self.missing is None:
             return codes
-        return codes + MISSING * self.missing.astype(np.int8).toarray()
+        return np.asarray(codes + MISSING * self.missing.astype(np.int8).toarray())
 
     def filled(self, value: Floats) -> csr_array:
         return self.ones if self.missing is None else self.ones + self.missing * value
 
 
-def _columns(value: Floats, dtype: np.dtype[np.generic]) -> Floats:
+def _columns(value: Floats, dtype: DTypeLike) -> Floats:
     """(K, d) as the (d, K) that a sparse product reads row by row."""
     return np.ascontiguousarray(value.T, dtype=dtype)
 

@@ -6,10 +6,10 @@ from typing import TypeVar, overload
 
 import numpy as np
 
-from ..._typing import BlockMap, Floats, Ints
+from ..._typing import AnySlice, BlockMap, Floats, Ints, Slice
 from ..blocks import row_slices
 from ..standardization import Standardization
-from .row_block import AnySlice, RowBlock, Rows, Slice, dense, float64, is_sparse
+from .row_block import RowBlock, Rows, dense, float64, is_sparse
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ stay sparse in this way, and dense rows with a small center are used as they lie
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias, TypeGuard
+from typing import TypeAlias, TypeGuard
 
 import numpy as np
 from scipy.sparse import csr_array, issparse
@@ -15,12 +15,6 @@ from ..linalg import row_dot
 
 Rows: TypeAlias = Floats | csr_array
 """A table (n, d): a dense array, or a sparse matrix in CSR format."""
-
-if TYPE_CHECKING:
-    Slice = slice[int, int, None]
-    AnySlice = slice[int | None, int | None, int | None]
-else:
-    Slice = AnySlice = slice  # no generic at runtime
 
 
 def is_sparse(rows: object) -> TypeGuard[csr_array]:

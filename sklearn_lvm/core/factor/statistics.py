@@ -74,7 +74,7 @@ class FullScatter:
     @property
     def mean(self) -> Floats:
         """The mean of the rows, (d,)."""
-        return self.moments.mean[0]
+        return np.asarray(self.moments.mean[0])
 
     @property
     def is_constant(self) -> bool:

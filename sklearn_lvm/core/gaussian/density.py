@@ -32,7 +32,7 @@ class Gaussians:
     def max_log_prob(self) -> Floats:
         """The log-density at each mean, (K,)."""
         K, d = self.mean.shape
-        return -0.5 * (d * log(tau) + self.covariance.log_det) + np.zeros(K)
+        return np.asarray(-0.5 * (d * log(tau) + self.covariance.log_det) + np.zeros(K))
 
     def trace_penalty(self, added_variance: Floats) -> Floats:
         """-tr(E inv(C_k)) / 2 with E = diag(added_variance), (K,) or (1,).

@@ -27,7 +27,7 @@ class Diagonal(Structure):
 
     def gram(self, R: Floats, w: Floats) -> Floats:
         V = R * np.sqrt(w)[:, None, :]
-        return np.einsum("kdn,kdn->kd", V, V)
+        return np.asarray(np.einsum("kdn,kdn->kd", V, V))
 
     def diagonal(self, stored: Floats) -> Floats:
         return stored
@@ -85,7 +85,7 @@ class DiagonalCovariances(Covariances):
         return v / self.deviation
 
     def colorize(self, e: Floats, k: int) -> Floats:
-        return e * self.deviation[k]
+        return np.asarray(e * self.deviation[k])
 
     def colorize_each(self, v: Floats) -> Floats:
         return v * self.deviation
@@ -98,7 +98,7 @@ class DiagonalCovariances(Covariances):
 
     @property
     def log_det(self) -> Floats:
-        return 2.0 * np.log(self.deviation).sum(axis=1)
+        return np.asarray(2.0 * np.log(self.deviation).sum(axis=1))
 
     @property
     def variances(self) -> Floats:
@@ -121,7 +121,7 @@ class DiagonalCovariances(Covariances):
         return replace(self, structure=structure)
 
     def cancellation(self, mean: Floats) -> Floats:
-        return ((mean / self.deviation) ** 2).max(axis=1) + 1.0
+        return np.asarray(((mean / self.deviation) ** 2).max(axis=1) + 1.0)
 
     def natural_parameters(self, v: Floats) -> tuple[Floats, Floats]:
         return v * self.precision_diagonal, -0.5 * self.precision_diagonal
@@ -143,11 +143,11 @@ class Spherical(Diagonal):
         return 1
 
     def outer(self, v: Floats) -> Floats:
-        return (v * v).sum(axis=1)
+        return np.asarray((v * v).sum(axis=1))
 
     def gram(self, R: Floats, w: Floats) -> Floats:
         V = R * np.sqrt(w)[:, None, :]
-        return np.einsum("kdn,kdn->k", V, V)
+        return np.asarray(np.einsum("kdn,kdn->k", V, V))
 
     def diagonal(self, stored: Floats) -> Floats:
         return np.repeat(stored[:, None] / self.d, self.d, axis=1)
@@ -186,7 +186,7 @@ class SphericalCovariances(DiagonalCovariances):
 
     @property
     def scatter(self) -> Floats:
-        return (self.deviation**2).sum(axis=1)
+        return np.asarray((self.deviation**2).sum(axis=1))
 
     @property
     def matrix(self) -> Floats:

@@ -127,7 +127,7 @@ class FullCovariances(Covariances):
         return (self.inverse @ v[..., None])[..., 0]
 
     def colorize(self, e: Floats, k: int) -> Floats:
-        return e @ self.factor[k].T
+        return np.asarray(e @ self.factor[k].T)
 
     def colorize_each(self, v: Floats) -> Floats:
         return (self.factor @ v[..., None])[..., 0]
@@ -140,15 +140,15 @@ class FullCovariances(Covariances):
 
     @property
     def log_det(self) -> Floats:
-        return 2.0 * np.log(np.diagonal(self.factor, axis1=1, axis2=2)).sum(axis=1)
+        return np.asarray(2.0 * np.log(np.diagonal(self.factor, axis1=1, axis2=2)).sum(axis=1))
 
     @property
     def variances(self) -> Floats:
-        return (self.factor**2).sum(axis=2)
+        return np.asarray((self.factor**2).sum(axis=2))
 
     @property
     def precision_diagonal(self) -> Floats:
-        return (self.inverse**2).sum(axis=1)
+        return np.asarray((self.inverse**2).sum(axis=1))
 
     def to_coordinates(self, reference: Self) -> Floats:
         """Entries of inv(A) L, which is lower triangular too; logarithms on the diagonal."""
@@ -172,8 +172,8 @@ class FullCovariances(Covariances):
         return replace(self, structure=structure)
 
     def cancellation(self, mean: Floats) -> Floats:
-        n_parameters = (mean**2).sum(axis=1) + self.variances.sum(axis=1)
-        return n_parameters * self.precision_diagonal.max(axis=1)
+        square = (mean**2).sum(axis=1) + self.variances.sum(axis=1)
+        return np.asarray(square * self.precision_diagonal.max(axis=1))
 
     def natural_parameters(self, v: Floats) -> tuple[Floats, Floats]:
         P = self._precisions

@@ -94,7 +94,7 @@ class ResidualKernel:
         return self.whiten(rows)
 
     def log_prob(self, features: Floats) -> Floats:
-        distance = np.einsum("kdn,kdn->kn", features, features)
+        distance: Floats = np.einsum("kdn,kdn->kn", features, features)
         distance *= -0.5
         distance += _in_precision_of(self.max_log_prob, features)
         return distance
@@ -194,7 +194,7 @@ class TiedKernel:
         return float(self.covariance.cancellation(self.mean).max())
 
     def features(self, rows: Floats) -> Floats:
-        return self.whiten(rows)[0]
+        return np.asarray(self.whiten(rows)[0])
 
     def log_prob(self, features: Floats) -> Floats:
         joint = _in_precision_of(self.whitened_mean, features) @ features
