@@ -26,10 +26,10 @@ def hidden(X, seed):
     """The table with half of its cells hidden."""
     state = np.random.RandomState(seed)
     n, p = X.shape
-    holes = X.copy()
+    missing_layer = X.copy()
     cells = state.choice(n * p, int(np.floor(n * p / 2)), replace=False)
-    holes.ravel()[cells] = np.nan
-    return holes
+    missing_layer.ravel()[cells] = np.nan
+    return missing_layer
 
 
 def vae(max_iter):
@@ -51,11 +51,13 @@ def vae(max_iter):
 
 def contenders(max_iter):
     return {
-        "mean": lambda holes: SimpleImputer(keep_empty_features=True).fit_transform(holes),
-        "IterativeImputer": lambda holes: IterativeImputer(
+        "mean": lambda missing_layer: SimpleImputer(keep_empty_features=True).fit_transform(
+            missing_layer
+        ),
+        "IterativeImputer": lambda missing_layer: IterativeImputer(
             random_state=0, max_iter=20
-        ).fit_transform(holes),
-        "VAEDensity": lambda holes: vae(max_iter).fit(holes).impute(holes),
+        ).fit_transform(missing_layer),
+        "VAEDensity": lambda missing_layer: vae(max_iter).fit(missing_layer).impute(missing_layer),
     }
 
 
@@ -75,11 +77,11 @@ def main():
         for name in args.tables:
             X = StandardScaler().fit_transform(TABLES[name]().data)
             for seed in (PUBLISHED, *range(masks)):
-                holes = hidden(X, seed)
+                missing_layer = hidden(X, seed)
                 row = {"table": name, "mask": seed}
                 for contender, impute in contenders(epochs).items():
                     began = time.process_time()
-                    error = (impute(holes) - X)[np.isnan(holes)]
+                    error = (impute(missing_layer) - X)[np.isnan(missing_layer)]
                     row |= {contender: float((error**2).mean())}
                     row |= {f"{contender} s": time.process_time() - began}
                 table.append(row)

@@ -1,55 +1,56 @@
-"""A variational autoencoder as a density: an infinite mixture of Gaussians, or of coins."""
+"""VAEDensity: a variational autoencoder as a density."""
 
-from collections.abc import Callable
-from dataclasses import fields
-from functools import partial
-from numbers import Integral, Real
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from types import SimpleNamespace
-from typing import Any, ClassVar, Self
+from types import ModuleType
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted
 
-from .._compat import CallbackSupportMixin, Interval, StrOptions
-from .._typing import Array
+from .._compat import CallbackContext, CallbackSupportMixin
+from .._typing import Floats, Ints, RandomState, Table, Weights
 from ..core.rows import canonical_with_missing
-from .base.density import DensityEstimator
+from .base.importance_sampled import ImportanceSampledDensity, ScaledTransformation
 from .base.transaction import transactional, warn
 from .base.vae_parameters import (
+    CONSTRAINTS,
     DYNAMIC,
     SCALES,
+    architecture_of,
     check_entries,
-    check_same_networks,
-    plan_networks,
-    transformation,
+    check_same_architecture,
+    transformation_of,
 )
-from .base.validation import FLOATS, result_dtype
+from .base.validation import FLOATS, check_columns, result_dtype
 
-GRAIN = 4096.0  # training rows are rounded to this part of a deviation, far below any variance
-WATCHED = 1000  # training rows that are watched where none are set aside
-SAVE_EVERY = 5  # epochs between two checkpoints
+ROUND_TO = 4096.0  # parts of a deviation that training rows are rounded to, far below any variance
+N_VALIDATION = 1000  # training rows that are validated where none are set aside
+CHECKPOINT_INTERVAL = 5  # epochs
 MISSING_TORCH = "VAEDensity needs torch: pip install 'sklearn-lvm[torch]' (or pip install torch)."
 
+# Parameters that may differ from those of a checkpoint.
+UNCHECKED = {"max_iter", "n_score_samples", "device", "checkpoint", "verbose", "warm_start"}
 
-def _neural() -> SimpleNamespace:
-    """The neural wing, loaded when it is first needed."""
+Likelihood = Literal["gaussian", "gaussian_shared", "gaussian_isotropic", "bernoulli"]
+NetworkFactory = Callable[[int, int], Any]
+
+
+def _neural_fit() -> ModuleType:
+    """The door of the neural wing, loaded when it is first needed."""
     try:
-        from ..neural import density, nets, records, training
+        from ..neural import fit
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] != "torch":
             raise
         raise ImportError(MISSING_TORCH) from missing
-    return SimpleNamespace(density=density, nets=nets, records=records, training=training)
+    return fit
 
 
-# What of a fit may differ from that of a checkpoint.
-FREE = {"max_iter", "n_score_samples", "device", "checkpoint", "verbose", "warm_start"}
-
-
-class VAEDensity(CallbackSupportMixin, DensityEstimator):
+class VAEDensity(CallbackSupportMixin, ImportanceSampledDensity):
     """Variational autoencoder as a density: an infinite mixture, fitted through a bound.
 
     x | t ~ N(mu(t), diag s2(t)) with t ~ N(0, I_q), where mu and s2 are neural networks: the density
@@ -135,14 +136,14 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
     Attributes
     ----------
     mean_, scale_ : ndarray of shape (n_features,)
-        What rows are standardised by. Only for Gaussian likelihoods.
+        What rows are standardized by. Only for Gaussian likelihoods.
     noise_variance_ : ndarray of shape (n_features,) or (1,)
         The variance given t, in squared units of the data. Only with 'gaussian_shared' and
         'gaussian_isotropic'.
     history_ : dict of list of float
-        Of each epoch the mean bound of the training rows on the way ('bound'), that of the watched
-        rows under the running average of the weights ('watched_bound'), both in standard units, and
-        the 'learning_rate'. The weights of the highest 'watched_bound' are kept.
+        Of each epoch the mean bound of the training rows during it ('bound'), that of the validation
+        rows under the running average of the weights ('validation_bound'), both of standardized rows,
+        and the 'learning_rate'. The weights of the highest 'validation_bound' are kept.
     n_components_ : int
         q.
     n_iter_ : int
@@ -155,7 +156,7 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
     Warns
     -----
     ConvergenceWarning
-        If training ended because the bound was no number again and again.
+        If training ended because the bound was not finite again and again.
 
     See Also
     --------
@@ -198,51 +199,29 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
     array([0.])
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "n_components": [Interval(Integral, 1, None, closed="left"), None],
-        "likelihood": [StrOptions(set(SCALES))],
-        "hidden_layer_sizes": ["array-like"],
-        "activation": [StrOptions({"identity", "logistic", "tanh", "relu"})],
-        "network": [StrOptions({"mlp", "conv"})],
-        "image_shape": ["array-like", None],
-        "encoder": [callable, None],
-        "decoder": [callable, None],
-        "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
-        "beta": [Interval(Real, 0, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "n_score_samples": [Interval(Integral, 1, None, closed="left")],
-        "binarize": [Interval(Real, None, None, closed="neither"), StrOptions({DYNAMIC}), None],
-        "device": [str],
-        "precision": [StrOptions({"float32", "bf16"})],
-        "compile": ["boolean"],
-        "checkpoint": [str, PathLike, None],
-        "warm_start": ["boolean"],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
-    _checks: ClassVar[dict[str, Any]] = {"dtype": FLOATS, "ensure_all_finite": "allow-nan"}
+    _parameter_constraints = CONSTRAINTS
+    _checks = {"dtype": FLOATS, "ensure_all_finite": "allow-nan"}  # noqa: RUF012
 
-    _transformation: Any
-    _density: Any
-    _seed: int
+    mean_: Floats
+    scale_: Floats
+    noise_variance_: Floats
+    history_: dict[str, list[float]]
+    n_iter_: int
+
+    _density: Any  # a NeuralDensity, which only the neural wing knows
+    _training_state: Any  # of partial_fit
 
     def __init__(
         self,
         n_components: int | None = None,
         *,
-        likelihood: str = "gaussian",
-        hidden_layer_sizes: Any = (64, 64),
-        activation: str = "tanh",
-        network: str = "mlp",
-        image_shape: Any = None,
-        encoder: Callable[[int, int], Any] | None = None,
-        decoder: Callable[[int, int], Any] | None = None,
+        likelihood: Likelihood = "gaussian",
+        hidden_layer_sizes: Sequence[int] = (64, 64),
+        activation: Literal["identity", "logistic", "tanh", "relu"] = "tanh",
+        network: Literal["mlp", "conv"] = "mlp",
+        image_shape: Sequence[int] | None = None,
+        encoder: NetworkFactory | None = None,
+        decoder: NetworkFactory | None = None,
         n_importance_samples: int = 1,
         beta: float = 1.0,
         learning_rate: float = 3e-3,
@@ -253,13 +232,13 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         n_iter_no_change: int = 50,
         tol: float = 1e-3,
         n_score_samples: int = 64,
-        binarize: Any = None,
+        binarize: float | Literal["dynamic"] | None = None,
         device: str = "auto",
-        precision: str = "float32",
+        precision: Literal["float32", "bf16"] = "float32",
         compile: bool = False,
-        checkpoint: Any = None,
+        checkpoint: str | PathLike[str] | None = None,
         warm_start: bool = False,
-        random_state: Any = None,
+        random_state: RandomState = None,
         verbose: int = 0,
     ) -> None:
         self.n_components = n_components
@@ -292,7 +271,7 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
     # -- fitting -----------------------------------------------------------------------------------
 
     @transactional
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> Self:
         """Train both networks and keep the best weights.
 
         Parameters
@@ -318,69 +297,65 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         Warns
         -----
         ConvergenceWarning
-            If training ended because the bound was no number again and again.
+            If training ended because the bound was not finite again and again.
         """
-        neural = _neural()
-        X, w = self._check_training(X, sample_weight)
+        neural = _neural_fit()
+        table, w = self._check_training(X, sample_weight)
+        self._dtype = result_dtype(table)
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
         warm = self.warm_start and hasattr(self, "_density")
-        plan = self._plan(neural, X.shape[1], warm=warm)
-        rows, weight = self._distinct(X, w)
-        standardization = (
-            self._transformation
-            if warm
-            else transformation(rows, weight, self.likelihood, self.binarize)
-        )
-        marks = self._marks(neural, rows, weight)
-        state = None if self.checkpoint is None else neural.records.read(self.checkpoint, marks)
-        self._seed = self._new_seed() if state is None else state["counters"]["seed"]
-        tables = [
-            self._rows(neural, standardization, rows[part], weight[part])
-            for part in self._split(rows)
-        ]
-        trainer = self._trainer(neural, plan, *tables)
+        architecture = self._architecture(table.shape[1], warm=warm)
+        rows, weight = self._distinct(table, w)
+        if not warm:
+            self._transformation = self._measured(rows, weight)
+        checkpoint = None
+        if self.checkpoint is not None:
+            given = {name: v for name, v in self.get_params().items() if name not in UNCHECKED}
+            checkpoint = neural.Checkpoint(self.checkpoint, [rows, weight], given)
+        saved = checkpoint and checkpoint.seed
+        self._seed = self._new_seed() if saved is None else saved
+        parts = [self._training_rows(rows[part], weight[part]) for part in self._split(rows)]
+        params = self.get_params(deep=False)
+        training = neural.Training(architecture, params, self._seed, *parts)
         if warm:
-            trainer.begin_from(self._density.weights)
-        if state is not None:
-            trainer.restore(state)
-        save = partial(neural.records.write, self.checkpoint, marks)
-        attributes = partial(self._attributes, neural, trainer, standardization, result_dtype(X))
-        self._run(trainer, attributes, save, {"X": X, "y": y, "metadata": metadata})
-        self._set_fitted(attributes())
-        self.__dict__.pop("_stream", None)
-        if trainer.failed:
+            training.start_from(self._density)
+        if checkpoint is not None:
+            checkpoint.resume(training)
+        self._run(training, checkpoint, {"X": table, "y": y, "metadata": metadata})
+        self._set_fitted(self._attributes(training))
+        self.__dict__.pop("_training_state", None)
+        if training.failed:
             warn(
-                f"Training ended after {trainer.epoch} epochs: {trainer.strikes} times the bound was "
-                "no number. The best weights are kept; lower learning_rate.",
+                f"Training ended after {training.n_epochs} epochs: {training.n_failures} times the "
+                "bound was not finite. The best weights are kept; lower learning_rate.",
                 ConvergenceWarning,
             )
         return self
 
-    def _run(
-        self,
-        trainer: Any,
-        attributes: Callable[[], dict[str, Any]],
-        save: Callable[[Any], None],
-        data: dict[str, Any],
-    ) -> None:
+    def _run(self, training: Any, checkpoint: Any, data: Mapping[str, object]) -> None:
         """Train, in sight of callbacks."""
-        context = self._init_callback_context(max_subtasks=self.max_iter)
+        context: CallbackContext = self._init_callback_context(max_subtasks=self.max_iter)
         context.call_on_fit_task_begin(estimator=self, **data)
-        report = {"estimator": self, "reconstruction_attributes": attributes, **data}
+        report = {
+            "estimator": self,
+            "reconstruction_attributes": lambda: self._attributes(training),
+            **data,
+        }
         stop = False
-        while not (trainer.finished or stop):
+        while not (training.finished or stop):
             epoch = context.subcontext(task_name="epoch")
             epoch.call_on_fit_task_begin(estimator=self, **data)
-            trainer.advance()
+            training.run_epoch()
             if self.verbose:
-                print(trainer)
-            if self.checkpoint is not None and (trainer.finished or not trainer.epoch % SAVE_EVERY):
-                save(trainer.state())
+                print(training)
+            due = training.finished or not training.n_epochs % CHECKPOINT_INTERVAL
+            if checkpoint is not None and due:
+                checkpoint.save(training)
             stop = bool(epoch.call_on_fit_task_end(**report))
         context.call_on_fit_task_end(**report)
 
     @transactional
-    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> Self:
         """Train for one epoch on these rows; the first call decides the units for all.
 
         Parameters
@@ -393,199 +368,89 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         -------
         self : VAEDensity
         """
-        neural = _neural()
-        self._validate_params()  # which scikit-learn leaves out where a stream goes on
+        neural = _neural_fit()
+        self._validate_params()  # which scikit-learn leaves out in later calls
         first = not hasattr(self, "_density")
-        X, w = self._check_training(X, sample_weight, reset=first)
-        plan = self._plan(neural, X.shape[1], warm=not first)
-        rows, weight = self._distinct(X, w)
-        standardization = (
-            transformation(rows, weight, self.likelihood, self.binarize)
-            if first
-            else self._transformation
-        )
-        self._seed = self._new_seed() if first else self._seed
-        trainer = self._trainer(
-            neural, plan, *[self._rows(neural, standardization, rows, weight)] * 2
-        )
-        self._take_up(neural, trainer)
-        trainer.stream()
-        self._set_fitted(self._attributes(neural, trainer, standardization, result_dtype(X)))
-        self._stream = neural.records.as_arrays(trainer.state())
+        table, w = self._check_training(X, sample_weight, reset=first)
+        self._dtype = result_dtype(table)
+        architecture = self._architecture(table.shape[1], warm=not first)
+        rows, weight = self._distinct(table, w)
+        if first:
+            self._transformation, self._seed = self._measured(rows, weight), self._new_seed()
+        part = self._training_rows(rows, weight)
+        params = self.get_params(deep=False)
+        training = neural.Training(architecture, params, self._seed, part, part)
+        if hasattr(self, "_training_state"):
+            training.resume(self._training_state)
+        elif not first:
+            training.start_from(self._density)
+        training.run_epoch_without_validation()
+        self._set_fitted(self._attributes(training))
+        self._training_state = training.state()
         return self
 
-    def _take_up(self, neural: Any, trainer: Any) -> None:
-        """Go on with a stream, or from a fit."""
-        if hasattr(self, "_stream"):
-            trainer.restore(neural.records.as_tensors(self._stream))
-        elif hasattr(self, "_density"):
-            trainer.begin_from(self._density.weights)
-
-    def _distinct(self, X: Array, w: Array) -> tuple[Array, Array]:
-        """Distinct rows and their weights, in an order that only they decide."""
+    def _check_entries(self, X: Table) -> None:
         check_entries(X, self.likelihood, self.binarize)
+
+    def _distinct(self, X: Floats, w: Floats) -> tuple[Floats, Floats]:
+        """Distinct rows and their weights, in an order that only they decide."""
+        self._check_entries(X)
         found = canonical_with_missing(X, w)
         return X[found.index], found.weight
 
-    def _plan(self, neural: Any, d: int, *, warm: bool) -> Any:
-        """What both networks are built from."""
-        plan = plan_networks(neural.nets.Plan, self.get_params(deep=False), d)
+    def _measured(self, rows: Floats, weight: Floats) -> ScaledTransformation:
+        return transformation_of(rows, weight, self.likelihood, self.binarize)
+
+    def _architecture(self, d: int, *, warm: bool) -> dict[str, object]:
+        """The architecture of both networks; that of the last fit if it is continued."""
+        architecture = architecture_of(self.get_params(deep=False), d)
         if warm:
-            check_same_networks(plan, self._density.plan)
-        return plan
+            check_same_architecture(architecture, self._density.architecture)
+        return architecture
 
     def _new_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
-    def _trainer(self, neural: Any, plan: Any, learned: Any, watched: Any) -> Any:
-        names = [field.name for field in fields(neural.training.Recipe)]
-        recipe = neural.training.Recipe(**{name: getattr(self, name) for name in names})
-        model = neural.nets.build(plan, self._seed).to(learned.x.device)
-        return neural.training.Trainer(model, learned, watched, recipe, self._seed)
-
-    def _split(self, rows: Array) -> tuple[Array, Array]:
-        """Which of the distinct rows are learned from, and which are watched."""
+    def _split(self, rows: Floats) -> tuple[Ints, Ints]:
+        """The distinct rows to train on, and those to validate."""
         m = len(rows)
         order = np.random.RandomState(self._seed).permutation(m)
         if not self.early_stopping:
-            return np.arange(m), np.sort(order[:WATCHED])
-        aside = min(max(1, round(self.validation_fraction * m)), m - 1)
-        return np.sort(order[aside:]), np.sort(order[:aside])
+            return np.arange(m), np.sort(order[:N_VALIDATION])
+        n_validation = min(max(1, round(self.validation_fraction * m)), m - 1)
+        return np.sort(order[n_validation:]), np.sort(order[:n_validation])
 
-    def _rows(self, neural: Any, standardization: Any, rows: Array, weight: Array) -> Any:
-        """Rows in standard units on the device, rounded so that no unit shows in them."""
+    def _training_rows(self, rows: Floats, weight: Floats) -> object:
+        """Standardized rows, rounded so that no unit shows in them."""
         grey = self.binarize == DYNAMIC
-        Z = rows if grey else standardization.transform(rows).T
-        return neural.training.Rows.of(
-            np.rint(Z * GRAIN) / GRAIN if SCALES[self.likelihood] is not None else Z,
-            weight,
-            grey=grey,
-            device=neural.density.device_of(self.device),
-        )
+        Z = rows if grey else self._standardized(rows)
+        if SCALES[self.likelihood] is not None:
+            Z = np.rint(Z * ROUND_TO) / ROUND_TO
+        return _neural_fit().TrainingRows(Z, weight, grey)
 
-    def _marks(self, neural: Any, rows: Array, weight: Array) -> dict[str, str]:
-        """What a checkpoint must agree in."""
-        given = {name: value for name, value in self.get_params().items() if name not in FREE}
-        return {
-            "data": neural.records.fingerprint([rows, weight]),
-            "parameters": repr(sorted(given.items())),
-        }
-
-    def _attributes(
-        self, neural: Any, trainer: Any, standardization: Any, dtype: Any
-    ) -> dict[str, Any]:
-        """What is fitted, once the best weights so far are taken for good."""
-        weights = neural.records.as_arrays(trainer.best)
-        density = neural.density.NeuralDensity(trainer.plan, weights, self.device)
+    def _attributes(self, training: Any) -> dict[str, object]:
+        """The fitted attributes of the best weights so far."""
+        density, transformation = training.density(), self._transformation
         found = {
             "_density": density,
-            "_transformation": standardization,
-            "_dtype": dtype,
-            "history_": {name: list(values) for name, values in trainer.history.items()},
-            "n_components_": trainer.plan.n_components,
-            "n_iter_": trainer.epoch,
+            "history_": training.history(),
+            "n_components_": density.architecture.n_components,
+            "n_iter_": training.n_epochs,
             "n_parameters_": density.model.generative_parameters(),
         }
         if SCALES[self.likelihood] is not None:
-            found |= {
-                "mean_": standardization.center.astype(dtype),
-                "scale_": standardization.scale.astype(dtype),
-            }
+            center: Any = transformation
+            found["mean_"] = center.center.astype(self._dtype)
+            found["scale_"] = transformation.scale.astype(self._dtype)
         if (noise := density.noise_variance()) is not None:
-            with np.errstate(all="ignore"):  # squares of extreme units are no numbers
-                scale = standardization.scale[: len(noise)]
-                found["noise_variance_"] = (noise * np.square(scale)).astype(dtype)
+            with np.errstate(all="ignore"):  # squares of extreme units overflow
+                scale = transformation.scale[: len(noise)]
+                found["noise_variance_"] = (noise * np.square(scale)).astype(self._dtype)
         return found
 
-    # -- what is said of rows ------------------------------------------------------------------------
+    # -- rows --------------------------------------------------------------------------------------
 
-    def _standard(self, X: Array) -> Array:
-        """Rows in standard units, (n, d)."""
-        return self._transformation.transform(X).T
-
-    def _log_jacobian(self, X: Array) -> Array:
-        """Of what was observed, (n,)."""
-        return (~np.isnan(X)) @ np.log(self._transformation.scale)
-
-    def _noise(self, n_samples: Any, random_state: Any = None) -> Array:
-        """Standard normal numbers that all rows share, (k, q)."""
-        k = self.n_score_samples if n_samples is None else n_samples
-        if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
-            raise ValueError(f"n_samples must be an integer of at least 1, got {n_samples!r}.")
-        rng = check_random_state(self._seed if random_state is None else random_state)
-        return rng.standard_normal((int(k), self.n_components_))
-
-    def _check_rows(self, X: Any) -> Array:
-        X = super()._check_rows(X)
-        check_entries(X, self.likelihood, self.binarize)
-        return X
-
-    def _log_prob(self, X: Array) -> Array:
-        found = self._density.evidence(self._standard(X), self._noise(None))
-        return found[:, 0] - self._log_jacobian(X)
-
-    def score_samples(self, X: Any) -> Array:
-        """Compute a lower bound of the log-density of each row, by importance sampling.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN was not observed: the score is that of the other entries, and 0 without any.
-
-        Returns
-        -------
-        log_prob : ndarray of shape (n_samples,)
-            log 1/k sum_j p(x, t_j) / q(t_j | x) with k = ``n_score_samples``, in nats, in the units of
-            the data. The same at each call, whatever the other rows are.
-        """
-        return super().score_samples(X)
-
-    def log_evidence(
-        self, X: Any, n_samples: int | None = None, *, random_state: Any = None
-    ) -> tuple[Array, Array]:
-        """Compute the importance-weighted bound of each row, and its Monte Carlo standard error.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        n_samples : int, default=None
-            Importance samples; None for ``n_score_samples``. In expectation the bound rises with them
-            towards log p(x).
-        random_state : int, RandomState instance or None, default=None
-            None for the noise of ``score_samples``.
-
-        Returns
-        -------
-        log_prob, error : ndarray of shape (n_samples,)
-            In nats. Rows share the noise: their errors are not independent.
-        """
-        X = self._check_rows(X)
-        noise = self._noise(n_samples, random_state)
-        bound, error = self._density.evidence(self._standard(X), noise).T
-        dtype = result_dtype(X)
-        return (bound - self._log_jacobian(X)).astype(dtype), error.astype(dtype)
-
-    def elbo(self, X: Any, n_samples: int | None = None, *, random_state: Any = None) -> Array:
-        """Compute the evidence lower bound of each row, the divergence in closed form.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        n_samples : int, default=None
-            Samples of the first term; None for ``n_score_samples``.
-        random_state : int, RandomState instance or None, default=None
-            None for the noise of ``score_samples``.
-
-        Returns
-        -------
-        elbo : ndarray of shape (n_samples,)
-            E_q[log p(x | t)] - KL(q(t | x) || p(t)) in nats, in the units of the data.
-        """
-        X = self._check_rows(X)
-        bound = self._density.elbo(self._standard(X), self._noise(n_samples, random_state))
-        return (bound - self._log_jacobian(X)).astype(result_dtype(X))
-
-    def transform(self, X: Any) -> Array:
+    def transform(self, X: ArrayLike) -> Floats:
         """Compute the mean of the latent variables under the encoder's posterior.
 
         Parameters
@@ -596,10 +461,11 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         -------
         T : ndarray of shape (n_samples, n_components)
         """
-        X = self._check_rows(X)
-        return self._density.latent(self._standard(X)).astype(result_dtype(X))
+        rows = self._check_rows(X)
+        latent: Floats = self._density.latent(self._standardized(rows))
+        return latent.astype(result_dtype(rows))
 
-    def inverse_transform(self, T: Any) -> Array:
+    def inverse_transform(self, T: ArrayLike) -> Floats:
         """Compute the mean of the rows that belong to latent variables, E[x | t].
 
         Parameters
@@ -612,13 +478,11 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
             In the units of the data; probabilities of ones with 'bernoulli'.
         """
         check_is_fitted(self)
-        T = check_array(T, dtype=FLOATS, input_name="T")
-        q = self.n_components_
-        if T.shape[1] != q:
-            raise ValueError(f"T has {T.shape[1]} columns, expected {q}.")
-        return self._transformation.inverse_transform(self._density.decode(T)).astype(T.dtype)
+        latent = check_columns(T, "T", self.n_components_)
+        rows = self._transformation.inverse_transform(self._density.decode(latent))
+        return rows.astype(latent.dtype)
 
-    def reconstruct(self, X: Any) -> Array:
+    def reconstruct(self, X: ArrayLike) -> Floats:
         """Compute what the decoder makes of the posterior mean of each row.
 
         Parameters
@@ -632,41 +496,11 @@ class VAEDensity(CallbackSupportMixin, DensityEstimator):
         """
         return self.inverse_transform(self.transform(X))
 
-    def impute(self, X: Any, n_samples: int | None = None, *, random_state: Any = None) -> Array:
-        """Replace what was not observed by what is expected, given what was.
-
-        E[x_missing | x_observed] by self-normalised importance weights (Mattei & Frellsen, 2019,
-        equation 12).
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        n_samples : int, default=None
-            Importance samples; None for ``n_score_samples``.
-        random_state : int, RandomState instance or None, default=None
-            None for the noise of ``score_samples``.
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features)
-            A copy without NaN; with 'bernoulli' probabilities of ones take their place.
-        """
-        X = self._check_rows(X)
-        noise = self._noise(n_samples, random_state)
-        filled, missing = X.copy(), np.isnan(X)
-        some = missing.any(axis=1)
-        if some.any():
-            expected = self._transformation.inverse_transform(
-                self._density.impute(self._standard(X[some]), noise)
-            )
-            filled[missing] = expected[missing[some]]
-        return filled
-
     @property
     def _n_features_out(self) -> int:
         return int(self.n_components_)
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags

@@ -1,4 +1,4 @@
-"""One quantity, every bound: log p(x, t) - log q(t | x) for t drawn from q."""
+"""Bounds of log p(x): the evidence lower bound, and importance-weighted bounds."""
 
 import math
 from collections.abc import Callable
@@ -6,15 +6,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .nets import Autoencoder
+from .networks import Autoencoder
 
 Bound = Callable[..., Tensor]
 
 
-def weigh(
+def log_importance_weights(
     model: Autoencoder,
     x: Tensor,
-    seen: Tensor | None,
+    observed: Tensor | None,
     noise: Tensor,
     posterior: tuple[Tensor, Tensor],
     beta: float = 1.0,
@@ -24,8 +24,8 @@ def weigh(
     Parameters
     ----------
     model : Autoencoder
-    x, seen : Tensor of shape (n, d)
-        ``seen`` is None where everything was.
+    x, observed : Tensor of shape (n, d)
+        ``observed`` is None where no entry is missing.
     noise : Tensor of shape (k, n, q) or (k, 1, q)
         Standard normal.
     posterior : tuple of Tensor of shape (n, q)
@@ -37,13 +37,13 @@ def weigh(
         The mean of their exponentials is an unbiased estimate of p(x); their own mean is one of the
         evidence lower bound.
     output : Tensor of shape (k, n, m)
-        What t is decoded to.
+        The decoder's outputs.
     """
     mean, log_var = posterior
     t = mean + torch.exp(0.5 * log_var) * noise
     ratio = 0.5 * (log_var + noise.square() - t.square()).sum(-1)
     output = model.decode(t)
-    return model.likelihood.log_prob(x, seen, output) + beta * ratio, output
+    return model.likelihood.log_prob(x, observed, output) + beta * ratio, output
 
 
 def kl(mean: Tensor, log_var: Tensor) -> Tensor:
@@ -52,25 +52,25 @@ def kl(mean: Tensor, log_var: Tensor) -> Tensor:
 
 
 def elbo(
-    model: Autoencoder, x: Tensor, seen: Tensor | None, noise: Tensor, beta: float = 1.0
+    model: Autoencoder, x: Tensor, observed: Tensor | None, noise: Tensor, beta: float = 1.0
 ) -> Tensor:
     """E_q[log p(x | t)] - beta KL(q || p), its first term averaged over the noise, (n,)."""
-    mean, log_var = model.encoder(x, seen)
+    mean, log_var = model.encoder(x, observed)
     t = mean + torch.exp(0.5 * log_var) * noise
-    fit = model.likelihood.log_prob(x, seen, model.decode(t)).mean(0)
+    fit = model.likelihood.log_prob(x, observed, model.decode(t)).mean(0)
     return fit - beta * kl(mean, log_var)
 
 
 def importance_weighted(
-    model: Autoencoder, x: Tensor, seen: Tensor | None, noise: Tensor, beta: float = 1.0
+    model: Autoencoder, x: Tensor, observed: Tensor | None, noise: Tensor, beta: float = 1.0
 ) -> Tensor:
     """log 1/k sum_j w_j, the bound of Burda, Grosse & Salakhutdinov (2016, equation 8), (n,)."""
-    posterior = model.encoder(x, seen)
-    return log_mean_exp(weigh(model, x, seen, noise, posterior, beta)[0])
+    posterior = model.encoder(x, observed)
+    return log_mean_exp(log_importance_weights(model, x, observed, noise, posterior, beta)[0])
 
 
 def objective(n_importance_samples: int) -> Bound:
-    """What training raises; with a single sample the divergence is known in closed form."""
+    """The bound that training maximizes; with one sample the divergence is in closed form."""
     return elbo if n_importance_samples == 1 else importance_weighted
 
 

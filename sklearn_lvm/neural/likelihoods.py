@@ -1,4 +1,4 @@
-"""What the outputs of a decoder say of the entries of a row: p(x | t), entries independent."""
+"""Likelihoods p(x | t) of a row given the outputs of a decoder; entries are independent."""
 
 import math
 
@@ -7,17 +7,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-FLOOR = 1e-4  # the least variance of an entry, in standard units: a hundredth of a deviation
-FIRST = 0.02  # about what variances are at first: small, or the latent variables are not missed
-LOG_FIRST = math.log(FIRST)
-LOG_FLOOR = math.log(FLOOR)
+MIN_VARIANCE = 1e-4  # of a standardized entry: a hundredth of a standard deviation
+INITIAL_VARIANCE = 0.02  # small, or training ignores the latent variables
+LOG_INITIAL_VARIANCE = math.log(INITIAL_VARIANCE)
+LOG_MIN_VARIANCE = math.log(MIN_VARIANCE)
 LOG_2PI = math.log(2.0 * math.pi)
 
 
 class Likelihood(nn.Module):
     """Base: a decoder with ``outputs_per_feature`` times d outputs determines d distributions.
 
-    Rows ``x`` (n, d) are filled with anything where ``seen`` (n, d) is 0; None says that all is seen.
+    Rows ``x`` (n, d) are filled with any number where ``observed`` (n, d) is 0; None stands for ones.
     Outputs are (..., n, m), log-probabilities (..., n).
     """
 
@@ -26,8 +26,8 @@ class Likelihood(nn.Module):
     def __init__(self, n_features: int) -> None:
         super().__init__()
 
-    def log_prob(self, x: Tensor, seen: Tensor | None, output: Tensor) -> Tensor:
-        """Summed over the entries that were seen, in nats."""
+    def log_prob(self, x: Tensor, observed: Tensor | None, output: Tensor) -> Tensor:
+        """The log-probability of the observed entries of each row, in nats."""
         raise NotImplementedError
 
     def mean(self, output: Tensor) -> Tensor:
@@ -44,21 +44,21 @@ class Gaussian(Likelihood):
 
     outputs_per_feature = 2
 
-    def parts(self, output: Tensor) -> tuple[Tensor, Tensor]:
+    def mean_and_log_variance(self, output: Tensor) -> tuple[Tensor, Tensor]:
         """Means and log-variances, which never fall below the floor."""
         mean, free = output.chunk(2, dim=-1)
         return mean, _floored(free)
 
-    def log_prob(self, x: Tensor, seen: Tensor | None, output: Tensor) -> Tensor:
-        mean, log_var = self.parts(output)
+    def log_prob(self, x: Tensor, observed: Tensor | None, output: Tensor) -> Tensor:
+        mean, log_var = self.mean_and_log_variance(output)
         terms = (x - mean).square() * torch.exp(-log_var) + (log_var + LOG_2PI)
-        return -0.5 * _total(terms, seen)
+        return -0.5 * _total(terms, observed)
 
     def mean(self, output: Tensor) -> Tensor:
-        return self.parts(output)[0]
+        return self.mean_and_log_variance(output)[0]
 
     def draw(self, output: Tensor, rng: np.random.RandomState) -> Tensor:
-        mean, log_var = self.parts(output)
+        mean, log_var = self.mean_and_log_variance(output)
         noise = torch.from_numpy(rng.standard_normal(tuple(mean.shape))).to(mean)
         return mean + torch.exp(0.5 * log_var) * noise
 
@@ -76,7 +76,7 @@ class SharedGaussian(Gaussian):
     def n_variances(n_features: int) -> int:
         return n_features
 
-    def parts(self, output: Tensor) -> tuple[Tensor, Tensor]:
+    def mean_and_log_variance(self, output: Tensor) -> tuple[Tensor, Tensor]:
         return output, _floored(self.free)
 
 
@@ -91,10 +91,10 @@ class IsotropicGaussian(SharedGaussian):
 class Bernoulli(Likelihood):
     """Ones and zeros; the decoder gives log-odds."""
 
-    def log_prob(self, x: Tensor, seen: Tensor | None, output: Tensor) -> Tensor:
-        if seen is None:  # the product of ones with log-odds is a small part of the work
+    def log_prob(self, x: Tensor, observed: Tensor | None, output: Tensor) -> Tensor:
+        if observed is None:  # the product of ones with log-odds is a small part of the work
             return (x * output).sum(-1) - softplus(output).sum(-1)
-        return _total(x * output - softplus(output), seen)
+        return _total(x * output - softplus(output), observed)
 
     def mean(self, output: Tensor) -> Tensor:
         return torch.sigmoid(output)
@@ -114,8 +114,8 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
 
 def _floored(free: Tensor) -> Tensor:
     """log(FLOOR + FIRST exp(free))."""
-    return torch.logaddexp(free + LOG_FIRST, torch.full_like(free, LOG_FLOOR))
+    return torch.logaddexp(free + LOG_INITIAL_VARIANCE, torch.full_like(free, LOG_MIN_VARIANCE))
 
 
-def _total(terms: Tensor, seen: Tensor | None) -> Tensor:
-    return terms.sum(-1) if seen is None else (terms * seen).sum(-1)
+def _total(terms: Tensor, observed: Tensor | None) -> Tensor:
+    return terms.sum(-1) if observed is None else (terms * observed).sum(-1)

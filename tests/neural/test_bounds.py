@@ -12,32 +12,32 @@ from scipy.stats import bernoulli, kstest, multivariate_normal, norm
 torch = pytest.importorskip("torch", reason="torch is not installed: neural densities are an extra")
 
 from sklearn_lvm.neural import bounds, likelihoods  # noqa: E402
+from sklearn_lvm.neural.checkpoint import as_arrays  # noqa: E402
 from sklearn_lvm.neural.density import NeuralDensity  # noqa: E402
-from sklearn_lvm.neural.nets import NETWORKS, Dense, Plan, build  # noqa: E402
-from sklearn_lvm.neural.records import as_arrays  # noqa: E402
+from sklearn_lvm.neural.networks import NETWORKS, Architecture, Dense, build  # noqa: E402
 
 D, Q, N = 4, 2, 7
-PLAN = Plan(D, Q, "gaussian_isotropic", (), "tanh", "mlp", None, None, None)
+PLAN = Architecture(D, Q, "gaussian_isotropic", (), "tanh", "mlp", None, None, None)
 LIKELIHOODS = ["gaussian", "gaussian_shared", "gaussian_isotropic", "bernoulli"]
-every_likelihood = pytest.mark.parametrize("likelihood", LIKELIHOODS)
+every_likelihood = pytest.best_so_far.parametrize("likelihood", LIKELIHOODS)
 
 
-def density(plan=PLAN, seed=1, spread=1.0):
+def density(architecture=PLAN, seed=1, spread=1.0):
     """Networks with weights large enough to matter."""
-    weights = as_arrays(build(plan, seed).state_dict())
+    weights = as_arrays(build(architecture, seed).state_dict())
     rng = np.random.default_rng(seed)
     shaken = {
         name: (a + spread * 0.5 * rng.normal(size=a.shape)).astype(np.float32)
         for name, a in weights.items()
     }
     if "likelihood.free" in shaken:  # as much noise as rows of unit size have
-        shaken["likelihood.free"] -= np.float32(likelihoods.LOG_FIRST)
-    return NeuralDensity(plan, shaken, "cpu")
+        shaken["likelihood.free"] -= np.float32(likelihoods.LOG_INITIAL_VARIANCE)
+    return NeuralDensity(architecture, shaken, "cpu")
 
 
-def rows(plan=PLAN, n=N, seed=0):
-    X = np.random.default_rng(seed).normal(size=(n, plan.n_features))
-    return (X > 0).astype(float) if plan.likelihood == "bernoulli" else X
+def rows(architecture=PLAN, n=N, seed=0):
+    X = np.random.default_rng(seed).normal(size=(n, architecture.n_features))
+    return (X > 0).astype(float) if architecture.likelihood == "bernoulli" else X
 
 
 def noise(k, seed=0):
@@ -48,7 +48,11 @@ def linear(model):
     """W, b and the variance of a linear decoder, exactly as they are used."""
     w = {name: a.astype(np.float64) for name, a in model.weights.items()}
     W, b = (w[f"decoder.0.{name}"] for name in ("weight", "bias"))
-    return W, b, likelihoods.FLOOR + likelihoods.FIRST * np.exp(w["likelihood.free"][0])
+    return (
+        W,
+        b,
+        likelihoods.MIN_VARIANCE + likelihoods.INITIAL_VARIANCE * np.exp(w["likelihood.free"][0]),
+    )
 
 
 def posterior(model, X):
@@ -74,7 +78,7 @@ def with_exact_posterior(model):
         "encoder.first.bias": np.concatenate([-A @ b, 12.0 * np.arctanh(log_var / 12.0)]),
     }
     weights = model.weights | {name: a.astype(np.float32) for name, a in new.items()}
-    return NeuralDensity(model.plan, weights, "cpu")
+    return NeuralDensity(model.architecture, weights, "cpu")
 
 
 def exact(model, X):
@@ -82,9 +86,11 @@ def exact(model, X):
     W, b, s2 = linear(model)
     C, found = W @ W.T + s2 * np.eye(D), np.zeros(len(X))
     for i, x in enumerate(X):
-        seen = ~np.isnan(x)
-        if seen.any():
-            found[i] = multivariate_normal(b[seen], C[np.ix_(seen, seen)]).logpdf(x[seen])
+        observed = ~np.isnan(x)
+        if observed.any():
+            found[i] = multivariate_normal(b[observed], C[np.ix_(observed, observed)]).logpdf(
+                x[observed]
+            )
     return found
 
 
@@ -122,8 +128,8 @@ def test_the_evidence_is_the_bound_and_the_divergence_from_the_posterior():
 
 @every_likelihood
 def test_bounds_are_what_numpy_makes_of_the_weights(likelihood):
-    plan = replace(PLAN, likelihood=likelihood)
-    model, X, eps = density(plan), rows(plan), noise(5)
+    architecture = replace(PLAN, likelihood=likelihood)
+    model, X, eps = density(architecture), rows(architecture), noise(5)
     w = {name: a.astype(np.float64) for name, a in model.weights.items()}
     mean, deviation = posterior(model, X)
     t = mean + deviation * eps[:, None]
@@ -149,8 +155,8 @@ def test_bounds_are_what_numpy_makes_of_the_weights(likelihood):
 
 @every_likelihood
 def test_training_and_scores_know_the_same_bound(likelihood):
-    plan = replace(PLAN, likelihood=likelihood, hidden_layer_sizes=(3,))
-    model, X, eps = density(plan), rows(plan), noise(6)
+    architecture = replace(PLAN, likelihood=likelihood, hidden_layer_sizes=(3,))
+    model, X, eps = density(architecture), rows(architecture), noise(6)
     x, e = torch.tensor(X), torch.tensor(eps)[:, None]
     for k, expected in ((1, model.elbo(X, eps)), (6, model.evidence(X, eps)[:, 0])):
         found = bounds.objective(k)(model.model, x, None, e)
@@ -168,11 +174,11 @@ def test_beta_weighs_the_divergence():
 # -- rows and samples in any company ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cells", [1, 40, 1000])
-@pytest.mark.parametrize("method", ["evidence", "elbo", "impute"])
+@pytest.best_so_far.parametrize("cells", [1, 40, 1000])
+@pytest.best_so_far.parametrize("method", ["evidence", "elbo", "impute"])
 def test_blocks_change_nothing(cells, method, monkeypatch):
-    plan = replace(PLAN, hidden_layer_sizes=(5,))
-    model, X, eps = density(plan), rows(plan), noise(33)
+    architecture = replace(PLAN, hidden_layer_sizes=(5,))
+    model, X, eps = density(architecture), rows(architecture), noise(33)
     X[2, 1] = X[3] = np.nan
     whole = getattr(model, method)(X, eps)
     alone = np.concatenate([getattr(model, method)(X[i : i + 1], eps) for i in range(N)])
@@ -194,7 +200,7 @@ def test_the_bound_rises_with_samples_in_expectation():
 def test_the_standard_error_is_that_of_the_estimate():
     model, X = with_exact_posterior(density()), rows()
     model.weights["encoder.first.bias"][:Q] += 0.2
-    model = NeuralDensity(model.plan, model.weights, "cpu")
+    model = NeuralDensity(model.architecture, model.weights, "cpu")
     found = np.array([model.evidence(X, noise(200, seed)) for seed in range(300)])
     assert_allclose(found[..., 1].mean(axis=0), found[..., 0].std(axis=0), rtol=0.2)
 
@@ -223,15 +229,15 @@ def test_imputed_entries_are_conditional_means():
     C = W @ W.T + s2 * np.eye(D)
     found = model.impute(X, noise(40_000))
     for x, row in zip(X, found, strict=True):
-        seen = ~np.isnan(x)
-        gain = C[np.ix_(~seen, seen)] @ np.linalg.inv(C[np.ix_(seen, seen)])
-        assert_allclose(row[~seen], b[~seen] + gain @ (x - b)[seen], atol=0.05)
+        observed = ~np.isnan(x)
+        gain = C[np.ix_(~observed, observed)] @ np.linalg.inv(C[np.ix_(observed, observed)])
+        assert_allclose(row[~observed], b[~observed] + gain @ (x - b)[observed], atol=0.05)
 
 
 def test_complete_rows_know_nothing_of_holes():
     model, X = density(replace(PLAN, hidden_layer_sizes=(5,))), rows()
     other = {name: a + 1 if "holes" in name else a for name, a in model.weights.items()}
-    changed = NeuralDensity(model.plan, other, "cpu")
+    changed = NeuralDensity(model.architecture, other, "cpu")
     eps = noise(4)
     assert (changed.evidence(X, eps) == model.evidence(X, eps)).all()
     X[0, 0] = np.nan
@@ -255,7 +261,7 @@ def test_samples_have_the_moments_of_their_likelihood(likelihood):
         assert_allclose(gaps.var(), linear(model)[2], rtol=0.02)
 
 
-@pytest.mark.parametrize("likelihood", ["gaussian", "gaussian_shared", "gaussian_isotropic"])
+@pytest.best_so_far.parametrize("likelihood", ["gaussian", "gaussian_shared", "gaussian_isotropic"])
 def test_no_variance_falls_below_the_floor(likelihood):
     part = likelihoods.LIKELIHOODS[likelihood](D).double()
     output = torch.full((1, part.outputs_per_feature * D), -1e3, dtype=torch.float64)
@@ -268,23 +274,23 @@ def test_no_variance_falls_below_the_floor(likelihood):
 
 @every_likelihood
 def test_the_farthest_rows_have_a_finite_score(likelihood):
-    plan = replace(PLAN, likelihood=likelihood, hidden_layer_sizes=(5,), activation="relu")
-    model = density(plan, spread=3.0)
-    X = rows(plan) * (1.0 if likelihood == "bernoulli" else 1e100)
+    architecture = replace(PLAN, likelihood=likelihood, hidden_layer_sizes=(5,), activation="relu")
+    model = density(architecture, spread=3.0)
+    X = rows(architecture) * (1.0 if likelihood == "bernoulli" else 1e100)
     assert np.isfinite(model.evidence(X, noise(3))).all()
 
 
 # -- networks ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("shape", [(5, 7), (8, 8), (3, 6, 5), (1, 1)])
-@pytest.mark.parametrize("sizes", [(4,), (4, 6), (2, 3, 4)])
-@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
+@pytest.best_so_far.parametrize("shape", [(5, 7), (8, 8), (3, 6, 5), (1, 1)])
+@pytest.best_so_far.parametrize("sizes", [(4,), (4, 6), (2, 3, 4)])
+@pytest.best_so_far.parametrize("likelihood", ["gaussian", "bernoulli"])
 def test_convolutions_come_back_to_the_shape_they_started_from(likelihood, shape, sizes):
     d = int(np.prod(shape))
-    plan = Plan(d, Q, likelihood, sizes, "relu", "conv", shape, None, None)
-    model = density(plan)
-    X = rows(plan)
+    architecture = Architecture(d, Q, likelihood, sizes, "relu", "conv", shape, None, None)
+    model = density(architecture)
+    X = rows(architecture)
     X[0, 0] = np.nan
     assert model.decode(noise(3)).shape == (3, d)
     assert np.isfinite(model.evidence(X, noise(2))).all()
@@ -293,7 +299,7 @@ def test_convolutions_come_back_to_the_shape_they_started_from(likelihood, shape
 def test_the_names_of_networks_and_likelihoods_are_those_of_the_estimator():
     from sklearn_lvm import VAEDensity
     from sklearn_lvm.estimators.base.vae_parameters import SCALES
-    from sklearn_lvm.neural.nets import ACTIVATIONS
+    from sklearn_lvm.neural.networks import ACTIVATIONS
     from sklearn_lvm.neural.training import PRECISIONS
 
     options = {
@@ -308,8 +314,8 @@ def test_the_names_of_networks_and_likelihoods_are_those_of_the_estimator():
 # -- linear layers ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("rows", [1, 300])
+@pytest.best_so_far.parametrize("bias", [True, False])
+@pytest.best_so_far.parametrize("rows", [1, 300])
 def test_large_layers_are_linear_with_the_gradients_of_linear_layers(rows, bias):
     with torch.random.fork_rng():
         torch.manual_seed(0)

@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch", reason="torch is not installed: neural dens
 
 from sklearn_lvm import VAEDensity  # noqa: E402
 from sklearn_lvm.neural import bounds, training  # noqa: E402
-from sklearn_lvm.neural.nets import Plan, build  # noqa: E402
-from sklearn_lvm.neural.training import Recipe, Rows, Trainer  # noqa: E402
+from sklearn_lvm.neural.networks import Architecture, build  # noqa: E402
+from sklearn_lvm.neural.training import Rows, Trainer, TrainingOptions  # noqa: E402
 
 from ..estimators.specs import clouds, same_state  # noqa: E402
 
@@ -26,8 +26,8 @@ def X():
 
 
 def trainer(X, *, weight=None, grey=False, likelihood="gaussian", **changes):
-    plan = Plan(X.shape[1], 2, likelihood, (6,), "tanh", "mlp", None, None, None)
-    recipe = {
+    architecture = Architecture(X.shape[1], 2, likelihood, (6,), "tanh", "mlp", None, None, None)
+    options = {
         "n_importance_samples": 1,
         "beta": 1.0,
         "learning_rate": 0.01,
@@ -40,7 +40,9 @@ def trainer(X, *, weight=None, grey=False, likelihood="gaussian", **changes):
     }
     weight = np.ones(len(X)) if weight is None else weight
     table = Rows.of(X, weight, grey=grey, device=torch.device("cpu"))
-    return Trainer(build(plan, 0), table, table, Recipe(**recipe | changes), seed=3)
+    return Trainer(
+        build(architecture, 0), table, table, TrainingOptions(**options | changes), seed=3
+    )
 
 
 def finish(run):
@@ -83,24 +85,24 @@ def test_weights_multiply_the_loss_of_a_row(X):
 
 def test_the_bound_rises_and_the_best_weights_are_kept(X):
     run = finish(trainer(X, max_iter=40, n_iter_no_change=40))
-    watched = run.history["watched_bound"]
-    assert run.best_bound == max(watched) > watched[0] + 0.5
+    validation = run.history["validation_bound"]
+    assert run.best_bound == max(validation) > validation[0] + 0.5
     run.average.load_state_dict(run.best)
-    assert run.watch() == run.best_bound
+    assert run.validate() == run.best_bound
 
 
 def test_the_rate_drops_thrice_and_then_it_ends(X):
     run = trainer(X, max_iter=100)
-    run.watch = lambda: -1.0
+    run.validate = lambda: -1.0
     finish(run)
-    assert run.epoch == 1 + run.recipe.n_iter_no_change
+    assert run.epoch == 1 + run.options.n_iter_no_change
     assert_allclose(run.rate, 0.01 / 8)
 
 
 def test_a_rising_bound_is_followed_to_the_last_epoch(X):
     run = trainer(X, max_iter=20)
     bounds = iter(range(100))
-    run.watch = lambda: float(next(bounds))
+    run.validate = lambda: float(next(bounds))
     assert (finish(run).epoch, run.rate) == (20, 0.01)
 
 
@@ -108,15 +110,15 @@ def test_an_epoch_that_is_no_number_is_undone(X):
     run = trainer(X)
     run.advance()
     before = {name: value.clone() for name, value in run.model.state_dict().items()}
-    learn = run.learn
+    train_epoch = run.train_epoch
 
     def broken():
-        learn()
+        train_epoch()
         return float("nan")
 
-    run.learn = broken
+    run.train_epoch = broken
     run.advance()
-    assert (run.rate, run.strikes, run.failed) == (0.005, 1, False)
+    assert (run.rate, run.n_failures, run.failed) == (0.005, 1, False)
     assert all(torch.equal(value, before[name]) for name, value in run.model.state_dict().items())
     assert len(run.history["bound"]) == 1
     for _ in range(4):
@@ -126,9 +128,9 @@ def test_an_epoch_that_is_no_number_is_undone(X):
 
 
 def test_a_fit_that_meets_no_number_ends_in_a_warning_with_good_weights(X, monkeypatch):
-    learn, calls = Trainer.learn, iter(range(100))
+    train_epoch, calls = Trainer.train_epoch, iter(range(100))
     monkeypatch.setattr(
-        Trainer, "learn", lambda self: learn(self) if next(calls) < 3 else float("inf")
+        Trainer, "learn", lambda self: train_epoch(self) if next(calls) < 3 else float("inf")
     )
     with pytest.warns(ConvergenceWarning, match="5 times the bound was no number.*learning_rate"):
         model = VAEDensity(**SMALL).fit(X)
@@ -169,7 +171,7 @@ def test_another_default_precision_of_torch_changes_nothing_of_scores(X):
         torch.set_default_dtype(torch.float32)
 
 
-@pytest.mark.parametrize("k", [1, 4])
+@pytest.best_so_far.parametrize("k", [1, 4])
 def test_low_precision_learns_the_same(k, X):
     params = SMALL | {"max_iter": 60, "n_importance_samples": k}
     plain, low = (VAEDensity(**params, precision=p).fit(X) for p in ("float32", "bf16"))
@@ -195,17 +197,19 @@ def test_steps_are_what_is_compiled(X, monkeypatch):
     assert given == [bounds.elbo]
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch, in its own modules
+@pytest.best_so_far.slow
+@pytest.best_so_far.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.best_so_far.filterwarnings("ignore::DeprecationWarning")  # of torch, in its own modules
 def test_a_compiled_step_learns_the_same(X):
     assert_allclose(bounds_of_steps(True, X), bounds_of_steps(False, X), rtol=1e-4)
 
 
-@pytest.mark.parametrize("holes", [False, True])
-@pytest.mark.parametrize("epochs", [3, 7, 12])
-def test_an_interrupted_training_goes_on_bit_for_bit(epochs, holes, X, tmp_path, monkeypatch):
-    if holes:
+@pytest.best_so_far.parametrize("holes", [False, True])
+@pytest.best_so_far.parametrize("epochs", [3, 7, 12])
+def test_an_interrupted_training_goes_on_bit_for_bit(
+    epochs, missing_layer, X, tmp_path, monkeypatch
+):
+    if missing_layer:
         X[::4, 1] = np.nan
     params = SMALL | {"max_iter": 15, "checkpoint": tmp_path / "fit"}
     plain = VAEDensity(**SMALL, max_iter=15).fit(X)
@@ -241,7 +245,7 @@ def test_a_finished_training_is_not_done_again_but_may_go_further(X, tmp_path, m
     assert further.history_["bound"][:5] == first.history_["bound"]
 
 
-@pytest.mark.parametrize(
+@pytest.best_so_far.parametrize(
     ("change", "message"),
     [({"n_components": 1}, "other parameters"), ({"learning_rate": 0.02}, "other parameters")],
 )
@@ -262,16 +266,16 @@ def test_the_average_follows_the_last_tenth_of_the_steps(X):
         for module, value in ((run.average, 0.0), (run.model, 1.0)):
             for parameter in module.parameters():
                 parameter.fill_(value)
-    run.n_steps = 10 * training.SHORTEST
-    for _ in range(training.STRIDE):  # one of which counts for all
-        run._follow(1)
-    share = training.STRIDE / training.SHORTEST
+    run.n_steps = 10 * training.MIN_AVERAGED_STEPS
+    for _ in range(training.MAX_AVERAGING_INTERVAL):  # one of which counts for all
+        run._update_average(1)
+    share = training.MAX_AVERAGING_INTERVAL / training.MIN_AVERAGED_STEPS
     assert_allclose(next(run.average.parameters()).detach().numpy(), share, rtol=1e-6)
 
 
 def test_the_average_is_the_weights_at_first(X):
     run = trainer(X, max_iter=1)
-    run.learn()
+    run.train_epoch()
     assert run.n_steps == 4
     for followed, weight in zip(run.average.parameters(), run.model.parameters(), strict=True):
         assert_array_equal(followed.detach(), weight.detach())

@@ -20,7 +20,7 @@ from ..estimators.specs import clouds, every_neural, same_state, weights  # noqa
 
 N = 150
 SMALL = {"hidden_layer_sizes": (6,), "random_state": 0, "max_iter": 5}
-needs_cuda = pytest.mark.skipif(
+needs_cuda = pytest.best_so_far.skipif(
     not torch.cuda.is_available(), reason="there is no CUDA device on this machine"
 )
 
@@ -69,14 +69,14 @@ def test_it_comes_near_a_known_density_and_never_above():
     assert truth - 0.3 < np.mean(found) < truth + 3 * np.std(found, ddof=1) / np.sqrt(6)
 
 
-@pytest.mark.parametrize("load", [load_breast_cancer, load_diabetes])
+@pytest.best_so_far.parametrize("load", [load_breast_cancer, load_diabetes])
 def test_by_default_it_is_no_worse_than_one_gaussian(load):
     X = load().data
     train, rest = X[::2], X[1::2]
     assert VAEDensity(random_state=0).fit(train).score(rest) > GaussianMLE().fit(train).score(rest)
 
 
-@pytest.mark.parametrize(("d", "q"), [(1, 2), (3, 2), (8, 4), (9, 4), (101, 50), (120, 50)])
+@pytest.best_so_far.parametrize(("d", "q"), [(1, 2), (3, 2), (8, 4), (9, 4), (101, 50), (120, 50)])
 def test_latent_variables_are_half_as_many_as_columns(d, q):
     X = np.random.default_rng(0).normal(size=(20, d))
     model = VAEDensity(hidden_layer_sizes=(3,), max_iter=1, random_state=0).fit(X)
@@ -97,7 +97,7 @@ def of_a_ring():
     )
 
 
-@pytest.mark.parametrize("d", [1, 2])
+@pytest.best_so_far.parametrize("d", [1, 2])
 def test_the_density_integrates_to_one(d, of_a_ring):
     """But for Monte Carlo errors, which rows share, and the bias of a bound."""
     model = of_a_ring[2 - d]
@@ -194,7 +194,7 @@ def test_the_encoder_learns_of_holes_though_rows_are_complete():
     zeroed = before | {"encoder.holes.weight": 0 * before["encoder.holes.weight"]}
     untaught = clone(model).fit(X[:50])
     vars(untaught).update(vars(model))
-    untaught._density = NeuralDensity(model._density.plan, zeroed, "cpu")
+    untaught._density = NeuralDensity(model._density.architecture, zeroed, "cpu")
     X[:, :2] = np.nan
     assert model.elbo(X).mean() > untaught.elbo(X).mean() + 0.3
     assert model.log_evidence(X)[1].mean() < untaught.log_evidence(X)[1].mean()
@@ -219,7 +219,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("case", BAD)
+@pytest.best_so_far.parametrize("case", BAD)
 def test_what_does_not_suit_is_named(case, X):
     params, message = BAD[case]
     with pytest.raises(ValueError, match=message):
@@ -232,7 +232,7 @@ def test_a_column_without_entries_is_named(X):
         VAEDensity(**SMALL).fit(X)
 
 
-@pytest.mark.parametrize("n_samples", [0, -1, 2.0, True, "3"])
+@pytest.best_so_far.parametrize("n_samples", [0, -1, 2.0, True, "3"])
 def test_the_number_of_importance_samples_is_checked(n_samples, X):
     model = VAEDensity(**SMALL).fit(X)
     for method in ("log_evidence", "elbo", "impute"):
@@ -268,7 +268,7 @@ def test_networks_of_ones_own(X, tmp_path):
     assert np.isfinite(model.score_samples(X)).all()
 
 
-@pytest.mark.parametrize(
+@pytest.best_so_far.parametrize(
     ("params", "expected"),
     [
         ({"hidden_layer_sizes": (4,)}, (2 + 1) * 4 + (4 + 1) * 6),
@@ -285,8 +285,8 @@ def test_the_parameters_of_the_density_are_those_of_the_decoder(params, expected
 
 def test_a_warm_start_goes_on_in_the_same_units(X):
     model = VAEDensity(**SMALL, warm_start=True).fit(X)
-    mean, before = model.mean_.copy(), model.history_["watched_bound"]
-    assert model.fit(X).history_["watched_bound"][0] > before[0] + 0.05
+    mean, before = model.mean_.copy(), model.history_["validation_bound"]
+    assert model.fit(X).history_["validation_bound"][0] > before[0] + 0.05
     assert_array_equal(model.fit(X[:100]).mean_, mean)
     with pytest.raises(ValueError, match=r"n_components=3 differs from 2"):
         model.set_params(n_components=3).fit(X)
@@ -380,12 +380,12 @@ def test_each_epoch_is_a_task_and_may_be_the_last(X):
     pytest.importorskip("sklearn.callback", reason="scikit-learn has callbacks from 1.9 on")
     from ..estimators.test_callbacks import Recorder
 
-    seen = Recorder()
-    model = VAEDensity(**SMALL).set_callbacks(seen).fit(X, sample_weight=weights(N))
-    epochs = seen.of("epoch")
+    observed = Recorder()
+    model = VAEDensity(**SMALL).set_callbacks(observed).fit(X, sample_weight=weights(N))
+    epochs = observed.of("epoch")
     assert [epoch.n_iter_ for epoch in epochs] == [1, 2, 3, 4, 5]
     assert all(np.isfinite(epoch.score(X)) for epoch in epochs)
-    assert seen.of("fit")[0].score(X) == model.score(X)
+    assert observed.of("fit")[0].score(X) == model.score(X)
     stopped = VAEDensity(**SMALL).set_callbacks(Recorder(stop_after="epoch")).fit(X)
     assert stopped.n_iter_ == 1
 
@@ -394,7 +394,7 @@ def test_a_line_for_each_epoch(X, capsys):
     VAEDensity(**SMALL, verbose=1).fit(X)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 5
-    assert all("watched_bound" in line for line in lines)
+    assert all("validation_bound" in line for line in lines)
     VAEDensity(**SMALL).fit(X)
     assert capsys.readouterr().out == ""
 

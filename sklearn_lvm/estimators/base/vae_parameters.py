@@ -1,17 +1,19 @@
-"""What parameters of VAEDensity mean for rows and for networks, and where they mean nothing."""
+"""Validation of VAEDensity's parameters, and the network architecture they describe."""
 
-from dataclasses import fields
+from collections.abc import Mapping
 from math import prod
-from numbers import Real
-from typing import Any
+from numbers import Integral, Real
+from os import PathLike
 
 import numpy as np
 
-from ..._typing import Array
+from ..._compat import Interval, StrOptions
+from ..._typing import Floats
 from ...core.bernoulli.threshold import DenseBinarization
-from ...core.rows import Transformation
 from ...core.standardization import CenteredStandardization
 from .binary import not_binary
+from .importance_sampled import ScaledTransformation
+from .validation import too_few_rows
 
 # likelihood -> whether each feature has a scale of its own, or None where there are no units.
 SCALES: dict[str, bool | None] = {
@@ -21,14 +23,43 @@ SCALES: dict[str, bool | None] = {
     "bernoulli": None,
 }
 DYNAMIC = "dynamic"
-FEWEST, MOST = 2, 50  # latent variables, where their number is left open
+MIN_LATENT, MAX_LATENT = 2, 50  # latent variables, where their number is left open
+
+CONSTRAINTS: dict[str, list[object]] = {
+    "n_components": [Interval(Integral, 1, None, closed="left"), None],
+    "likelihood": [StrOptions(set(SCALES))],
+    "hidden_layer_sizes": ["array-like"],
+    "activation": [StrOptions({"identity", "logistic", "tanh", "relu"})],
+    "network": [StrOptions({"mlp", "conv"})],
+    "image_shape": ["array-like", None],
+    "encoder": [callable, None],
+    "decoder": [callable, None],
+    "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
+    "beta": [Interval(Real, 0, None, closed="left")],
+    "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    "batch_size": [Interval(Integral, 1, None, closed="left")],
+    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "n_score_samples": [Interval(Integral, 1, None, closed="left")],
+    "binarize": [Interval(Real, None, None, closed="neither"), StrOptions({DYNAMIC}), None],
+    "device": [str],
+    "precision": [StrOptions({"float32", "bf16"})],
+    "compile": ["boolean"],
+    "checkpoint": [str, PathLike, None],
+    "warm_start": ["boolean"],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+}
 
 
 # -- rows ----------------------------------------------------------------------------------------------
 
 
-def check_entries(X: Array, likelihood: str, binarize: Any) -> None:
-    """Refuse entries that a likelihood does not know.
+def check_entries(X: Floats, likelihood: str, binarize: object) -> None:
+    """Refuse entries that a likelihood does not take.
 
     Raises
     ------
@@ -52,53 +83,56 @@ def check_entries(X: Array, likelihood: str, binarize: Any) -> None:
         )
 
 
-def transformation(rows: Array, weight: Array, likelihood: str, binarize: Any) -> Transformation:
-    """The units in which networks see distinct rows.
+def transformation_of(
+    rows: Floats, weight: Floats, likelihood: str, binarize: object
+) -> ScaledTransformation:
+    """The units in which networks take distinct rows.
 
     Raises
     ------
     ValueError
-        If a column, or the difference between rows, was never observed.
+        If there are fewer than two rows, or a column has no observed entry.
     """
     if len(rows) < 2:
-        raise ValueError(
-            "VAEDensity needs at least two distinct rows with positive weight, got "
-            f"n_samples={len(rows)} after equal rows were merged."
-        )
-    if (unseen := np.flatnonzero(np.isnan(rows).all(axis=0))).size:
-        raise ValueError(f"column {unseen[0]} of X has no observed entry: leave it out.")
+        raise ValueError(too_few_rows("VAEDensity", len(rows)))
+    if (empty := np.flatnonzero(np.isnan(rows).all(axis=0))).size:
+        raise ValueError(f"column {empty[0]} of X has no observed entry: leave it out.")
     per_feature = SCALES[likelihood]
     if per_feature is not None:
         return CenteredStandardization.of(rows, weight, per_feature=per_feature)
-    level = binarize if isinstance(binarize, Real) else 0.5
-    return DenseBinarization(float(level), rows.shape[1])
+    threshold = float(binarize) if isinstance(binarize, Real) else 0.5
+    return DenseBinarization(threshold, rows.shape[1])
 
 
 # -- networks ------------------------------------------------------------------------------------------
 
 
-def plan_networks(kind: type, params: dict[str, Any], d: int) -> Any:
-    """The plan, of a given kind, of the networks for rows of d entries.
+def architecture_of(params: Mapping[str, object], d: int) -> dict[str, object]:
+    """The architecture of the networks for rows of d entries.
 
     Raises
     ------
     ValueError
         If parameters contradict each other, or the rows.
     """
-    given = {f.name: params[f.name] for f in fields(kind) if f.name in params}
-    for name in ("hidden_layer_sizes", "image_shape"):
-        given[name] = _sizes(name, given[name])
-    if given["n_components"] is None:
-        given["n_components"] = min(max(d // 2, FEWEST), MOST)
-    plan = kind(n_features=d, **given)
-    if plan.network == "conv":
-        _check_images(plan.image_shape, params["image_shape"], d)
-        if not plan.hidden_layer_sizes:
+    kept = ("likelihood", "activation", "network", "encoder", "decoder")
+    sizes, shape = (_sizes(name, params[name]) for name in ("hidden_layer_sizes", "image_shape"))
+    if params["network"] == "conv":
+        _check_images(shape, params["image_shape"], d)
+        if not sizes:
             raise ValueError("network='conv' needs hidden_layer_sizes with at least one stage.")
-    return plan
+    n_components = params["n_components"]
+    return {name: params[name] for name in kept} | {
+        "n_features": d,
+        "n_components": min(max(d // 2, MIN_LATENT), MAX_LATENT)
+        if n_components is None
+        else n_components,
+        "hidden_layer_sizes": sizes,
+        "image_shape": shape,
+    }
 
 
-def _check_images(shape: tuple[int, ...] | None, given: Any, d: int) -> None:
+def _check_images(shape: tuple[int, ...] | None, given: object, d: int) -> None:
     if shape is None or len(shape) not in (2, 3) or prod(shape) != d:
         raise ValueError(
             f"network='conv' needs image_shape, (height, width) or (channels, height, width) with "
@@ -106,7 +140,7 @@ def _check_images(shape: tuple[int, ...] | None, given: Any, d: int) -> None:
         )
 
 
-def _sizes(name: str, given: Any) -> tuple[int, ...] | None:
+def _sizes(name: str, given: object) -> tuple[int, ...] | None:
     if given is None:
         return None
     sizes = np.atleast_1d(np.asarray(given))
@@ -115,18 +149,18 @@ def _sizes(name: str, given: Any) -> tuple[int, ...] | None:
     return tuple(int(size) for size in sizes)
 
 
-def check_same_networks(plan: Any, before: Any) -> None:
-    """Refuse to go on with other networks than those that are there.
+def check_same_architecture(architecture: Mapping[str, object], before: object) -> None:
+    """Refuse to continue with networks of another architecture than those there are.
 
     Raises
     ------
     ValueError
-        If the plans differ.
+        If the architectures differ.
     """
-    for name in (field.name for field in fields(plan)):
-        if getattr(plan, name) != getattr(before, name):
+    for name, value in architecture.items():
+        if value != getattr(before, name):
             raise ValueError(
-                f"{name}={getattr(plan, name)!r} differs from {getattr(before, name)!r}, with which "
+                f"{name}={value!r} differs from {getattr(before, name)!r}, with which "
                 "the networks were built: they cannot go on. Set warm_start=False and call fit to "
                 "start anew."
             )

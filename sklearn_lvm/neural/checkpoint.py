@@ -1,4 +1,4 @@
-"""States of a training as NumPy arrays, and as files that a training goes on from."""
+"""Checkpoints: the state of a training as NumPy arrays, and as files to resume from."""
 
 import hashlib
 import os
@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from .._typing import Array
+from .._typing import Floats
 
 
 def as_arrays(state: Any) -> Any:
-    """The same nest of dicts and lists with arrays in place of tensors."""
+    """Replace the tensors in a nest of dicts and lists by arrays."""
     return _mapped(state, lambda leaf: leaf.cpu().numpy().copy(), torch.Tensor)
 
 
 def as_tensors(state: Any) -> Any:
-    """The same nest with tensors in place of arrays."""
+    """Replace the arrays in a nest of dicts and lists by tensors."""
     return _mapped(state, lambda leaf: torch.from_numpy(leaf.copy()), np.ndarray)
 
 
@@ -30,8 +30,8 @@ def _mapped(state: Any, change: Any, kind: type) -> Any:
     return change(state) if isinstance(state, kind) else state
 
 
-def fingerprint(arrays: Iterable[Array | None]) -> str:
-    """A hash that only these arrays have."""
+def fingerprint(arrays: Iterable[Floats | None]) -> str:
+    """A hash of the contents of arrays."""
     digest = hashlib.sha256()
     for array in arrays:
         shown = b"none" if array is None else np.ascontiguousarray(array).tobytes()
@@ -40,16 +40,16 @@ def fingerprint(arrays: Iterable[Array | None]) -> str:
     return digest.hexdigest()
 
 
-def write(path: Any, marks: dict[str, Any], state: Any) -> None:
-    """Replace a file by a new one, at once and in whole."""
+def write(path: Any, fingerprint: dict[str, Any], state: Any) -> None:
+    """Save a state; the file is replaced in one step, or not at all."""
     path = Path(path)
     part = path.with_name(path.name + ".part")
-    torch.save({"marks": marks, "state": state}, part)
+    torch.save({"fingerprint": fingerprint, "state": state}, part)
     os.replace(part, path)
 
 
-def read(path: Any, marks: dict[str, Any]) -> Any:
-    """The state in a file, or None if there is no file.
+def read(path: Any, fingerprint: dict[str, Any]) -> Any:
+    """Load the state in a file, or None if there is no file.
 
     Raises
     ------
@@ -59,8 +59,8 @@ def read(path: Any, marks: dict[str, Any]) -> Any:
     if not Path(path).exists():
         return None
     found = torch.load(path, map_location="cpu", weights_only=True)
-    for name, mark in marks.items():
-        if found["marks"][name] != mark:
+    for name, value in fingerprint.items():
+        if found["fingerprint"][name] != value:
             raise ValueError(
                 f"checkpoint={os.fspath(path)!r} was written for other {name}: give each fit a path "
                 "of its own, or remove the file to start anew."
