@@ -1,21 +1,18 @@
 """VAEDensity: a variational autoencoder as a density."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from types import ModuleType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import CallbackContext, CallbackSupportMixin
-from .._typing import Floats, Ints, RandomState, Table, Weights
-from ..core.rows import canonical_with_missing
-from .base.importance_sampled import ImportanceSampledDensity, ScaledTransformation
-from .base.transaction import transactional, warn
+from .._typing import Floats, RandomState, Table
+from .base.importance_sampled import ScaledTransformation
+from .base.training import TrainedDensity
 from .base.vae_parameters import (
     CONSTRAINTS,
     DYNAMIC,
@@ -28,18 +25,13 @@ from .base.vae_parameters import (
 from .base.validation import FLOATS, check_columns, result_dtype
 
 ROUND_TO = 4096.0  # parts of a deviation that training rows are rounded to, far below any variance
-N_VALIDATION = 1000  # training rows that are validated where none are set aside
-CHECKPOINT_INTERVAL = 5  # epochs
 MISSING_TORCH = "VAEDensity needs torch: pip install 'sklearn-lvm[torch]' (or pip install torch)."
-
-# Parameters that may differ from those of a checkpoint.
-UNCHECKED = {"max_iter", "n_score_samples", "device", "checkpoint", "verbose", "warm_start"}
 
 Likelihood = Literal["gaussian", "gaussian_shared", "gaussian_isotropic", "bernoulli"]
 NetworkFactory = Callable[[int, int], Any]
 
 
-def _neural_fit() -> ModuleType:
+def neural_fit() -> ModuleType:
     """The door of the neural wing, loaded when it is first needed."""
     try:
         from ..neural import fit
@@ -50,7 +42,7 @@ def _neural_fit() -> ModuleType:
     return fit
 
 
-class VAEDensity(CallbackSupportMixin, ImportanceSampledDensity):
+class VAEDensity(TrainedDensity):
     """Variational autoencoder as a density: an infinite mixture, fitted through a bound.
 
     x | t ~ N(mu(t), diag s2(t)) with t ~ N(0, I_q), where mu and s2 are neural networks: the density
@@ -205,11 +197,6 @@ class VAEDensity(CallbackSupportMixin, ImportanceSampledDensity):
     mean_: Floats
     scale_: Floats
     noise_variance_: Floats
-    history_: dict[str, list[float]]
-    n_iter_: int
-
-    _density: Any  # a NeuralDensity, which only the neural wing knows
-    _training_state: Any  # of partial_fit
 
     def __init__(
         self,
@@ -268,135 +255,12 @@ class VAEDensity(CallbackSupportMixin, ImportanceSampledDensity):
         self.random_state = random_state
         self.verbose = verbose
 
-    # -- fitting -----------------------------------------------------------------------------------
+    # -- training ----------------------------------------------------------------------------------
 
-    @transactional
-    def fit(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> Self:
-        """Train both networks and keep the best weights.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN was not observed.
-        y : Ignored
-        sample_weight : array-like of shape (n_samples,), default=None
-            A weight of two equals a row given twice.
-
-        Returns
-        -------
-        self : VAEDensity
-
-        Raises
-        ------
-        ImportError
-            If torch is not installed.
-        ValueError
-            If there are fewer than two distinct rows, a column has no observed entry, entries do not
-            suit the likelihood, or a checkpoint is of another fit.
-
-        Warns
-        -----
-        ConvergenceWarning
-            If training ended because the bound was not finite again and again.
-        """
-        neural = _neural_fit()
-        table, w = self._check_training(X, sample_weight)
-        self._dtype = result_dtype(table)
-        metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
-        warm = self.warm_start and hasattr(self, "_density")
-        architecture = self._architecture(table.shape[1], warm=warm)
-        rows, weight = self._distinct(table, w)
-        if not warm:
-            self._transformation = self._measured(rows, weight)
-        checkpoint = None
-        if self.checkpoint is not None:
-            given = {name: v for name, v in self.get_params().items() if name not in UNCHECKED}
-            checkpoint = neural.Checkpoint(self.checkpoint, [rows, weight], given)
-        saved = checkpoint and checkpoint.seed
-        self._seed = self._new_seed() if saved is None else saved
-        parts = [self._training_rows(rows[part], weight[part]) for part in self._split(rows)]
-        params = self.get_params(deep=False)
-        training = neural.Training(architecture, params, self._seed, *parts)
-        if warm:
-            training.start_from(self._density)
-        if checkpoint is not None:
-            checkpoint.resume(training)
-        self._run(training, checkpoint, {"X": table, "y": y, "metadata": metadata})
-        self._set_fitted(self._attributes(training))
-        self.__dict__.pop("_training_state", None)
-        if training.failed:
-            warn(
-                f"Training ended after {training.n_epochs} epochs: {training.n_failures} times the "
-                "bound was not finite. The best weights are kept; lower learning_rate.",
-                ConvergenceWarning,
-            )
-        return self
-
-    def _run(self, training: Any, checkpoint: Any, data: Mapping[str, object]) -> None:
-        """Train, in sight of callbacks."""
-        context: CallbackContext = self._init_callback_context(max_subtasks=self.max_iter)
-        context.call_on_fit_task_begin(estimator=self, **data)
-        report = {
-            "estimator": self,
-            "reconstruction_attributes": lambda: self._attributes(training),
-            **data,
-        }
-        stop = False
-        while not (training.finished or stop):
-            epoch = context.subcontext(task_name="epoch")
-            epoch.call_on_fit_task_begin(estimator=self, **data)
-            training.run_epoch()
-            if self.verbose:
-                print(training)
-            due = training.finished or not training.n_epochs % CHECKPOINT_INTERVAL
-            if checkpoint is not None and due:
-                checkpoint.save(training)
-            stop = bool(epoch.call_on_fit_task_end(**report))
-        context.call_on_fit_task_end(**report)
-
-    @transactional
-    def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> Self:
-        """Train for one epoch on these rows; the first call decides the units for all.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        y : Ignored
-        sample_weight : array-like of shape (n_samples,), default=None
-
-        Returns
-        -------
-        self : VAEDensity
-        """
-        neural = _neural_fit()
-        self._validate_params()  # which scikit-learn leaves out in later calls
-        first = not hasattr(self, "_density")
-        table, w = self._check_training(X, sample_weight, reset=first)
-        self._dtype = result_dtype(table)
-        architecture = self._architecture(table.shape[1], warm=not first)
-        rows, weight = self._distinct(table, w)
-        if first:
-            self._transformation, self._seed = self._measured(rows, weight), self._new_seed()
-        part = self._training_rows(rows, weight)
-        params = self.get_params(deep=False)
-        training = neural.Training(architecture, params, self._seed, part, part)
-        if hasattr(self, "_training_state"):
-            training.resume(self._training_state)
-        elif not first:
-            training.start_from(self._density)
-        training.run_epoch_without_validation()
-        self._set_fitted(self._attributes(training))
-        self._training_state = training.state()
-        return self
+    _neural_fit = staticmethod(neural_fit)
 
     def _check_entries(self, X: Table) -> None:
         check_entries(X, self.likelihood, self.binarize)
-
-    def _distinct(self, X: Floats, w: Floats) -> tuple[Floats, Floats]:
-        """Distinct rows and their weights, in an order that only they decide."""
-        self._check_entries(X)
-        found = canonical_with_missing(X, w)
-        return X[found.index], found.weight
 
     def _measured(self, rows: Floats, weight: Floats) -> ScaledTransformation:
         return transformation_of(rows, weight, self.likelihood, self.binarize)
@@ -408,25 +272,13 @@ class VAEDensity(CallbackSupportMixin, ImportanceSampledDensity):
             check_same_architecture(architecture, self._density.architecture)
         return architecture
 
-    def _new_seed(self) -> int:
-        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-
-    def _split(self, rows: Floats) -> tuple[Ints, Ints]:
-        """The distinct rows to train on, and those to validate."""
-        m = len(rows)
-        order = np.random.RandomState(self._seed).permutation(m)
-        if not self.early_stopping:
-            return np.arange(m), np.sort(order[:N_VALIDATION])
-        n_validation = min(max(1, round(self.validation_fraction * m)), m - 1)
-        return np.sort(order[n_validation:]), np.sort(order[:n_validation])
-
     def _training_rows(self, rows: Floats, weight: Floats) -> object:
         """Standardized rows, rounded so that no unit shows in them."""
         grey = self.binarize == DYNAMIC
         Z = rows if grey else self._standardized(rows)
         if SCALES[self.likelihood] is not None:
             Z = np.rint(Z * ROUND_TO) / ROUND_TO
-        return _neural_fit().TrainingRows(Z, weight, grey)
+        return self._neural_fit().TrainingRows(Z, weight, grey)
 
     def _attributes(self, training: Any) -> dict[str, object]:
         """The fitted attributes of the best weights so far."""
