@@ -3,7 +3,8 @@
 from importlib.util import find_spec
 
 TORCH = find_spec("torch") is not None
-collect_ignore = [] if TORCH else ["sklearn_lvm/neural", "sklearn_lvm/estimators/vae.py"]
+NEEDS_TORCH = ["sklearn_lvm/neural", "sklearn_lvm/estimators/vae.py", "tests/neural"]
+collect_ignore = [] if TORCH else NEEDS_TORCH
 
 
 def pytest_report_header(config):

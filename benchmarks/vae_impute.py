@@ -1,6 +1,6 @@
 """Does a VAE fill in missing entries better than regressions do? Half of each table is hidden.
 
-The tables come with scikit-learn. Columns are standardised, half of all cells is hidden completely at
+The tables come with scikit-learn. Columns are standardized, half of all cells is hidden completely at
 random, and the mean squared error on the hidden cells is reported, for the published mask (seed 1234)
 and for others.
 """
@@ -26,10 +26,10 @@ def hidden(X, seed):
     """The table with half of its cells hidden."""
     state = np.random.RandomState(seed)
     n, p = X.shape
-    missing_layer = X.copy()
+    incomplete = X.copy()
     cells = state.choice(n * p, int(np.floor(n * p / 2)), replace=False)
-    missing_layer.ravel()[cells] = np.nan
-    return missing_layer
+    incomplete.ravel()[cells] = np.nan
+    return incomplete
 
 
 def vae(max_iter):
@@ -51,13 +51,13 @@ def vae(max_iter):
 
 def contenders(max_iter):
     return {
-        "mean": lambda missing_layer: SimpleImputer(keep_empty_features=True).fit_transform(
-            missing_layer
+        "mean": lambda incomplete: SimpleImputer(keep_empty_features=True).fit_transform(
+            incomplete
         ),
-        "IterativeImputer": lambda missing_layer: IterativeImputer(
+        "IterativeImputer": lambda incomplete: IterativeImputer(
             random_state=0, max_iter=20
-        ).fit_transform(missing_layer),
-        "VAEDensity": lambda missing_layer: vae(max_iter).fit(missing_layer).impute(missing_layer),
+        ).fit_transform(incomplete),
+        "VAEDensity": lambda incomplete: vae(max_iter).fit(incomplete).impute(incomplete),
     }
 
 
@@ -77,11 +77,11 @@ def main():
         for name in args.tables:
             X = StandardScaler().fit_transform(TABLES[name]().data)
             for seed in (PUBLISHED, *range(masks)):
-                missing_layer = hidden(X, seed)
+                incomplete = hidden(X, seed)
                 row = {"table": name, "mask": seed}
                 for contender, impute in contenders(epochs).items():
                     began = time.process_time()
-                    error = (impute(missing_layer) - X)[np.isnan(missing_layer)]
+                    error = (impute(incomplete) - X)[np.isnan(incomplete)]
                     row |= {contender: float((error**2).mean())}
                     row |= {f"{contender} s": time.process_time() - began}
                 table.append(row)

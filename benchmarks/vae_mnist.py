@@ -1,7 +1,7 @@
-"""How likely are held-out images of MNIST? Dynamic binarisation, 784-200-200-50, nats.
+"""How likely are held-out images of MNIST? Dynamic binarization, 784-200-200-50, nats.
 
 The plain loop of a PyTorch user and this package are given the same CPU minutes on the same threads.
-The test images are binarised once, at random; scores are importance-weighted bounds, alike for both.
+The test images are binarized once, at random; scores are importance-weighted bounds, alike for both.
 """
 
 import time
@@ -27,7 +27,7 @@ STAGES = ((1.0, 0.5), (0.4, 0.25), (0.15, 0.15), (0.05, 0.1))
 
 
 def images(path, seed=0):
-    """Grey levels of the training images, ones and zeros of the test images."""
+    """Probabilities of the training images, ones and zeros of the test images."""
     with np.load(path) as data:
         train, test = (data[name].astype(np.float32) / 255 for name in ("X_train", "X_test"))
     return train, (np.random.RandomState(seed).uniform(size=test.shape) < test).astype(np.float32)
@@ -50,7 +50,7 @@ def ours(X, seconds, *, k, batch, rate, precision, seed, epochs=None, **params):
     )
     began, n_epochs = time.process_time(), 0
 
-    def go_on(n, factor=1.0):
+    def fit_more(n, factor=1.0):
         nonlocal n_epochs
         before = time.process_time()
         model.set_params(learning_rate=rate * factor, max_iter=n, random_state=seed + n_epochs).fit(
@@ -59,15 +59,15 @@ def ours(X, seconds, *, k, batch, rate, precision, seed, epochs=None, **params):
         n_epochs += n
         return time.process_time() - before
 
-    go_on(1)  # imports, and first calls
-    one, three = go_on(1), go_on(3)
+    fit_more(1)  # imports, and first calls
+    one, three = fit_more(1), fit_more(3)
     epoch, shares = (three - one) / 2, 1.0
     start = one - epoch  # of a fit: its rows are ordered, and its networks built
     for i, (factor, share) in enumerate(STAGES):
         left = seconds - (time.process_time() - began) - (len(STAGES) - i) * start
         n = round(share / shares * left / epoch) if epochs is None else round(share * epochs)
         n, shares = max(1, n), shares - share
-        epoch = (go_on(n, factor) - start) / n
+        epoch = (fit_more(n, factor) - start) / n
     return model, n_epochs, time.process_time() - began
 
 

@@ -122,7 +122,7 @@ def pythae(X, batch, epochs):
 
 
 class Peak(threading.Thread):
-    """The most memory that this process takes while it is watched, beyond what it had before."""
+    """The most memory that this process takes in the block, in excess of what it had before."""
 
     def __enter__(self):
         self.before = self.most = self.now()

@@ -1,8 +1,8 @@
 """Is a VAE as it comes at least as likely as one Gaussian on ordinary tables?
 
-Mean log-likelihood of held-out rows, nats, over five folds; rows are standardised by the training
+Mean log-likelihood of held-out rows, nats, over five folds; rows are standardized by the training
 folds, by which scikit-learn's mixture is also chosen. The VAE's score is a lower bound. Tables come
-with scikit-learn, others are looked for under --data.
+with scikit-learn, others are read from --data.
 """
 
 import time

@@ -2,17 +2,16 @@
 A mixture of infinitely many Gaussians: digits
 ==============================================
 
-A variational autoencoder draws a point in a latent space, and a network says which Gaussian
-belongs to it. So it is a mixture with a component for every point of a plane, and a density like
-any other here: rows have log-densities in nats, new rows can be drawn, and entries that were not
-observed are filled in.
+A variational autoencoder draws a point in a latent space, and a network gives the Gaussian that
+belongs to it. So it is a mixture with a component for every point of a plane, and a density: rows
+have log-densities in nats, new rows can be drawn, and missing entries can be imputed.
 """
 
 # %%
 # The latent space
 # ----------------
 # 1797 images of 8 x 8 pixels; uniform noise of one grey level makes the levels continuous. With two
-# latent variables the plane can be looked at. Labels are for the colours only.
+# latent variables the plane can be plotted. Labels are used for the colors only.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -32,21 +31,21 @@ latent = model.transform(train)
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.9))
 shown = left.scatter(*latent.T, c=of_train, cmap="tab10", s=6)
 figure.colorbar(shown, ax=left, ticks=range(10))
-left.set(title="where the encoder puts images", xlabel="$t_1$", ylabel="$t_2$")
+left.set(title="posterior means of images", xlabel="$t_1$", ylabel="$t_2$")
 
 side = np.linspace(2, -2, 11)
 grid = np.stack(np.meshgrid(-side, side), axis=-1).reshape(-1, 2)
 means = model.inverse_transform(grid).reshape(11, 11, 8, 8)
 right.imshow(means.swapaxes(1, 2).reshape(88, 88), cmap="gray_r", extent=(-2.2, 2.2, -2.2, 2.2))
-right.set(title="what the decoder makes of places", xlabel="$t_1$", yticks=[])
+right.set(title="decoded points", xlabel="$t_1$", yticks=[])
 plt.show()
 
 # %%
 # Samples and reconstructions
 # ---------------------------
 # Ten latent variables. A sample is a point drawn from the prior, the Gaussian that belongs to it,
-# and a draw from that. Principal components with as many of them have one Gaussian only, and their
-# samples are the digits of nobody.
+# and a draw from that. Principal components with as many of them are one Gaussian only, and their
+# samples resemble no digit.
 
 model = VAEDensity(10, learning_rate=3e-3, max_iter=120, random_state=0).fit(train)
 linear = PPCA(10).fit(train)
@@ -74,8 +73,9 @@ show(rows)
 # %%
 # How sure is the score?
 # ----------------------
-# The evidence lower bound takes one sample's word for each; importance weights of k samples come
-# nearer to log p(x) from below. ``log_evidence`` gives each row's estimate with its Monte Carlo error.
+# The evidence lower bound averages the logarithms of weights; the logarithm of the average of k
+# weights is closer to log p(x), and still below it in expectation. ``log_evidence`` gives each row's
+# estimate with its Monte Carlo error.
 
 counts = 4 ** np.arange(6)
 bounds = np.array(
@@ -99,10 +99,9 @@ for name, each in [("VAE", model.score_samples(test)), ("PPCA", linear.score_sam
 # Why an autoencoder is one Gaussian, and this is a mixture
 # ---------------------------------------------------------
 # An autoencoder's squared error is the log-density of a Gaussian around the image's own
-# reconstruction: it asks whether the image can be copied, and a centre that was copied from the image
-# costs nothing. The density asks how likely that centre is to be drawn in the first place. To an
-# autoencoder an image upside down is one that is copied twice as badly; to the mixture it is e to
-# the power of 32 times less likely.
+# reconstruction: it measures how well the image is copied. The density counts, too, how probable the
+# center of that Gaussian is. The squared error of an image upside down is twice as large; its density
+# is smaller by a factor of e to the power of 32.
 
 turned = test.reshape(-1, 8, 8)[:, ::-1].reshape(-1, 64)
 for name, images in [("upright", test), ("upside down", turned)]:
@@ -112,9 +111,11 @@ for name, images in [("upright", test), ("upside down", turned)]:
 # %%
 # Missing entries
 # ---------------
-# The lower half of each image is not observed. ``impute`` gives the mean of what it may have been,
-# given the upper half.
+# The lower half of each image is missing. ``impute`` gives its conditional mean, given the upper
+# half.
 
 halves = test[:10].copy()
 halves[:, 32:] = np.nan
-show([("images", test[:10]), ("seen", np.nan_to_num(halves)), ("expected", model.impute(halves))])
+show(
+    [("images", test[:10]), ("observed", np.nan_to_num(halves)), ("imputed", model.impute(halves))]
+)

@@ -1,38 +1,45 @@
-"""VAEDensity: a variational autoencoder as a density."""
+"""VAEDensity, a variational autoencoder as a density estimator."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from os import PathLike
 from types import ModuleType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
 
-from .._typing import Floats, RandomState, Table
-from .base.importance_sampled import ScaledTransformation
-from .base.training import TrainedDensity
+from .._compat import CallbackSupportMixin
+from .._typing import Floats, RandomState, Weights
+from ..core.rows import canonical_with_missing
+from .base.epochs import run_epochs
+from .base.importance_sampled import ImportanceSampledDensity
+from .base.transaction import transactional, warn
 from .base.vae_parameters import (
     CONSTRAINTS,
     DYNAMIC,
-    SCALES,
+    Likelihood,
+    RowTransformation,
     architecture_of,
     check_entries,
     check_same_architecture,
+    fingerprint,
+    options_of,
+    scale_attributes,
+    training_rows,
     transformation_of,
 )
-from .base.validation import FLOATS, check_columns, result_dtype
+from .base.validation import result_dtype
 
-ROUND_TO = 4096.0  # parts of a deviation that training rows are rounded to, far below any variance
+if TYPE_CHECKING:
+    from ..neural.fit import FitResult, NeuralDensity, Problem
+
 MISSING_TORCH = "VAEDensity needs torch: pip install 'sklearn-lvm[torch]' (or pip install torch)."
 
-Likelihood = Literal["gaussian", "gaussian_shared", "gaussian_isotropic", "bernoulli"]
-NetworkFactory = Callable[[int, int], Any]
 
-
-def neural_fit() -> ModuleType:
-    """The door of the neural wing, loaded when it is first needed."""
+def _neural() -> ModuleType:
+    """The module that fits networks, imported when it is first needed."""
     try:
         from ..neural import fit
     except ModuleNotFoundError as missing:
@@ -42,34 +49,33 @@ def neural_fit() -> ModuleType:
     return fit
 
 
-class VAEDensity(TrainedDensity):
+class VAEDensity(CallbackSupportMixin, ImportanceSampledDensity):
     """Variational autoencoder as a density: an infinite mixture, fitted through a bound.
 
     x | t ~ N(mu(t), diag s2(t)) with t ~ N(0, I_q), where mu and s2 are neural networks: the density
-    is p(x) = E_t[p(x | t)]. An encoder proposes q(t | x) = N(m(x), diag v(x)), and training raises the
-    evidence lower bound
+    is p(x) = E_t[p(x | t)]. An encoder proposes q(t | x) = N(m(x), diag v(x)), and training maximizes
+    the evidence lower bound
 
         log p(x) >= E_q[log p(x | t)] - KL(q(t | x) || p(t))
 
     (Kingma & Welling, 2014, equation 3). With t_j ~ q and k samples, the importance-weighted bound
     log 1/k sum_j p(x, t_j) / q(t_j | x) lies between the two and rises with k (Burda, Grosse &
-    Salakhutdinov, 2016, theorem 1); ``score_samples`` is that bound, by the same noise at each call.
+    Salakhutdinov, 2016, theorem 1). ``score_samples`` is that bound, with the same noise at each call;
+    ``log_evidence`` gives its standard error too.
 
-    An entry that is NaN was not observed. The encoder sees a row filled up and what was missing; the
-    likelihood counts what was observed (Mattei & Frellsen, 2019).
+    NaN is a missing entry. The encoder takes the row, with zeros in place of missing entries, and the
+    mask; the likelihood counts the observed entries (Mattei & Frellsen, 2019).
 
     Parameters
     ----------
     n_components : int, default=None
         q, the number of latent variables. None for half the number of columns, but at least 2 and at
-        most 50: with a variance of its own for each entry given t, what entries have in common is
-        left to t, and two latent variables, though good for pictures, are few.
+        most 50.
     likelihood : {'gaussian', 'gaussian_shared', 'gaussian_isotropic', 'bernoulli'}, default='gaussian'
         p(x | t): a mean and a variance of each entry from the decoder; means, and one learned
         variance for each feature; means, and one variance for all, which with
-        ``hidden_layer_sizes=()`` is :class:`PPCA`; or ones and zeros. The likelihood of a Gaussian
-        whose variance may vanish has no bound: no variance falls below 1e-4 of that of its feature
-        (of the features' mean variance with 'gaussian_isotropic').
+        ``hidden_layer_sizes=()`` is :class:`PPCA`; or ones and zeros. No variance falls below 1e-4 of
+        that of its feature (with 'gaussian_isotropic', of their mean): else there is no maximum.
     hidden_layer_sizes : array-like of shape (n_layers - 2,), default=(64, 64)
         Units of the hidden layers of the encoder; the decoder has them in reverse. () is linear.
         With ``network='conv'`` the channels after each stage, which halves both sides of the image.
@@ -84,44 +90,42 @@ class VAEDensity(TrainedDensity):
         instead: of rows (n, d) to means and log-variances (n, 2 q), and of latent variables (n, q) to
         (n, m), where m is 2 d with 'gaussian' (means, then log-variances) and d otherwise.
     n_importance_samples : int, default=1
-        k of the bound that training raises; 1 is the evidence lower bound.
+        k of the bound that training maximizes; 1 is the evidence lower bound.
     beta : float, default=1.0
-        What the divergence counts in training. Scores do not depend on it but through the weights.
+        Factor of the divergence in training; scores are bounds without it.
     learning_rate : float, default=3e-3
-        Of Adam, at first. It is halved on a plateau.
+        Initial learning rate of Adam. It is halved when the bound stalls.
     batch_size : int, default=100
         Rows of a step.
     max_iter : int, default=500
         The most epochs.
     early_stopping : bool, default=True
-        Whether a part of the rows is set aside to decide when to stop. Otherwise training rows do.
+        Whether some rows are set aside for validation. Otherwise training rows decide when to stop.
     validation_fraction : float, default=0.1
-        How many rows are set aside.
+        The share of the rows that are set aside.
     n_iter_no_change : int, default=50
-        Epochs without a gain of ``tol`` after which training ends. The rate drops thrice on the way.
+        Epochs without a gain of ``tol`` that end training; the learning rate is halved on the way.
     tol : float, default=1e-3
-        Gain of the bound, in nats per row in standard units.
+        Gain of the bound, in nats per standardized row.
     n_score_samples : int, default=64
         Importance samples of ``score_samples``, ``score`` and ``impute``.
     binarize : float, 'dynamic' or None, default=None
-        For 'bernoulli': entries above it are ones, others zeros. With None X must hold nothing but
-        0, 1 and NaN. 'dynamic' takes grey levels in [0, 1] for probabilities, and draws the ones of
-        each row anew in each epoch; elsewhere than in ``fit`` levels above one half are ones.
+        For 'bernoulli': entries above it are ones, others zeros. None is for X of 0, 1 and NaN alone.
+        'dynamic' takes entries in [0, 1] as probabilities, and draws ones from them in each epoch;
+        methods other than ``fit`` take entries above one half as ones.
     device : str, default='auto'
-        Where torch computes: 'cpu', 'cuda', 'cuda:1', ...; 'auto' is CUDA where there is some.
+        Where torch computes: 'cpu', 'cuda', 'cuda:1', ...; 'auto' is CUDA if it is available.
     precision : {'float32', 'bf16'}, default='float32'
         Of matrix products in training. Scores are computed in float64.
     compile : bool, default=False
-        Whether ``torch.compile`` makes one program of a step. That takes seconds at first, and on the
-        CPU a C++ compiler; small networks seldom earn it back.
+        Whether steps use ``torch.compile``. It takes seconds at first, and on the CPU a C++ compiler;
+        small networks seldom earn it back.
     checkpoint : str or path-like, default=None
-        A file to which the training is saved every few epochs, and from which ``fit`` goes on, bit for
-        bit.
+        A file to which training is saved every few epochs, and which ``fit`` continues, bit for bit.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the weights, and in the units, of the fit before.
+        Whether ``fit`` begins from the weights and the units of the previous fit.
     random_state : int, RandomState instance or None, default=None
-        Decides first weights, splits, batches, and the noise of training and of scores; used by
-        ``sample``.
+        Determines initial weights, validation rows, batches and noise; used by ``sample``.
     verbose : int, default=0
         With 1 a line for each epoch.
 
@@ -133,9 +137,9 @@ class VAEDensity(TrainedDensity):
         The variance given t, in squared units of the data. Only with 'gaussian_shared' and
         'gaussian_isotropic'.
     history_ : dict of list of float
-        Of each epoch the mean bound of the training rows during it ('bound'), that of the validation
-        rows under the running average of the weights ('validation_bound'), both of standardized rows,
-        and the 'learning_rate'. The weights of the highest 'validation_bound' are kept.
+        Of each epoch 'bound', the mean bound of the training rows during it; 'validation_bound', that
+        of the validation rows at its end, under a running average of the weights; both for
+        standardized rows; and 'learning_rate'. The weights of the highest 'validation_bound' are kept.
     n_components_ : int
         q.
     n_iter_ : int
@@ -148,19 +152,12 @@ class VAEDensity(TrainedDensity):
     Warns
     -----
     ConvergenceWarning
-        If training ended because the bound was not finite again and again.
+        If training ended because the bound was not finite in too many epochs.
 
     See Also
     --------
     PPCA : Its linear case, in closed form.
     EMGaussianMixture : A mixture of finitely many Gaussians.
-
-    Notes
-    -----
-    The bound is below log p(x) by half the variance of a weight over the number of samples,
-    approximately, in relative terms; ``log_evidence`` gives its standard error for each row. Rows share
-    the noise, so the error of a mean score is to be had from several ``random_state`` of
-    ``log_evidence``, not from the errors of rows.
 
     References
     ----------
@@ -185,30 +182,34 @@ class VAEDensity(TrainedDensity):
     >>> bool(on > inside + 2)
     True
 
-    A row of which nothing was observed is certain:
+    A row without observed entries has probability one:
 
     >>> model.score_samples([[np.nan, np.nan]])
     array([0.])
     """
 
-    _parameter_constraints = CONSTRAINTS
-    _checks = {"dtype": FLOATS, "ensure_all_finite": "allow-nan"}  # noqa: RUF012
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = CONSTRAINTS
 
     mean_: Floats
     scale_: Floats
     noise_variance_: Floats
+    history_: dict[str, list[float]]
+    n_iter_: int
+    _density: "NeuralDensity"
+    _transformation: RowTransformation
+    _training_state: object  # what partial_fit continues from
 
     def __init__(
         self,
         n_components: int | None = None,
         *,
         likelihood: Likelihood = "gaussian",
-        hidden_layer_sizes: Sequence[int] = (64, 64),
+        hidden_layer_sizes: ArrayLike = (64, 64),
         activation: Literal["identity", "logistic", "tanh", "relu"] = "tanh",
         network: Literal["mlp", "conv"] = "mlp",
-        image_shape: Sequence[int] | None = None,
-        encoder: NetworkFactory | None = None,
-        decoder: NetworkFactory | None = None,
+        image_shape: ArrayLike | None = None,
+        encoder: Callable[[int, int], object] | None = None,
+        decoder: Callable[[int, int], object] | None = None,
         n_importance_samples: int = 1,
         beta: float = 1.0,
         learning_rate: float = 3e-3,
@@ -255,104 +256,141 @@ class VAEDensity(TrainedDensity):
         self.random_state = random_state
         self.verbose = verbose
 
-    # -- training ----------------------------------------------------------------------------------
+    # -- fitting -----------------------------------------------------------------------------------
 
-    _neural_fit = staticmethod(neural_fit)
+    @transactional
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> Self:
+        """Train encoder and decoder and keep the best weights.
 
-    def _check_entries(self, X: Table) -> None:
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN is missing.
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+            A weight of two equals a row given twice.
+
+        Returns
+        -------
+        self : VAEDensity
+
+        Raises
+        ------
+        ImportError
+            If torch is not installed.
+        ValueError
+            If there are fewer than two distinct rows, a column has no observed entry, entries do not
+            suit the likelihood, or a checkpoint is of another fit.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If training ended because the bound was not finite in too many epochs.
+        """
+        neural = _neural()
+        table, w = self._check_training(X, sample_weight)
+        metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
+        previous = self._density if self.warm_start and hasattr(self, "_density") else None
+        rows, weight = self._distinct(table, w)
+        problem, transformation = self._problem(rows, weight, previous)
+        training = neural.start(
+            problem,
+            new_seed=self._new_seed,
+            validation_fraction=self.validation_fraction if self.early_stopping else None,
+            checkpoint=self.checkpoint,
+            fingerprint=fingerprint(rows, weight, self.get_params()),
+        )
+
+        def attributes() -> dict[str, object]:
+            return self._attributes(training.result(), transformation, table)
+
+        run_epochs(self, training, attributes, {"X": table, "y": y, "metadata": metadata})
+        result = training.result()
+        self._set_fitted(self._attributes(result, transformation, table))
+        self.__dict__.pop("_training_state", None)  # of partial_fit
+        if result.failed:
+            warn(
+                f"Training ended after {result.n_iter} epochs: {result.n_failures} times the bound "
+                "was no number. The best weights are kept; lower learning_rate.",
+                ConvergenceWarning,
+            )
+        return self
+
+    @transactional
+    def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> Self:
+        """Train for one epoch on these rows; the first call decides the standardization for all.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self : VAEDensity
+        """
+        neural = _neural()
+        self._validate_params()  # scikit-learn validates them in the first call only
+        previous = getattr(self, "_density", None)
+        table, w = self._check_training(X, sample_weight, reset=previous is None)
+        problem, transformation = self._problem(*self._distinct(table, w), previous)
+        seed = self._new_seed() if previous is None else self._seed
+        state = getattr(self, "_training_state", None)
+        result = neural.partial_fit(problem, seed=seed, state=state)
+        self._set_fitted(self._attributes(result, transformation, table))
+        self._training_state = result.state
+        return self
+
+    def _distinct(self, X: Floats, w: Floats) -> tuple[Floats, Floats]:
+        """Distinct rows and their weights, in an order that depends on nothing else."""
         check_entries(X, self.likelihood, self.binarize)
+        distinct = canonical_with_missing(X, w)
+        return X[distinct.index], distinct.weight
 
-    def _measured(self, rows: Floats, weight: Floats) -> ScaledTransformation:
-        return transformation_of(rows, weight, self.likelihood, self.binarize)
+    def _problem(
+        self, rows: Floats, weight: Floats, previous: "NeuralDensity | None"
+    ) -> tuple["Problem", RowTransformation]:
+        """The networks to be fitted to distinct rows, and the standardization of the rows."""
+        neural, params = _neural(), self.get_params(deep=False)
+        architecture = architecture_of(neural.Architecture, params, rows.shape[1])
+        if previous is None:
+            transformation = transformation_of(rows, weight, self.likelihood, self.binarize)
+        else:
+            check_same_architecture(architecture, previous.architecture)
+            transformation = self._transformation
+        problem = neural.Problem(
+            training_rows(rows, transformation, self.likelihood, self.binarize),
+            weight,
+            architecture,
+            options_of(neural.TrainingOptions, params),
+            self.device,
+            probabilities=self.binarize == DYNAMIC,
+            previous=previous,
+        )
+        return problem, transformation
 
-    def _architecture(self, d: int, *, warm: bool) -> dict[str, object]:
-        """The architecture of both networks; that of the last fit if it is continued."""
-        architecture = architecture_of(self.get_params(deep=False), d)
-        if warm:
-            check_same_architecture(architecture, self._density.architecture)
-        return architecture
+    def _new_seed(self) -> int:
+        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
-    def _training_rows(self, rows: Floats, weight: Floats) -> object:
-        """Standardized rows, rounded so that no unit shows in them."""
-        grey = self.binarize == DYNAMIC
-        Z = rows if grey else self._standardized(rows)
-        if SCALES[self.likelihood] is not None:
-            Z = np.rint(Z * ROUND_TO) / ROUND_TO
-        return self._neural_fit().TrainingRows(Z, weight, grey)
-
-    def _attributes(self, training: Any) -> dict[str, object]:
-        """The fitted attributes of the best weights so far."""
-        density, transformation = training.density(), self._transformation
-        found = {
+    def _attributes(
+        self, result: "FitResult", transformation: RowTransformation, X: Floats
+    ) -> dict[str, object]:
+        """The fitted attributes, by name."""
+        density, dtype = result.density, result_dtype(X)
+        return {
             "_density": density,
-            "history_": training.history(),
+            "_transformation": transformation,
+            "_dtype": dtype,
+            "_seed": result.seed,
+            "history_": result.history,
             "n_components_": density.architecture.n_components,
-            "n_iter_": training.n_epochs,
+            "n_iter_": result.n_iter,
             "n_parameters_": density.model.generative_parameters(),
+            **scale_attributes(transformation, density.noise_variance(), dtype),
         }
-        if SCALES[self.likelihood] is not None:
-            center: Any = transformation
-            found["mean_"] = center.center.astype(self._dtype)
-            found["scale_"] = transformation.scale.astype(self._dtype)
-        if (noise := density.noise_variance()) is not None:
-            with np.errstate(all="ignore"):  # squares of extreme units overflow
-                scale = transformation.scale[: len(noise)]
-                found["noise_variance_"] = (noise * np.square(scale)).astype(self._dtype)
-        return found
 
-    # -- rows --------------------------------------------------------------------------------------
-
-    def transform(self, X: ArrayLike) -> Floats:
-        """Compute the mean of the latent variables under the encoder's posterior.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        T : ndarray of shape (n_samples, n_components)
-        """
-        rows = self._check_rows(X)
-        latent: Floats = self._density.latent(self._standardized(rows))
-        return latent.astype(result_dtype(rows))
-
-    def inverse_transform(self, T: ArrayLike) -> Floats:
-        """Compute the mean of the rows that belong to latent variables, E[x | t].
-
-        Parameters
-        ----------
-        T : array-like of shape (n_samples, n_components)
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features)
-            In the units of the data; probabilities of ones with 'bernoulli'.
-        """
-        check_is_fitted(self)
-        latent = check_columns(T, "T", self.n_components_)
-        rows = self._transformation.inverse_transform(self._density.decode(latent))
-        return rows.astype(latent.dtype)
-
-    def reconstruct(self, X: ArrayLike) -> Floats:
-        """Compute what the decoder makes of the posterior mean of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features)
-            ``inverse_transform(transform(X))``.
-        """
-        return self.inverse_transform(self.transform(X))
-
-    @property
-    def _n_features_out(self) -> int:
-        return int(self.n_components_)
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        return tags
+    def _check_rows(self, X: ArrayLike) -> Floats:
+        rows: Floats = super()._check_rows(X)
+        check_entries(rows, self.likelihood, self.binarize)
+        return rows

@@ -1,1 +1,1 @@
-"""Networks, bounds and their training; torch lives here and nowhere else."""
+"""Variational autoencoders in torch: networks, bounds, training and fitted densities."""

@@ -1,4 +1,4 @@
-"""Bounds of log p(x): the evidence lower bound, and importance-weighted bounds."""
+"""Bounds of log p(x) from importance weights, log p(x, t) - log q(t | x) with t drawn from q."""
 
 import math
 from collections.abc import Callable
@@ -8,10 +8,10 @@ from torch import Tensor
 
 from .networks import Autoencoder
 
-Bound = Callable[..., Tensor]
+Bound = Callable[[Autoencoder, Tensor, Tensor | None, Tensor, float], Tensor]
 
 
-def log_importance_weights(
+def log_weights(
     model: Autoencoder,
     x: Tensor,
     observed: Tensor | None,
@@ -25,7 +25,7 @@ def log_importance_weights(
     ----------
     model : Autoencoder
     x, observed : Tensor of shape (n, d)
-        ``observed`` is None where no entry is missing.
+        ``observed`` is None if no entry is missing.
     noise : Tensor of shape (k, n, q) or (k, 1, q)
         Standard normal.
     posterior : tuple of Tensor of shape (n, q)
@@ -33,11 +33,11 @@ def log_importance_weights(
 
     Returns
     -------
-    log_weights : Tensor of shape (k, n)
+    log_w : Tensor of shape (k, n)
         The mean of their exponentials is an unbiased estimate of p(x); their own mean is one of the
         evidence lower bound.
     output : Tensor of shape (k, n, m)
-        The decoder's outputs.
+        The outputs of the decoder at t.
     """
     mean, log_var = posterior
     t = mean + torch.exp(0.5 * log_var) * noise
@@ -66,7 +66,7 @@ def importance_weighted(
 ) -> Tensor:
     """log 1/k sum_j w_j, the bound of Burda, Grosse & Salakhutdinov (2016, equation 8), (n,)."""
     posterior = model.encoder(x, observed)
-    return log_mean_exp(log_importance_weights(model, x, observed, noise, posterior, beta)[0])
+    return log_mean_exp(log_weights(model, x, observed, noise, posterior, beta)[0])
 
 
 def objective(n_importance_samples: int) -> Bound:

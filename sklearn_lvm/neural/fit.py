@@ -1,164 +1,192 @@
-"""The one door of the neural wing: training an autoencoder on standardized rows."""
+"""Fits of a variational autoencoder to standardized rows; estimators import this module alone."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass
 from os import PathLike
+from typing import Self
 
-from .._typing import Floats
-from . import checkpoint
+import numpy as np
+
+from .._typing import Floats, Ints
+from .checkpoint import Checkpoint, Fingerprint, as_arrays, as_tensors, weights_as_arrays
 from .density import NeuralDensity, device_of
 from .networks import Architecture, build
-from .training import Rows, State, Trainer, TrainingOptions
+from .training import Rows, Trainer, TrainingOptions
+
+__all__ = [
+    "Architecture",
+    "Fit",
+    "FitResult",
+    "NeuralDensity",
+    "Problem",
+    "TrainingOptions",
+    "partial_fit",
+    "start",
+]
+
+SAVE_EVERY_EPOCHS = 5  # epochs between two checkpoints
+N_VALIDATION_ROWS = 1000  # training rows, at most, whose bound is computed where none are set aside
 
 
 @dataclass(frozen=True, eq=False)
-class TrainingRows:
-    """Standardized rows (n, d), in which NaN is missing, and their weights (n,).
+class Problem:
+    """Rows, and the networks to be fitted to them.
 
     Attributes
     ----------
-    grey : bool
-        Whether entries are probabilities of ones, from which binary rows are drawn.
+    rows : ndarray of shape (m, d)
+        Standardized; NaN is missing.
+    weight : ndarray of shape (m,)
+    architecture : Architecture
+    options : TrainingOptions
+    device : str
+    probabilities : bool
+        Whether rows are probabilities, from which binary rows are drawn in each epoch.
+    previous : NeuralDensity or None
+        A density whose weights are the initial ones.
     """
 
     rows: Floats
     weight: Floats
-    grey: bool
+    architecture: Architecture
+    options: TrainingOptions
+    device: str
+    probabilities: bool = False
+    previous: NeuralDensity | None = None
+
+    def tensors(self, index: Ints | None = None) -> Rows:
+        """Some rows, by default all, on the device."""
+        rows, weight = self.rows, self.weight
+        if index is not None:
+            rows, weight = rows[index], weight[index]
+        device = device_of(self.device)
+        return Rows.of(rows, weight, probabilities=self.probabilities, device=device)
+
+    def trainer(self, training: Rows, validation: Rows, seed: int) -> Trainer:
+        """A training from the initial weights."""
+        model = build(self.architecture, seed).to(training.x.device)
+        trainer = Trainer(model, training, validation, self.options, seed)
+        if self.previous is not None:
+            trainer.begin_from(self.previous.weights)
+        return trainer
 
 
-class Training:
-    """One training of an autoencoder, epoch by epoch.
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """The best density of a fit, and how training went.
 
-    Parameters
+    Attributes
     ----------
-    architecture : mapping
-        The fields of ``Architecture``.
-    parameters : mapping
-        Those of VAEDensity: the fields of ``TrainingOptions``, and ``device``.
+    density : NeuralDensity
+    history : dict of list of float
+    n_iter : int
+        Epochs.
     seed : int
-        Decides first weights, batches and noise.
-    rows, validation : TrainingRows
-        The rows to train on, and those that decide when training ends.
+    n_failures : int
+        Epochs whose bound was not finite.
+    failed : bool
+        Whether training ended because there were too many of them.
+    state : object
+        What the next ``partial_fit`` continues from, of NumPy arrays; None after a whole fit.
     """
 
-    def __init__(
-        self,
-        architecture: Mapping[str, object],
-        parameters: Mapping[str, object],
-        seed: int,
-        rows: TrainingRows,
-        validation: TrainingRows,
-    ) -> None:
-        self.device = str(parameters["device"])
-        device = device_of(self.device)
-        learned, validated = (
-            Rows.of(table.rows, table.weight, grey=table.grey, device=device)
-            for table in (rows, validation)
+    density: NeuralDensity
+    history: dict[str, list[float]]
+    n_iter: int
+    seed: int
+    n_failures: int
+    failed: bool
+    state: object = None
+
+    @classmethod
+    def of(cls, trainer: Trainer, device: str, *, state: object = None) -> Self:
+        """The result after the epochs so far."""
+        weights = weights_as_arrays(trainer.best)
+        return cls(
+            NeuralDensity(trainer.model.architecture, weights, device),
+            {name: list(values) for name, values in trainer.history.items()},
+            trainer.epoch,
+            trainer.seed,
+            trainer.n_failures,
+            trainer.failed,
+            state,
         )
-        names = [field.name for field in fields(TrainingOptions)]
-        options = TrainingOptions(**{name: parameters[name] for name in names})  # type: ignore[arg-type]
-        model = build(Architecture(**architecture), seed).to(device)  # type: ignore[arg-type]
-        self.trainer = Trainer(model, learned, validated, options, seed)
 
-    # -- where it starts ---------------------------------------------------------------------------
 
-    def start_from(self, density: NeuralDensity) -> None:
-        """Start from the weights of an earlier fit."""
-        self.trainer.begin_from(density.weights)
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A fit between two epochs; printed, it is a line about the last one."""
 
-    def resume(self, state: State) -> None:
-        """Resume from the state of an earlier training, as ``state`` returned it."""
-        self.trainer.restore(checkpoint.as_tensors(state))
-
-    # -- epochs ------------------------------------------------------------------------------------
+    trainer: Trainer
+    device: str
+    checkpoint: Checkpoint | None
 
     @property
     def finished(self) -> bool:
-        """Whether training ends before another epoch."""
+        """Whether training has ended."""
         return self.trainer.finished
 
-    @property
-    def n_epochs(self) -> int:
-        return self.trainer.epoch
-
-    @property
-    def n_failures(self) -> int:
-        """How often the bound was not finite."""
-        return self.trainer.n_failures
-
-    @property
-    def failed(self) -> bool:
-        """Whether training gave up because the bound was not finite again and again."""
-        return self.trainer.failed
-
-    def run_epoch(self) -> None:
-        """Train for one epoch and validate."""
+    def advance(self) -> None:
+        """Train for one epoch; write the checkpoint every few epochs and at the end."""
         self.trainer.advance()
+        due = self.finished or self.trainer.epoch % SAVE_EVERY_EPOCHS == 0
+        if self.checkpoint is not None and due:
+            self.checkpoint.write(self.trainer.state())
 
-    def run_epoch_without_validation(self) -> None:
-        """Train for one epoch, and keep its weights."""
-        self.trainer.train_without_validation()
+    def result(self) -> FitResult:
+        """The result after the epochs so far."""
+        return FitResult.of(self.trainer, self.device)
 
     def __str__(self) -> str:
         return str(self.trainer)
 
-    # -- what is fitted ----------------------------------------------------------------------------
 
-    def density(self) -> NeuralDensity:
-        """The density of the best weights so far."""
-        weights = checkpoint.as_arrays(self.trainer.best)
-        return NeuralDensity(self.trainer.architecture, weights, self.device)
-
-    def history(self) -> dict[str, list[float]]:
-        """The bounds and the learning rate of each epoch."""
-        return {name: list(values) for name, values in self.trainer.history.items()}
-
-    def state(self) -> State:
-        """The state that the next epoch depends on, as arrays."""
-        state: State = checkpoint.as_arrays(self.trainer.state())
-        return state
-
-
-class Checkpoint:
-    """A file to which trainings are saved, and from which they resume.
+def start(
+    problem: Problem,
+    *,
+    new_seed: Callable[[], int],
+    validation_fraction: float | None,
+    checkpoint: str | PathLike[str] | None,
+    fingerprint: Fingerprint,
+) -> Fit:
+    """Begin a fit, or continue the one in a checkpoint.
 
     Parameters
     ----------
-    path : str or path-like
-    data : iterable of ndarray
-        The rows and their weights.
-    parameters : mapping
-        Those of the fit that must agree.
-
-    Raises
-    ------
-    ValueError
-        If the file is of other data or of other parameters.
+    problem : Problem
+    new_seed : callable
+        Draws a seed; called if there is no checkpoint to continue from.
+    validation_fraction : float or None
+        The share of the rows that are set aside for validation. None trains on all rows, and validates
+        on some of them.
+    checkpoint : str, path-like or None
+    fingerprint : dict of str
+        Texts that identify data and parameters; a checkpoint with others is refused.
     """
+    file = None if checkpoint is None else Checkpoint(checkpoint, fingerprint)
+    state = None if file is None else file.read()
+    seed = new_seed() if state is None else state["seed"]
+    training, validation = split(len(problem.rows), validation_fraction, seed)
+    trainer = problem.trainer(problem.tensors(training), problem.tensors(validation), seed)
+    if state is not None:
+        trainer.restore(state)
+    return Fit(trainer, problem.device, file)
 
-    def __init__(
-        self,
-        path: str | PathLike[str],
-        data: Iterable[Floats],
-        parameters: Mapping[str, object],
-    ) -> None:
-        self.path = path
-        self.fingerprint = {
-            "data": checkpoint.fingerprint(data),
-            "parameters": repr(sorted(parameters.items())),
-        }
-        self.found: State | None = checkpoint.read(path, self.fingerprint)
 
-    @property
-    def seed(self) -> int | None:
-        """The seed of the saved training; None if there is none."""
-        return None if self.found is None else int(self.found["counters"]["seed"])
+def partial_fit(problem: Problem, *, seed: int, state: object) -> FitResult:
+    """Train for one epoch, from the ``state`` of an earlier result or from initial weights."""
+    rows = problem.tensors()
+    trainer = problem.trainer(rows, rows, seed)
+    if state is not None:
+        trainer.restore(as_tensors(state))
+    trainer.advance_without_validation()
+    return FitResult.of(trainer, problem.device, state=as_arrays(trainer.state()))
 
-    def resume(self, training: Training) -> None:
-        """Let a training resume from the file, if there is one."""
-        if self.found is not None:
-            training.trainer.restore(self.found)
 
-    def save(self, training: Training) -> None:
-        """Replace the file."""
-        checkpoint.write(self.path, self.fingerprint, training.trainer.state())
+def split(m: int, validation_fraction: float | None, seed: int) -> tuple[Ints, Ints]:
+    """Positions of the training rows, and of the validation rows."""
+    order = np.random.RandomState(seed).permutation(m)
+    if validation_fraction is None:
+        return np.arange(m), np.sort(order[:N_VALIDATION_ROWS])
+    n_validation = min(max(1, round(validation_fraction * m)), m - 1)
+    return np.sort(order[n_validation:]), np.sort(order[:n_validation])

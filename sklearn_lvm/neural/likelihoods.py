@@ -1,4 +1,4 @@
-"""Likelihoods p(x | t) of a row given the outputs of a decoder; entries are independent."""
+"""Likelihoods p(x | t): distributions of the entries of a row, independent given the decoder."""
 
 import math
 
@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-MIN_VARIANCE = 1e-4  # of a standardized entry: a hundredth of a standard deviation
-INITIAL_VARIANCE = 0.02  # small, or training ignores the latent variables
+MIN_VARIANCE = 1e-4  # of an entry, in standard units: a hundredth of a standard deviation
+INITIAL_VARIANCE = 0.02  # about; noise that explains all leaves latent variables without use
 LOG_INITIAL_VARIANCE = math.log(INITIAL_VARIANCE)
 LOG_MIN_VARIANCE = math.log(MIN_VARIANCE)
 LOG_2PI = math.log(2.0 * math.pi)
@@ -17,8 +17,8 @@ LOG_2PI = math.log(2.0 * math.pi)
 class Likelihood(nn.Module):
     """Base: a decoder with ``outputs_per_feature`` times d outputs determines d distributions.
 
-    Rows ``x`` (n, d) are filled with any number where ``observed`` (n, d) is 0; None stands for ones.
-    Outputs are (..., n, m), log-probabilities (..., n).
+    Rows ``x`` (n, d) hold arbitrary numbers where ``observed`` (n, d) is 0; ``observed`` is None if no
+    entry is missing. Outputs are (..., n, m), log-probabilities (..., n).
     """
 
     outputs_per_feature = 1
@@ -27,7 +27,7 @@ class Likelihood(nn.Module):
         super().__init__()
 
     def log_prob(self, x: Tensor, observed: Tensor | None, output: Tensor) -> Tensor:
-        """The log-probability of the observed entries of each row, in nats."""
+        """Log-probabilities, summed over observed entries, in nats."""
         raise NotImplementedError
 
     def mean(self, output: Tensor) -> Tensor:
@@ -45,14 +45,14 @@ class Gaussian(Likelihood):
     outputs_per_feature = 2
 
     def mean_and_log_variance(self, output: Tensor) -> tuple[Tensor, Tensor]:
-        """Means and log-variances, which never fall below the floor."""
-        mean, free = output.chunk(2, dim=-1)
-        return mean, _floored(free)
+        """Means and log-variances; no variance is below the minimum."""
+        mean, raw = output.chunk(2, dim=-1)
+        return mean, _bounded_log_variance(raw)
 
     def log_prob(self, x: Tensor, observed: Tensor | None, output: Tensor) -> Tensor:
         mean, log_var = self.mean_and_log_variance(output)
         terms = (x - mean).square() * torch.exp(-log_var) + (log_var + LOG_2PI)
-        return -0.5 * _total(terms, observed)
+        return -0.5 * _observed_sum(terms, observed)
 
     def mean(self, output: Tensor) -> Tensor:
         return self.mean_and_log_variance(output)[0]
@@ -70,14 +70,19 @@ class SharedGaussian(Gaussian):
 
     def __init__(self, n_features: int) -> None:
         super().__init__(n_features)
-        self.free = nn.Parameter(torch.zeros(self.n_variances(n_features)))
+        self.raw_log_variance = nn.Parameter(torch.zeros(self.n_variances(n_features)))
 
     @staticmethod
     def n_variances(n_features: int) -> int:
         return n_features
 
+    @property
+    def log_variance(self) -> Tensor:
+        """The learned log-variances, (n_variances,)."""
+        return _bounded_log_variance(self.raw_log_variance)
+
     def mean_and_log_variance(self, output: Tensor) -> tuple[Tensor, Tensor]:
-        return output, _floored(self.free)
+        return output, self.log_variance
 
 
 class IsotropicGaussian(SharedGaussian):
@@ -94,7 +99,7 @@ class Bernoulli(Likelihood):
     def log_prob(self, x: Tensor, observed: Tensor | None, output: Tensor) -> Tensor:
         if observed is None:  # the product of ones with log-odds is a small part of the work
             return (x * output).sum(-1) - softplus(output).sum(-1)
-        return _total(x * output - softplus(output), observed)
+        return _observed_sum(x * output - softplus(output), observed)
 
     def mean(self, output: Tensor) -> Tensor:
         return torch.sigmoid(output)
@@ -112,10 +117,10 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
 }
 
 
-def _floored(free: Tensor) -> Tensor:
-    """log(FLOOR + FIRST exp(free))."""
-    return torch.logaddexp(free + LOG_INITIAL_VARIANCE, torch.full_like(free, LOG_MIN_VARIANCE))
+def _bounded_log_variance(raw: Tensor) -> Tensor:
+    """log(MIN_VARIANCE + INITIAL_VARIANCE exp(raw))."""
+    return torch.logaddexp(raw + LOG_INITIAL_VARIANCE, torch.full_like(raw, LOG_MIN_VARIANCE))
 
 
-def _total(terms: Tensor, observed: Tensor | None) -> Tensor:
+def _observed_sum(terms: Tensor, observed: Tensor | None) -> Tensor:
     return terms.sum(-1) if observed is None else (terms * observed).sum(-1)

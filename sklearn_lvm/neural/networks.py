@@ -1,4 +1,4 @@
-"""The networks of a variational autoencoder: an encoder and a decoder, dense or convolutional."""
+"""The networks of a variational autoencoder: an encoder q(t | x) and a decoder of p(x | t)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from torch.nn.functional import linear
 
 from .likelihoods import LIKELIHOODS
 
-MAX_DEVIATIONS = 100.0  # standard deviations at which entries are clipped for the encoder
-MIN_ONEDNN_PRODUCTS = 1 << 22  # multiplications in a layer from which on oneDNN is faster
-MAX_LOG_VARIANCE = 12.0  # log-variances of the posterior stay within this
+CLIP_DEVIATIONS = 100.0  # standard deviations to which the encoder clips entries
+MIN_ONEDNN_PRODUCTS = 1 << 22  # in a layer; below this the call of oneDNN costs more than it saves
+MAX_LOG_VARIANCE = 12.0  # of the posterior, in absolute value; exp(12) is 163 thousand
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "identity": nn.Identity,
@@ -26,7 +26,7 @@ Factory = Callable[[int, int], nn.Module]
 
 @dataclass(frozen=True)
 class Architecture:
-    """What both networks are built from."""
+    """What determines both networks but for their weights."""
 
     n_features: int
     n_components: int
@@ -40,26 +40,24 @@ class Architecture:
 
     @property
     def n_outputs(self) -> int:
-        """The number of outputs of the decoder."""
+        """Number of outputs of the decoder for one row."""
         return LIKELIHOODS[self.likelihood].outputs_per_feature * self.n_features
 
     @property
     def width(self) -> int:
-        """The largest number of entries of a row in a layer of the decoder, about."""
-        stages = (
-            _stage_shapes(self)
-            if self.network == "conv"
-            else [(n,) for n in self.hidden_layer_sizes]
-        )
-        return max(self.n_outputs, self.n_components, *map(prod, stages))
+        """The most units that a layer of the decoder has for one row."""
+        sizes = self.hidden_layer_sizes
+        if self.network == "conv":
+            sizes = tuple(prod(shape) for shape in _image_shapes(self))
+        return max(self.n_outputs, self.n_components, *sizes)
 
 
 class Encoder(nn.Module):
-    """The encoder q(t | x) = N(mean, diag exp(log_var)) of a row and of which entries were observed.
+    """q(t | x) = N(mean, diag exp(log_var)), of a row and the mask of its observed entries.
 
-    The first layer takes the row, filled with zeros; ``missing_layer`` takes an indicator of missing
-    entries. Complete rows do not pass through ``missing_layer``, so that its weights change nothing
-    for them.
+    The first layer takes the row, with zeros for missing entries. ``missing_layer`` adds a linear
+    function of the mask of missing entries. Complete rows do not use ``missing_layer``: its weights
+    change nothing for them.
     """
 
     def __init__(self, first: nn.Module, missing_layer: nn.Module, rest: nn.Module) -> None:
@@ -69,37 +67,31 @@ class Encoder(nn.Module):
             nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, observed: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance, (n, q) each; those of the prior where nothing was observed."""
-        hidden = self.first(x.clamp(-MAX_DEVIATIONS, MAX_DEVIATIONS))
+        """Mean and log-variance, (n, q) each; those of the prior for a row without observed entries."""
+        hidden = self.first(x.clamp(-CLIP_DEVIATIONS, CLIP_DEVIATIONS))
         if observed is not None:
             hidden = hidden + self.missing_layer(1.0 - observed)
-        mean, free = self.rest(hidden).to(x.dtype).chunk(2, dim=-1)
-        log_var = MAX_LOG_VARIANCE * torch.tanh(free / MAX_LOG_VARIANCE)
+        mean, raw = self.rest(hidden).to(x.dtype).chunk(2, dim=-1)
+        log_var = MAX_LOG_VARIANCE * torch.tanh(raw / MAX_LOG_VARIANCE)
         if observed is None:
             return mean, log_var
-        anything = observed.amax(dim=-1, keepdim=True)
-        return mean * anything, log_var * anything
+        any_observed = observed.amax(dim=-1, keepdim=True)
+        return mean * any_observed, log_var * any_observed
 
 
 class Autoencoder(nn.Module):
-    """An encoder, a decoder, and the likelihood of a row given the decoder's outputs."""
+    """Encoder, decoder, and the likelihood of a row given the outputs of the decoder."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
-        encoder, decoder = NETWORKS[architecture.network]
-        q, d = architecture.n_components, architecture.n_features
-        self.architecture, self.n_components = architecture, q
-        self.encoder = (
-            encoder(architecture)
-            if architecture.encoder is None
-            else _custom_encoder(architecture.encoder(d, 2 * q), d)
-        )
-        self.decoder = (
-            decoder(architecture)
-            if architecture.decoder is None
-            else architecture.decoder(q, architecture.n_outputs)
-        )
-        self.likelihood = LIKELIHOODS[architecture.likelihood](d)
+        make_encoder, make_decoder = NETWORKS[architecture.network]
+        if architecture.encoder is not None:
+            make_encoder = _custom_encoder
+        if architecture.decoder is not None:
+            make_decoder = _custom_decoder
+        self.architecture, self.n_components = architecture, architecture.n_components
+        self.encoder, self.decoder = make_encoder(architecture), make_decoder(architecture)
+        self.likelihood = LIKELIHOODS[architecture.likelihood](architecture.n_features)
 
     def decode(self, t: Tensor) -> Tensor:
         """Outputs of the decoder, (..., q) -> (..., m)."""
@@ -107,13 +99,13 @@ class Autoencoder(nn.Module):
         return flat.to(t.dtype).reshape(*t.shape[:-1], -1)
 
     def generative_parameters(self) -> int:
-        """The number of parameters of p(x): those of the decoder and of the likelihood."""
-        parts = (self.decoder, self.likelihood)
-        return sum(p.numel() for part in parts for p in part.parameters())
+        """Number of parameters of p(x): those of the decoder and of the likelihood."""
+        modules = (self.decoder, self.likelihood)
+        return sum(p.numel() for module in modules for p in module.parameters())
 
 
 def build(architecture: Architecture, seed: int) -> Autoencoder:
-    """Networks whose weights depend on the seed alone; torch's own random state is left as it is."""
+    """Networks with random weights that depend on the seed alone; torch's generator is not advanced."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Autoencoder(architecture).to(torch.float32)
@@ -123,18 +115,18 @@ def build(architecture: Architecture, seed: int) -> Autoencoder:
 
 
 class Dense(nn.Linear):
-    """A linear layer that oneDNN computes where it is large, in float32 and on the CPU.
+    """A linear layer that uses oneDNN for large float32 products on the CPU.
 
-    torch uses its BLAS there, which on some processors is half as fast.
+    torch itself uses its BLAS for them, which is half as fast on some processors.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        if _suits_onednn(x, self.out_features):
+        if _faster_by_onednn(x, self.out_features):
             return linear(x.to_mkldnn(), self.weight, self.bias).to_dense()
         return super().forward(x)
 
 
-def _suits_onednn(x: Tensor, n_outputs: int) -> bool:
+def _faster_by_onednn(x: Tensor, n_outputs: int) -> bool:
     return (
         x.numel() * n_outputs > MIN_ONEDNN_PRODUCTS
         and x.dtype is torch.float32
@@ -162,24 +154,30 @@ def _mlp_encoder(architecture: Architecture) -> Encoder:
 
 
 def _mlp_decoder(architecture: Architecture) -> nn.Module:
-    widths = [
-        architecture.n_components,
-        *reversed(architecture.hidden_layer_sizes),
-        architecture.n_outputs,
-    ]
+    sizes = reversed(architecture.hidden_layer_sizes)
+    widths = [architecture.n_components, *sizes, architecture.n_outputs]
     first = Dense(widths[0], widths[1])
     return nn.Sequential(first, *_chain(widths[1:], ACTIVATIONS[architecture.activation]))
 
 
-def _custom_encoder(module: nn.Module, d: int) -> Encoder:
-    """An encoder around a user's module, to which missing entries are numbers in their place."""
+def _custom_encoder(architecture: Architecture) -> Encoder:
+    """A user's encoder; a linear function of the mask fills in missing entries."""
+    assert architecture.encoder is not None
+    d = architecture.n_features
+    module = architecture.encoder(d, 2 * architecture.n_components)
     return Encoder(nn.Identity(), nn.Linear(d, d, bias=False), module)
+
+
+def _custom_decoder(architecture: Architecture) -> nn.Module:
+    """A user's decoder."""
+    assert architecture.decoder is not None
+    return architecture.decoder(architecture.n_components, architecture.n_outputs)
 
 
 # -- convolutions: each stage halves the sides of the image --------------------------------------------
 
 
-def _stage_shapes(architecture: Architecture) -> list[tuple[int, ...]]:
+def _image_shapes(architecture: Architecture) -> list[tuple[int, ...]]:
     """The shapes of the image after each stage, channels first."""
     assert architecture.image_shape is not None
     *channels, height, width = architecture.image_shape
@@ -201,7 +199,7 @@ def _double(before: tuple[int, ...], after: tuple[int, ...], n_channels: int) ->
 
 
 def _conv_encoder(architecture: Architecture) -> Encoder:
-    shapes, activation = _stage_shapes(architecture), ACTIVATIONS[architecture.activation]
+    shapes, activation = _image_shapes(architecture), ACTIVATIONS[architecture.activation]
     image = nn.Unflatten(1, shapes[0])
     rest: list[nn.Module] = [activation()]
     for before, after in pairwise(shapes[1:]):
@@ -214,7 +212,7 @@ def _conv_encoder(architecture: Architecture) -> Encoder:
 
 
 def _conv_decoder(architecture: Architecture) -> nn.Module:
-    shapes, activation = _stage_shapes(architecture), ACTIVATIONS[architecture.activation]
+    shapes, activation = _image_shapes(architecture), ACTIVATIONS[architecture.activation]
     layers: list[nn.Module] = [
         Dense(architecture.n_components, prod(shapes[-1])),
         nn.Unflatten(1, shapes[-1]),

@@ -1,9 +1,10 @@
-"""Training: stochastic gradient ascent of a bound, with early stopping and averaged weights."""
+"""Training by Adam: one epoch after another, until the bound of validation rows stalls."""
 
 import math
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -11,24 +12,27 @@ from torch import Tensor, nn
 
 from .._typing import Floats
 from . import bounds
+from .checkpoint import State, Weights
 from .density import load
-from .networks import Architecture, Autoencoder
+from .networks import Autoencoder
 
-MAX_GRADIENT_NORM = 1.0  # of the mean loss per entry
-MISSING_LAYER_INTERVAL = 20  # steps between two that train the layer of missing entries
-RATE_FACTOR = 0.5  # of the learning rate, on a plateau and after a loss that is not finite
-RATE_DROPS_PER_PATIENCE = 3  # times that the rate is lowered within ``n_iter_no_change`` epochs
-MAX_FAILURES = 5  # losses that are not finite until a fit gives up
-MIN_AVERAGED_STEPS = 100  # that the running average spans, once there are ten times as many
-MAX_AVERAGING_INTERVAL = 10  # steps between two updates of the running average
-VALIDATION_BLOCK_ROWS = 4096
+MAX_GRADIENT_NORM = 1.0  # of the mean loss per entry; longer gradients are clipped
+MISSING_LAYER_EVERY_STEPS = (
+    20  # steps between two updates of the encoder's layer for missing entries
+)
+RATE_FACTOR = 0.5  # by which the learning rate is multiplied when it is reduced
+N_RATE_REDUCTIONS = 3  # within n_iter_no_change epochs without a gain
+MAX_FAILURES = 5  # epochs with a bound that is not finite, until a fit ends
+MIN_AVERAGE_STEPS = 100  # that the running average spans, after ten times as many steps
+MAX_AVERAGE_INTERVAL = 10  # steps between two updates of the running average
+VALIDATION_BLOCK_ROWS = 4096  # rows for which the validation bound is computed at once
 
-State = dict[str, Any]
+PRECISIONS = {"float32": False, "bf16": True}  # whether matrix products are in bfloat16
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """The parameters of a training; see VAEDensity."""
+    """Parameters of VAEDensity that determine training."""
 
     n_importance_samples: int
     beta: float
@@ -41,56 +45,53 @@ class TrainingOptions:
     compile: bool
 
 
-PRECISIONS = {"float32": False, "bf16": True}  # whether matrix products are in bfloat16
-
-
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Rows on the device of the networks.
+    """Standardized rows as tensors on the device of the networks.
 
     Attributes
     ----------
     x : Tensor of shape (n, d)
-        Filled with zeros where an entry is missing; uint8 if binary.
+        With zeros for missing entries; uint8 if binary.
     observed : Tensor of shape (n, d) or None
         uint8; None if no entry is missing.
     weight : Tensor of shape (n,) or None
-        None if all weigh the same, else with a mean of 1.
-    grey : bool
-        Whether ``x`` holds the probabilities of ones.
+        With a mean of 1; None if all weights are equal.
+    probabilities : bool
+        Whether ``x`` holds probabilities, from which binary rows are drawn at each use.
     """
 
     x: Tensor
     observed: Tensor | None
     weight: Tensor | None
-    grey: bool
+    probabilities: bool
 
     @classmethod
-    def of(cls, rows: Floats, weight: Floats, *, grey: bool, device: torch.device) -> Self:
-        """Move standardized rows (n, d), NaN being missing, and their weights (n,) to a device."""
-        missing, even = np.isnan(rows), weight.min() == weight.max()
+    def of(cls, rows: Floats, weight: Floats, *, probabilities: bool, device: torch.device) -> Self:
+        """Tensors of rows (n, d), in which NaN is missing, and of their weights (n,)."""
+        missing, equal = np.isnan(rows), weight.min() == weight.max()
         x = np.where(missing, 0.0, rows)
         kind = np.uint8 if np.isin(x, (0.0, 1.0)).all() else np.float32
         observed, share = (~missing).astype(np.uint8), (weight / weight.mean()).astype(np.float32)
         return cls(
             torch.from_numpy(x.astype(kind)).to(device),
             torch.from_numpy(observed).to(device) if missing.any() else None,
-            None if even else torch.from_numpy(share).to(device),
-            grey,
+            None if equal else torch.from_numpy(share).to(device),
+            probabilities,
         )
 
     def __len__(self) -> int:
         return len(self.x)
 
     def take(self, index: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
-        """Some rows in float32, drawn anew from grey levels, and which entries are observed."""
+        """Rows in float32 and their masks; probabilities are replaced by a new draw."""
         x = self.x.index_select(0, index).to(torch.float32)
-        if self.grey:
+        if self.probabilities:
             x = (torch.empty_like(x).uniform_(generator=generator) < x).to(x)
         return x, None if self.observed is None else self.observed.index_select(0, index).to(x)
 
     def mean(self, values: Tensor, index: Tensor) -> Tensor:
-        """The weighted mean over some rows; in expectation that over all of them."""
+        """The weighted mean over some rows, whose expectation is that over all."""
         if self.weight is None:
             return values.mean()
         return (values * self.weight.index_select(0, index)).mean()
@@ -98,17 +99,25 @@ class Rows:
 
 @dataclass(eq=False, repr=False)
 class Trainer:
-    """A training, whose state can be saved after any epoch and restored.
+    """A training between two epochs; ``state`` and ``restore`` save and continue it.
 
     Attributes
     ----------
     model : Autoencoder
-        The networks that are trained.
-    average : Autoencoder
-        Networks with the running average of the weights over the last tenth of all steps, at most two
-        epochs: those that are validated, and kept.
+        The networks whose weights the optimizer changes.
     rows, validation : Rows
-        The rows to train on, and those that decide when training ends.
+        Rows whose bound is maximized, and rows whose bound decides when training ends.
+    n_failures : int
+        Epochs whose bound was not finite.
+    n_stalled : int
+        Epochs since the validation bound last rose by more than ``tol``.
+    best_so_far : float
+        The validation bound at that epoch.
+    best_bound, best : float and dict of Tensor
+        The highest validation bound, and the averaged weights that it belongs to.
+    average : Autoencoder
+        The running average of the weights over the last tenth of all steps, two epochs at most.
+        Its bound is validated, and its weights are kept.
     history : dict of list
         Of each epoch the mean bound of ``rows`` during it, that of ``validation`` at its end, and the
         learning rate.
@@ -125,7 +134,7 @@ class Trainer:
     n_stalled: int = 0
     best_bound: float = -math.inf
     best_so_far: float = -math.inf
-    best: dict[str, Tensor] = field(default_factory=dict)
+    best: Weights = field(default_factory=dict)
     history: dict[str, list[float]] = field(
         default_factory=lambda: {"bound": [], "validation_bound": [], "learning_rate": []}
     )
@@ -136,54 +145,64 @@ class Trainer:
         self.parameters = list(self.model.parameters())
         self.missing_layer = list(self.model.encoder.missing_layer.parameters())
         self.objective = bounds.objective(self.options.n_importance_samples)
-        self.compiled_objective = (
-            torch.compile(self.objective) if self.options.compile else self.objective
-        )
+        compiled = self.options.compile
+        self.compiled_objective = torch.compile(self.objective) if compiled else self.objective
         self.generator = self._generator(0)
         self.rate = self.options.learning_rate
         self.optimizer = self._new_optimizer()
-        self.best = self._weights(self.average)
-        self.last_finite = self._weights(self.model)
+        self._keep_all_weights()
 
-    def _generator(self, number: int) -> torch.Generator:
-        return torch.Generator(self.device).manual_seed(2 * self.seed + number)
+    def _generator(self, stream: int) -> torch.Generator:
+        return torch.Generator(self.device).manual_seed(2 * self.seed + stream)
 
     def _new_optimizer(self) -> torch.optim.Optimizer:
         return torch.optim.Adam(self.parameters, lr=self.rate, fused=True)
 
-    def begin_from(self, weights: dict[str, Floats]) -> None:
-        """Start from given weights."""
+    def begin_from(self, weights: Mapping[str, Floats]) -> None:
+        """Replace the initial weights."""
         for module in (self.model, self.average):
             load(module, weights)
-        self.best, self.last_finite = self._weights(self.average), self._weights(self.model)
+        self._keep_all_weights()
 
-    def _weights(self, module: nn.Module) -> dict[str, Tensor]:
-        return {name: value.clone() for name, value in module.state_dict().items()}
+    def _keep_all_weights(self) -> None:
+        self.best, self.last_finite = _weights(self.average), _weights(self.model)
 
-    # -- the loop ------------------------------------------------------------------------------------
+    # -- epochs --------------------------------------------------------------------------------------
+
+    @property
+    def failed(self) -> bool:
+        """Whether the bound was not finite in too many epochs."""
+        return self.n_failures >= MAX_FAILURES
 
     @property
     def finished(self) -> bool:
-        """Whether training ends before another epoch."""
-        patience = self.options.n_iter_no_change
-        return (
-            self.epoch >= self.options.max_iter
-            or self.n_stalled >= patience
-            or self.n_failures >= MAX_FAILURES
-        )
+        """Whether training has ended."""
+        stalled = self.n_stalled >= self.options.n_iter_no_change
+        return self.epoch >= self.options.max_iter or stalled or self.failed
 
     def advance(self) -> None:
-        """Train for one epoch, validate, and keep the best weights."""
+        """Train for one epoch, validate, and keep or restore weights accordingly."""
         bound = self.train_epoch()
-        validation = self.validate()
+        validation_bound = self.validate()
         self.epoch += 1
-        if math.isfinite(bound) and math.isfinite(validation):
-            self._record(bound, validation)
+        if math.isfinite(bound) and math.isfinite(validation_bound):
+            self._record(bound, validation_bound)
+            self._update_best(validation_bound)
+        else:
+            self._restore_last_finite()
+
+    def advance_without_validation(self) -> None:
+        """Train for one epoch and keep its weights, if they are finite."""
+        bound = self.train_epoch()
+        self.epoch += 1
+        if math.isfinite(bound):
+            self._record(bound, bound)
+            self._keep_all_weights()
         else:
             self._restore_last_finite()
 
     def train_epoch(self) -> float:
-        """Train for one epoch; return the mean bound during it."""
+        """Take a step for each batch; return the mean bound, each batch's before its step."""
         n, d = self.rows.x.shape
         order = torch.randperm(n, generator=self.generator, device=self.device)
         batches = order.tensor_split(-(-n // self.options.batch_size))
@@ -194,8 +213,8 @@ class Trainer:
             for parameter in self.parameters:
                 parameter.grad = None
             (bound / -d).backward()
-            if observed is None and self.n_steps % MISSING_LAYER_INTERVAL == 0:
-                self._fit_missing_layer(x, index)
+            if observed is None and self.n_steps % MISSING_LAYER_EVERY_STEPS == 0:
+                self._set_missing_layer_gradient(x, index)
             nn.utils.clip_grad_norm_(self.parameters, MAX_GRADIENT_NORM)
             self.optimizer.step()
             self._update_average(2 * len(batches))
@@ -217,8 +236,11 @@ class Trainer:
         low = PRECISIONS[self.options.precision]
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=low)
 
-    def _fit_missing_layer(self, x: Tensor, index: Tensor) -> None:
-        """Set the gradient of the layer of missing entries, from rows of which some are hidden."""
+    def _set_missing_layer_gradient(self, x: Tensor, index: Tensor) -> None:
+        """The gradient of the encoder's layer for missing entries, with entries hidden at random.
+
+        Other weights keep the gradient of complete rows.
+        """
         rate = torch.empty_like(x[:, :1]).uniform_(generator=self.generator)
         observed = (torch.empty_like(x).uniform_(generator=self.generator) < rate).to(x)
         bound = self._bound(x * observed, observed, index)
@@ -226,18 +248,18 @@ class Trainer:
         for parameter, gradient in zip(self.missing_layer, gradients, strict=True):
             parameter.grad = gradient
 
-    def _update_average(self, longest: int) -> None:
-        """Move the running average towards the weights, later on every few steps only."""
+    def _update_average(self, max_span: int) -> None:
+        """Update the running average, after many steps only once in a few of them."""
         self.n_steps += 1
-        stride = min(1 + self.n_steps // MIN_AVERAGED_STEPS, MAX_AVERAGING_INTERVAL)
-        if self.n_steps % stride:
+        interval = min(1 + self.n_steps // MIN_AVERAGE_STEPS, MAX_AVERAGE_INTERVAL)
+        if self.n_steps % interval:
             return
-        span = min(max(MIN_AVERAGED_STEPS, longest), 1 + self.n_steps // 10)
+        span = min(max(MIN_AVERAGE_STEPS, max_span), 1 + self.n_steps // 10)
         with torch.no_grad():
-            torch._foreach_lerp_(list(self.average.parameters()), self.parameters, stride / span)
+            torch._foreach_lerp_(list(self.average.parameters()), self.parameters, interval / span)
 
     def validate(self) -> float:
-        """The mean bound of the validation rows under the average, by the same noise at each call."""
+        """The mean bound of the validation rows under the average, with one noise for all epochs."""
         generator, total = self._generator(1), 0.0
         everything = torch.arange(len(self.validation), device=self.device)
         with torch.inference_mode(), self._autocast():
@@ -248,30 +270,23 @@ class Trainer:
                 total += float(self.validation.mean(values, index)) * len(index)
         return total / len(self.validation)
 
-    def _record(self, bound: float, validation: float) -> None:
-        """Record an epoch and keep the best weights; lower the learning rate on a plateau."""
-        for name, value in zip(self.history, (bound, validation, self.rate), strict=True):
+    def _record(self, bound: float, validation_bound: float) -> None:
+        """Append the epoch to the history."""
+        for name, value in zip(self.history, (bound, validation_bound, self.rate), strict=True):
             self.history[name].append(value)
-        self.last_finite = self._weights(self.model)
-        if validation > self.best_bound:
-            self.best_bound, self.best = validation, self._weights(self.average)
+
+    def _update_best(self, validation_bound: float) -> None:
+        """Keep the best weights; reduce the learning rate if the bound stalls."""
+        self.last_finite = _weights(self.model)
+        if validation_bound > self.best_bound:
+            self.best_bound, self.best = validation_bound, _weights(self.average)
         self.n_stalled += 1
-        if validation > self.best_so_far + self.options.tol:
-            self.best_so_far, self.n_stalled = validation, 0
-        elif self.n_stalled % max(1, self.options.n_iter_no_change // RATE_DROPS_PER_PATIENCE) == 0:
-            self._lower_rate()
+        if validation_bound > self.best_so_far + self.options.tol:
+            self.best_so_far, self.n_stalled = validation_bound, 0
+        elif self.n_stalled % max(1, self.options.n_iter_no_change // N_RATE_REDUCTIONS) == 0:
+            self._reduce_rate()
 
-    def train_without_validation(self) -> None:
-        """Train for one epoch, and keep its weights."""
-        bound = self.train_epoch()
-        self.epoch += 1
-        if not math.isfinite(bound):
-            return self._restore_last_finite()
-        for name, value in zip(self.history, (bound, bound, self.rate), strict=True):
-            self.history[name].append(value)
-        self.last_finite, self.best = self._weights(self.model), self._weights(self.average)
-
-    def _lower_rate(self) -> None:
+    def _reduce_rate(self) -> None:
         self.rate *= RATE_FACTOR
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate
@@ -284,41 +299,23 @@ class Trainer:
         self.rate *= RATE_FACTOR
         self.optimizer = self._new_optimizer()
 
-    @property
-    def architecture(self) -> Architecture:
-        """What the networks are built from."""
-        return self.model.architecture
-
     def __str__(self) -> str:
-        ends = {name: values[-1] for name, values in self.history.items() if values}
-        shown = "  ".join(f"{name} {value:.6g}" for name, value in ends.items())
+        last = {name: values[-1] for name, values in self.history.items() if values}
+        shown = "  ".join(f"{name} {value:.6g}" for name, value in last.items())
         return f"Epoch {self.epoch}  {shown}"
 
-    @property
-    def failed(self) -> bool:
-        """Whether the loss was not finite too many times."""
-        return self.n_failures >= MAX_FAILURES
+    # -- states --------------------------------------------------------------------------------------
 
-    # -- states -------------------------------------------------------------------------------------
-
-    COUNTERS = (
-        "epoch",
-        "n_steps",
-        "n_failures",
-        "n_stalled",
-        "best_bound",
-        "best_so_far",
-        "rate",
-        "history",
-        "seed",
-    )
+    COUNTERS = ("epoch", "n_steps", "n_failures", "n_stalled", "best_bound", "best_so_far", "rate")
 
     def state(self) -> State:
-        """The state that the next epoch depends on."""
+        """A copy of all that the next epoch depends on."""
         return {
-            "counters": {name: deepcopy(getattr(self, name)) for name in self.COUNTERS},
-            "weights": self._weights(self.model),
-            "average": self._weights(self.average),
+            "seed": self.seed,
+            "counters": {name: getattr(self, name) for name in self.COUNTERS},
+            "history": deepcopy(self.history),
+            "weights": _weights(self.model),
+            "average": _weights(self.average),
             "best": self.best,
             "last_finite": self.last_finite,
             "optimizer": self.optimizer.state_dict(),
@@ -326,7 +323,8 @@ class Trainer:
         }
 
     def restore(self, state: State) -> None:
-        """Resume from a state."""
+        """Continue from a state."""
+        self.seed, self.history = state["seed"], state["history"]
         for name, value in state["counters"].items():
             setattr(self, name, value)
         self.model.load_state_dict(state["weights"])
@@ -334,3 +332,8 @@ class Trainer:
         self.best, self.last_finite = state["best"], state["last_finite"]
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"].cpu())
+
+
+def _weights(module: nn.Module) -> Weights:
+    """Copies of all weights."""
+    return {name: value.clone() for name, value in module.state_dict().items()}

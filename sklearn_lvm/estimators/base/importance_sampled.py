@@ -1,88 +1,93 @@
-"""The base of densities that are known by a bound, from importance samples of a latent variable."""
+"""Base of densities that are known by a bound, which importance samples estimate."""
 
-from abc import abstractmethod
 from numbers import Integral
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import check_random_state
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted
 
-from ..._typing import Floats, RandomState, Table
+from ..._typing import Floats, RandomState
 from ...core.rows import Transformation
 from .density import Density, DensityEstimator
-from .validation import result_dtype
+from .validation import FLOATS, check_columns, result_dtype
 
 
-class ImportanceSampler(Density, Protocol):
-    """A density p(x) = E_t p(x | t) with a proposal q(t | x); rows are (n, d), noise is (k, q)."""
+class BoundedDensity(Density, Protocol):
+    """A density of standardized rows (n, d) with NaN for missing entries, known by its bounds.
+
+    All rows share the noise (k, q), from which k samples of q latent variables are made.
+    """
 
     def evidence(self, rows: Floats, noise: Floats, /) -> Floats:
-        """The importance-weighted bound of each row and its standard error, (n, 2)."""
+        """The importance-weighted bound of log p(x) and its standard error, (n, 2)."""
         ...
 
     def elbo(self, rows: Floats, noise: Floats, /) -> Floats:
-        """The evidence lower bound of each row, (n,)."""
+        """The evidence lower bound, (n,)."""
+        ...
+
+    def latent(self, rows: Floats, /) -> Floats:
+        """The means of q(t | x), (n, q)."""
+        ...
+
+    def decode(self, t: Floats, /) -> Floats:
+        """E[x | t], (n, q) -> (n, d)."""
         ...
 
     def impute(self, rows: Floats, noise: Floats, /) -> Floats:
-        """The expected entries given the observed ones, (n, d)."""
+        """The expected entries given those that were observed, (n, d)."""
         ...
 
 
-class ScaledTransformation(Transformation, Protocol):
-    """A transformation that divides each feature by a scale."""
+class FeatureScaling(Transformation, Protocol):
+    """A transformation that scales each feature by a number of its own."""
 
     @property
-    def scale(self) -> Floats: ...
+    def scale(self) -> Floats:
+        """One standardized unit in the units of the data, (d,)."""
+        ...
 
 
 class ImportanceSampledDensity(DensityEstimator):
-    """Base of densities p(x) = E_t p(x | t) that are known by a lower bound.
+    """Base of densities p(x) = E_t[p(x | t)] whose logarithm is bounded by importance samples of t.
 
-    All rows share the same standard normal noise, so that scores are the same at each call. Fitted, a
-    subclass has ``_density``, an ``ImportanceSampler`` of standardized rows; ``_transformation``,
-    whose scale gives the Jacobian of the observed entries; ``n_components_``, the latent variables;
-    and ``_seed`` of the noise. Its parameter ``n_score_samples`` is the number of importance samples.
+    Entries that are NaN are missing: every score is that of the observed entries.
+
+    A subclass has the parameter ``n_score_samples``. Fitted it has ``_density``, a BoundedDensity of
+    standardized rows; ``_transformation``, which standardizes rows and has the ``scale`` of each
+    feature; ``_seed`` of the noise of scores; ``n_components_``, the number of latent variables; and
+    what every DensityEstimator has.
     """
 
+    _checks: ClassVar[dict[str, object]] = {"dtype": FLOATS, "ensure_all_finite": "allow-nan"}
+
+    _density: BoundedDensity
+    _transformation: FeatureScaling
+    _seed: int
     n_score_samples: int
     n_components_: int
 
-    _density: ImportanceSampler
-    _transformation: ScaledTransformation
-    _seed: int
-
-    @abstractmethod
-    def _check_entries(self, X: Table) -> None:
-        """Refuse entries that the likelihood does not take."""
-
-    def _check_rows(self, X: ArrayLike) -> Table:
-        rows = super()._check_rows(X)
-        self._check_entries(rows)
-        return rows
-
     def _standardized(self, X: Floats) -> Floats:
         """Standardized rows, (n, d)."""
-        standardized: Floats = self._transformation.transform(X).T
-        return standardized
+        return np.asarray(self._transformation.transform(X)).T
 
-    def _log_jacobian(self, X: Floats) -> Floats:
-        """The log-Jacobian of the observed entries of each row, (n,)."""
+    def _observed_log_jacobian(self, X: Floats) -> Floats:
+        """log |dx / dz| of the observed entries of each row, (n,)."""
         return np.asarray((~np.isnan(X)) @ np.log(self._transformation.scale))
 
     def _noise(self, n_samples: int | None, random_state: RandomState = None) -> Floats:
-        """Standard normal noise that all rows share, (k, q)."""
+        """Standard normal numbers that all rows share, (k, q)."""
         k = self.n_score_samples if n_samples is None else n_samples
         if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
             raise ValueError(f"n_samples must be an integer of at least 1, got {n_samples!r}.")
         rng = check_random_state(self._seed if random_state is None else random_state)
-        noise: Floats = rng.standard_normal((int(k), self.n_components_))
-        return noise
+        return np.asarray(rng.standard_normal((int(k), self.n_components_)))
 
     def _log_prob(self, X: Floats) -> Floats:
-        found = self._density.evidence(self._standardized(X), self._noise(None))
-        return found[:, 0] - self._log_jacobian(X)
+        bound = self._density.evidence(self._standardized(X), self._noise(None))[:, 0]
+        return bound - self._observed_log_jacobian(X)
 
     def score_samples(self, X: ArrayLike) -> Floats:
         """Compute a lower bound of the log-density of each row, by importance sampling.
@@ -90,13 +95,13 @@ class ImportanceSampledDensity(DensityEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            NaN was not observed: the score is that of the other entries, and 0 without any.
+            NaN is missing: the score is that of the other entries, and 0 if there are none.
 
         Returns
         -------
         log_prob : ndarray of shape (n_samples,)
             log 1/k sum_j p(x, t_j) / q(t_j | x) with k = ``n_score_samples``, in nats, in the units of
-            the data. The same at each call, whatever the other rows are.
+            the data. It is the same at each call and does not depend on the other rows.
         """
         return super().score_samples(X)
 
@@ -117,18 +122,24 @@ class ImportanceSampledDensity(DensityEstimator):
         Returns
         -------
         log_prob, error : ndarray of shape (n_samples,)
-            In nats. Rows share the noise: their errors are not independent.
+            In nats.
+
+        Notes
+        -----
+        The bound is below log p(x) by half the variance of a weight over the number of samples,
+        approximately, in relative terms. Rows share the noise, and their errors are not independent:
+        estimate the error of a mean score from several values of ``random_state``.
         """
         rows = self._check_rows(X)
         noise = self._noise(n_samples, random_state)
         bound, error = self._density.evidence(self._standardized(rows), noise).T
         dtype = result_dtype(rows)
-        return (bound - self._log_jacobian(rows)).astype(dtype), error.astype(dtype)
+        return (bound - self._observed_log_jacobian(rows)).astype(dtype), error.astype(dtype)
 
     def elbo(
         self, X: ArrayLike, n_samples: int | None = None, *, random_state: RandomState = None
     ) -> Floats:
-        """Compute the evidence lower bound of each row, the divergence in closed form.
+        """Compute the evidence lower bound of each row, with the divergence in closed form.
 
         Parameters
         ----------
@@ -145,12 +156,12 @@ class ImportanceSampledDensity(DensityEstimator):
         """
         rows = self._check_rows(X)
         bound = self._density.elbo(self._standardized(rows), self._noise(n_samples, random_state))
-        return (bound - self._log_jacobian(rows)).astype(result_dtype(rows))
+        return (bound - self._observed_log_jacobian(rows)).astype(result_dtype(rows))
 
     def impute(
         self, X: ArrayLike, n_samples: int | None = None, *, random_state: RandomState = None
     ) -> Floats:
-        """Replace missing entries by their expectation given the observed ones.
+        """Replace missing entries by their conditional means, given the observed entries.
 
         E[x_missing | x_observed] by self-normalized importance weights (Mattei & Frellsen, 2019,
         equation 12).
@@ -166,14 +177,69 @@ class ImportanceSampledDensity(DensityEstimator):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            A copy without NaN; binary entries are replaced by probabilities of ones.
+            A copy without NaN. Missing entries of binary rows become probabilities of ones.
         """
         rows = self._check_rows(X)
         noise = self._noise(n_samples, random_state)
         filled: Floats = rows.copy()
         missing = np.isnan(rows)
-        some = missing.any(axis=1)
-        if some.any():
-            expected = self._density.impute(self._standardized(rows[some]), noise)
-            filled[missing] = self._transformation.inverse_transform(expected)[missing[some]]
+        incomplete = missing.any(axis=1)
+        if incomplete.any():
+            expected = self._density.impute(self._standardized(rows[incomplete]), noise)
+            expected = self._transformation.inverse_transform(expected)
+            filled[missing] = expected[missing[incomplete]]
         return filled
+
+    def transform(self, X: ArrayLike) -> Floats:
+        """Compute the mean of the latent variables under the approximate posterior q(t | x).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        T : ndarray of shape (n_samples, n_components)
+        """
+        rows = self._check_rows(X)
+        return self._density.latent(self._standardized(rows)).astype(result_dtype(rows))
+
+    def inverse_transform(self, T: ArrayLike) -> Floats:
+        """Compute the mean of the rows that belong to latent variables, E[x | t].
+
+        Parameters
+        ----------
+        T : array-like of shape (n_samples, n_components)
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            In the units of the data; probabilities of ones for binary rows.
+        """
+        check_is_fitted(self)
+        latent = check_columns(T, "T", self.n_components_)
+        mean = self._density.decode(latent)
+        return self._transformation.inverse_transform(mean).astype(latent.dtype)
+
+    def reconstruct(self, X: ArrayLike) -> Floats:
+        """Compute the mean of the rows that belong to the posterior mean of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            ``inverse_transform(transform(X))``.
+        """
+        return self.inverse_transform(self.transform(X))
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.n_components_)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags

@@ -1,18 +1,21 @@
-"""Validation of VAEDensity's parameters, and the network architecture they describe."""
+"""Validation of VAEDensity's parameters, and the architecture, rows and files that they describe."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Mapping
+from inspect import signature
 from math import prod
 from numbers import Integral, Real
 from os import PathLike
+from typing import Any, Literal, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..._compat import Interval, StrOptions
 from ..._typing import Floats
 from ...core.bernoulli.threshold import DenseBinarization
 from ...core.standardization import CenteredStandardization
 from .binary import not_binary
-from .importance_sampled import ScaledTransformation
 from .validation import too_few_rows
 
 # likelihood -> whether each feature has a scale of its own, or None where there are no units.
@@ -23,7 +26,14 @@ SCALES: dict[str, bool | None] = {
     "bernoulli": None,
 }
 DYNAMIC = "dynamic"
-MIN_LATENT, MAX_LATENT = 2, 50  # latent variables, where their number is left open
+RowTransformation = CenteredStandardization | DenseBinarization
+Likelihood = Literal["gaussian", "gaussian_shared", "gaussian_isotropic", "bernoulli"]
+Binarize = float | Literal["dynamic"] | None
+MIN_COMPONENTS, MAX_COMPONENTS = 2, 50  # latent variables, if their number is not given
+ROUND_TO = 4096.0  # parts of a standard deviation: the least noise is about 40 of them
+
+# Parameters that may differ between a fit and the checkpoint that it continues.
+UNCHECKED = {"max_iter", "n_score_samples", "device", "checkpoint", "verbose", "warm_start"}
 
 CONSTRAINTS: dict[str, list[object]] = {
     "n_components": [Interval(Integral, 1, None, closed="left"), None],
@@ -54,12 +64,14 @@ CONSTRAINTS: dict[str, list[object]] = {
     "verbose": ["verbose"],
 }
 
+A = TypeVar("A")
+
 
 # -- rows ----------------------------------------------------------------------------------------------
 
 
-def check_entries(X: Floats, likelihood: str, binarize: object) -> None:
-    """Refuse entries that a likelihood does not take.
+def check_entries(X: Floats, likelihood: str, binarize: Binarize) -> None:
+    """Refuse entries that do not suit the likelihood.
 
     Raises
     ------
@@ -84,9 +96,9 @@ def check_entries(X: Floats, likelihood: str, binarize: object) -> None:
 
 
 def transformation_of(
-    rows: Floats, weight: Floats, likelihood: str, binarize: object
-) -> ScaledTransformation:
-    """The units in which networks take distinct rows.
+    rows: Floats, weight: Floats, likelihood: str, binarize: Binarize
+) -> RowTransformation:
+    """The standardization of distinct rows, or their binarization.
 
     Raises
     ------
@@ -100,36 +112,74 @@ def transformation_of(
     per_feature = SCALES[likelihood]
     if per_feature is not None:
         return CenteredStandardization.of(rows, weight, per_feature=per_feature)
-    threshold = float(binarize) if isinstance(binarize, Real) else 0.5
-    return DenseBinarization(threshold, rows.shape[1])
+    level = binarize if isinstance(binarize, Real) else 0.5
+    return DenseBinarization(float(level), rows.shape[1])
+
+
+def training_rows(
+    rows: Floats,
+    transformation: RowTransformation,
+    likelihood: str,
+    binarize: Binarize,
+) -> Floats:
+    """Standardized rows (n, d), rounded so far that the units of the data change no bit of them.
+
+    Probabilities stay as they are: training draws binary rows from them.
+    """
+    if binarize == DYNAMIC:
+        return rows
+    Z = transformation.transform(rows).T
+    return Z if SCALES[likelihood] is None else np.rint(Z * ROUND_TO) / ROUND_TO
+
+
+def scale_attributes(
+    transformation: RowTransformation,
+    noise_variance: Floats | None,
+    dtype: type[np.float32 | np.float64],
+) -> dict[str, Floats]:
+    """The fitted attributes in units of the data, by name."""
+    attributes: dict[str, Floats] = {}
+    if isinstance(transformation, CenteredStandardization):
+        attributes["mean_"] = transformation.center.astype(dtype)
+        attributes["scale_"] = transformation.scale.astype(dtype)
+    if noise_variance is not None:
+        with np.errstate(all="ignore"):  # squares of extreme scales overflow
+            variance = noise_variance * np.square(transformation.scale[: len(noise_variance)])
+            attributes["noise_variance_"] = variance.astype(dtype)
+    return attributes
 
 
 # -- networks ------------------------------------------------------------------------------------------
 
 
-def architecture_of(params: Mapping[str, object], d: int) -> dict[str, object]:
-    """The architecture of the networks for rows of d entries.
+def options_of(kind: Callable[..., A], params: Mapping[str, object]) -> A:
+    """The options of training, made by ``kind`` from those parameters that it names."""
+    return kind(**{name: params[name] for name in signature(kind).parameters})
+
+
+def architecture_of(kind: Callable[..., A], params: Mapping[str, Any], d: int) -> A:
+    """The architecture, made by ``kind``, of the networks for rows of d entries.
 
     Raises
     ------
     ValueError
         If parameters contradict each other, or the rows.
     """
-    kept = ("likelihood", "activation", "network", "encoder", "decoder")
-    sizes, shape = (_sizes(name, params[name]) for name in ("hidden_layer_sizes", "image_shape"))
+    sizes = _sizes("hidden_layer_sizes", params["hidden_layer_sizes"])
+    image_shape = _sizes("image_shape", params["image_shape"])
     if params["network"] == "conv":
-        _check_images(shape, params["image_shape"], d)
+        _check_images(image_shape, params["image_shape"], d)
         if not sizes:
             raise ValueError("network='conv' needs hidden_layer_sizes with at least one stage.")
-    n_components = params["n_components"]
-    return {name: params[name] for name in kept} | {
-        "n_features": d,
-        "n_components": min(max(d // 2, MIN_LATENT), MAX_LATENT)
-        if n_components is None
-        else n_components,
-        "hidden_layer_sizes": sizes,
-        "image_shape": shape,
-    }
+    q = params["n_components"]
+    same = ("likelihood", "activation", "network", "encoder", "decoder")
+    return kind(
+        n_features=d,
+        n_components=min(max(d // 2, MIN_COMPONENTS), MAX_COMPONENTS) if q is None else q,
+        hidden_layer_sizes=sizes,
+        image_shape=image_shape,
+        **{name: params[name] for name in same},
+    )
 
 
 def _check_images(shape: tuple[int, ...] | None, given: object, d: int) -> None:
@@ -140,7 +190,7 @@ def _check_images(shape: tuple[int, ...] | None, given: object, d: int) -> None:
         )
 
 
-def _sizes(name: str, given: object) -> tuple[int, ...] | None:
+def _sizes(name: str, given: ArrayLike | None) -> tuple[int, ...] | None:
     if given is None:
         return None
     sizes = np.atleast_1d(np.asarray(given))
@@ -149,18 +199,31 @@ def _sizes(name: str, given: object) -> tuple[int, ...] | None:
     return tuple(int(size) for size in sizes)
 
 
-def check_same_architecture(architecture: Mapping[str, object], before: object) -> None:
-    """Refuse to continue with networks of another architecture than those there are.
+def check_same_architecture(architecture: object, previous: object) -> None:
+    """Refuse to continue with networks of another architecture.
 
     Raises
     ------
     ValueError
         If the architectures differ.
     """
-    for name, value in architecture.items():
-        if value != getattr(before, name):
+    for name, value in vars(architecture).items():
+        before = getattr(previous, name)
+        if value != before:
             raise ValueError(
-                f"{name}={value!r} differs from {getattr(before, name)!r}, with which "
-                "the networks were built: they cannot go on. Set warm_start=False and call fit to "
-                "start anew."
+                f"{name}={value!r} differs from {before!r}, with which the networks were built: "
+                "they cannot go on. Set warm_start=False and call fit to start anew."
             )
+
+
+# -- checkpoints ---------------------------------------------------------------------------------------
+
+
+def fingerprint(rows: Floats, weight: Floats, params: Mapping[str, object]) -> dict[str, str]:
+    """What a fit and the checkpoint that it continues have in common: data and parameters."""
+    digest = hashlib.sha256()
+    for array in (rows, weight):
+        digest.update(str((array.shape, array.dtype)).encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    checked = {name: value for name, value in params.items() if name not in UNCHECKED}
+    return {"data": digest.hexdigest(), "parameters": repr(sorted(checked.items()))}

@@ -1,4 +1,4 @@
-"""VAEDensity: a density like any other, of which a bound is known."""
+"""VAEDensity: its bound, missing entries, parameters, continued fits, pickles and callbacks."""
 
 import pickle
 import subprocess
@@ -16,11 +16,11 @@ torch = pytest.importorskip("torch", reason="torch is not installed: neural dens
 from sklearn_lvm import PPCA, GaussianMLE, VAEDensity  # noqa: E402
 from sklearn_lvm.neural.density import NeuralDensity  # noqa: E402
 
-from ..estimators.specs import clouds, every_neural, same_state, weights  # noqa: E402
+from .specs import clouds, every_neural, same_state, weights  # noqa: E402
 
 N = 150
 SMALL = {"hidden_layer_sizes": (6,), "random_state": 0, "max_iter": 5}
-needs_cuda = pytest.best_so_far.skipif(
+needs_cuda = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="there is no CUDA device on this machine"
 )
 
@@ -38,10 +38,10 @@ def plane(n, seed=0):
     return X, W @ W.T + 0.25 * np.eye(5)
 
 
-# -- what it learns ----------------------------------------------------------------------------------
+# -- the fitted density ------------------------------------------------------------------------------
 
 
-def test_a_linear_one_reaches_the_likelihood_of_principal_components():
+def test_linear_networks_reach_the_likelihood_of_ppca():
     X, _ = plane(400)
     exact = PPCA(2).fit(X)
     model = VAEDensity(
@@ -61,7 +61,7 @@ def test_a_linear_one_reaches_the_likelihood_of_principal_components():
     assert_allclose(model.noise_variance_, exact.noise_variance_, rtol=0.05)
 
 
-def test_it_comes_near_a_known_density_and_never_above():
+def test_the_bound_is_close_to_a_known_density_and_not_above():
     (X, C), (rows, _) = plane(2000), plane(4000, seed=1)
     model = VAEDensity(random_state=0, learning_rate=0.005, max_iter=60).fit(X)
     truth = multivariate_normal(np.full(5, 3.0), C).logpdf(rows).mean()
@@ -69,15 +69,15 @@ def test_it_comes_near_a_known_density_and_never_above():
     assert truth - 0.3 < np.mean(found) < truth + 3 * np.std(found, ddof=1) / np.sqrt(6)
 
 
-@pytest.best_so_far.parametrize("load", [load_breast_cancer, load_diabetes])
-def test_by_default_it_is_no_worse_than_one_gaussian(load):
+@pytest.mark.parametrize("load", [load_breast_cancer, load_diabetes])
+def test_defaults_are_no_worse_than_one_gaussian(load):
     X = load().data
     train, rest = X[::2], X[1::2]
     assert VAEDensity(random_state=0).fit(train).score(rest) > GaussianMLE().fit(train).score(rest)
 
 
-@pytest.best_so_far.parametrize(("d", "q"), [(1, 2), (3, 2), (8, 4), (9, 4), (101, 50), (120, 50)])
-def test_latent_variables_are_half_as_many_as_columns(d, q):
+@pytest.mark.parametrize(("d", "q"), [(1, 2), (3, 2), (8, 4), (9, 4), (101, 50), (120, 50)])
+def test_the_default_number_of_latent_variables_is_half_the_columns(d, q):
     X = np.random.default_rng(0).normal(size=(20, d))
     model = VAEDensity(hidden_layer_sizes=(3,), max_iter=1, random_state=0).fit(X)
     assert model.n_components_ == model.transform(X).shape[1] == q
@@ -97,7 +97,7 @@ def of_a_ring():
     )
 
 
-@pytest.best_so_far.parametrize("d", [1, 2])
+@pytest.mark.parametrize("d", [1, 2])
 def test_the_density_integrates_to_one(d, of_a_ring):
     """But for Monte Carlo errors, which rows share, and the bias of a bound."""
     model = of_a_ring[2 - d]
@@ -117,11 +117,11 @@ def test_the_middle_of_a_ring_is_empty(of_a_ring):
     assert on > inside + 2
 
 
-# -- rows -------------------------------------------------------------------------------------------
+# -- rows --------------------------------------------------------------------------------------------
 
 
 @every_neural
-def test_the_same_answer_alone_and_in_any_company(spec, X):
+def test_results_of_a_row_do_not_depend_on_other_rows(spec, X):
     model, order = spec.new().fit(X), np.random.default_rng(0).permutation(N)
     for method in ("score_samples", "transform", "elbo", "impute", "reconstruct"):
         whole = getattr(model, method)(X)
@@ -132,7 +132,7 @@ def test_the_same_answer_alone_and_in_any_company(spec, X):
 
 
 @every_neural
-def test_the_evidence_of_the_scores_noise_is_the_score(spec, X):
+def test_the_evidence_with_the_noise_of_scores_is_the_score(spec, X):
     model = spec.new().fit(X)
     bound, error = model.log_evidence(X)
     assert_array_equal(bound, model.score_samples(X))
@@ -142,7 +142,7 @@ def test_the_evidence_of_the_scores_noise_is_the_score(spec, X):
 
 
 @every_neural
-def test_holes_in_every_method(spec, X):
+def test_missing_entries_in_every_method(spec, X):
     X[np.random.default_rng(0).random(X.shape) < 0.3] = np.nan
     X[0] = np.nan
     model = spec.new().fit(X)
@@ -161,7 +161,7 @@ def test_holes_in_every_method(spec, X):
 
 
 @every_neural
-def test_holes_obey_the_laws_of_weights_and_order(spec, X):
+def test_weights_and_order_of_incomplete_rows(spec, X):
     X[np.random.default_rng(0).random(X.shape) < 0.3] = np.nan
     times, order = (
         np.random.default_rng(1).integers(0, 3, N),
@@ -175,7 +175,7 @@ def test_holes_obey_the_laws_of_weights_and_order(spec, X):
         assert_allclose(other.score_samples(X), plain.score_samples(X), rtol=1e-10)
 
 
-def test_holes_score_in_the_units_of_what_was_observed(X):
+def test_scores_of_incomplete_rows_are_in_the_units_of_observed_entries(X):
     X[::3, 1] = np.nan
     factors = np.array([1e-3, 7.0, 1e5])
     plain, scaled = VAEDensity(**SMALL).fit(X), VAEDensity(**SMALL).fit(X * factors)
@@ -185,19 +185,19 @@ def test_holes_score_in_the_units_of_what_was_observed(X):
     assert_allclose(scaled.impute(X * factors) / factors, plain.impute(X), rtol=1e-9)
 
 
-def test_the_encoder_learns_of_holes_though_rows_are_complete():
-    """With little noise a column tells the others; the mask makes the encoder find them."""
+def test_the_layer_for_missing_entries_is_trained_on_complete_rows():
+    """With little noise one column determines the others; the encoder needs the mask to infer them."""
     X, _ = plane(1000)
     model = VAEDensity(random_state=0, learning_rate=0.01, max_iter=40).fit(X)
     before = model._density.weights
-    assert abs(before["encoder.holes.weight"]).max() > 0.01
-    zeroed = before | {"encoder.holes.weight": 0 * before["encoder.holes.weight"]}
-    untaught = clone(model).fit(X[:50])
-    vars(untaught).update(vars(model))
-    untaught._density = NeuralDensity(model._density.architecture, zeroed, "cpu")
+    assert abs(before["encoder.missing_layer.weight"]).max() > 0.01
+    zeroed = before | {"encoder.missing_layer.weight": 0 * before["encoder.missing_layer.weight"]}
+    untrained = clone(model).fit(X[:50])
+    vars(untrained).update(vars(model))
+    untrained._density = NeuralDensity(model._density.architecture, zeroed, "cpu")
     X[:, :2] = np.nan
-    assert model.elbo(X).mean() > untaught.elbo(X).mean() + 0.3
-    assert model.log_evidence(X)[1].mean() < untaught.log_evidence(X)[1].mean()
+    assert model.elbo(X).mean() > untrained.elbo(X).mean() + 0.3
+    assert model.log_evidence(X)[1].mean() < untrained.log_evidence(X)[1].mean()
 
 
 # -- parameters --------------------------------------------------------------------------------------
@@ -212,27 +212,30 @@ BAD = {
         {"network": "conv", "image_shape": (1, 3), "hidden_layer_sizes": ()},
         "hidden_layer_sizes with at least one stage",
     ),
-    "no coin": ({"likelihood": "bernoulli"}, "nothing but 0, 1 and NaN.*row 0, column 0"),
-    "no grey": ({"likelihood": "bernoulli", "binarize": "dynamic"}, r"grey levels in \[0, 1\]"),
-    "no coins": ({"binarize": 0.0}, "binarize=0.0 is for likelihood='bernoulli'"),
+    "not binary": ({"likelihood": "bernoulli"}, "nothing but 0, 1 and NaN.*row 0, column 0"),
+    "no probabilities": (
+        {"likelihood": "bernoulli", "binarize": "dynamic"},
+        r"grey levels in \[0, 1\]",
+    ),
+    "binarized Gaussian": ({"binarize": 0.0}, "binarize=0.0 is for likelihood='bernoulli'"),
     "no device": ({"device": "abacus"}, "device='abacus'"),
 }
 
 
-@pytest.best_so_far.parametrize("case", BAD)
-def test_what_does_not_suit_is_named(case, X):
+@pytest.mark.parametrize("case", BAD)
+def test_messages_name_unsuitable_parameters(case, X):
     params, message = BAD[case]
     with pytest.raises(ValueError, match=message):
         VAEDensity(**SMALL | params).fit(X)
 
 
-def test_a_column_without_entries_is_named(X):
+def test_the_message_names_a_column_without_entries(X):
     X[:, 1] = np.nan
     with pytest.raises(ValueError, match="column 1 of X has no observed entry"):
         VAEDensity(**SMALL).fit(X)
 
 
-@pytest.best_so_far.parametrize("n_samples", [0, -1, 2.0, True, "3"])
+@pytest.mark.parametrize("n_samples", [0, -1, 2.0, True, "3"])
 def test_the_number_of_importance_samples_is_checked(n_samples, X):
     model = VAEDensity(**SMALL).fit(X)
     for method in ("log_evidence", "elbo", "impute"):
@@ -245,21 +248,23 @@ def test_latent_variables_of_another_width_are_refused(X):
         VAEDensity(**SMALL).fit(X).inverse_transform(X)
 
 
-def test_grey_levels_are_learned_dynamically_and_scored_by_their_nearer_side():
-    grey = np.random.default_rng(0).uniform(size=(80, 5))
+def test_probabilities_are_drawn_in_fits_and_rounded_in_scores():
+    levels = np.random.default_rng(0).uniform(size=(80, 5))
     params = SMALL | {"likelihood": "bernoulli"}
-    model = VAEDensity(**params, binarize="dynamic").fit(grey)
-    assert_array_equal(model.score_samples(grey), model.score_samples((grey > 0.5).astype(float)))
+    model = VAEDensity(**params, binarize="dynamic").fit(levels)
+    assert_array_equal(
+        model.score_samples(levels), model.score_samples((levels > 0.5).astype(float))
+    )
     assert set(np.unique(model.sample(50))) == {0.0, 1.0}
-    once = VAEDensity(**params, binarize=0.5).fit(grey)
-    assert not np.array_equal(model.score_samples(grey), once.score_samples(grey))
+    once = VAEDensity(**params, binarize=0.5).fit(levels)
+    assert not np.array_equal(model.score_samples(levels), once.score_samples(levels))
 
 
 def linear(n_inputs, n_outputs):
     return torch.nn.Linear(n_inputs, n_outputs)
 
 
-def test_networks_of_ones_own(X, tmp_path):
+def test_custom_networks(X, tmp_path):
     model = VAEDensity(**SMALL, encoder=linear, decoder=linear).fit(X)
     assert model.n_parameters_ == (2 + 1) * 6
     again = pickle.loads(pickle.dumps(model))
@@ -268,7 +273,7 @@ def test_networks_of_ones_own(X, tmp_path):
     assert np.isfinite(model.score_samples(X)).all()
 
 
-@pytest.best_so_far.parametrize(
+@pytest.mark.parametrize(
     ("params", "expected"),
     [
         ({"hidden_layer_sizes": (4,)}, (2 + 1) * 4 + (4 + 1) * 6),
@@ -280,10 +285,10 @@ def test_the_parameters_of_the_density_are_those_of_the_decoder(params, expected
     assert VAEDensity(**SMALL | params).fit(X).n_parameters_ == expected
 
 
-# -- going on ---------------------------------------------------------------------------------------
+# -- continued fits ----------------------------------------------------------------------------------
 
 
-def test_a_warm_start_goes_on_in_the_same_units(X):
+def test_a_warm_start_keeps_the_standardization(X):
     model = VAEDensity(**SMALL, warm_start=True).fit(X)
     mean, before = model.mean_.copy(), model.history_["validation_bound"]
     assert model.fit(X).history_["validation_bound"][0] > before[0] + 0.05
@@ -292,7 +297,7 @@ def test_a_warm_start_goes_on_in_the_same_units(X):
         model.set_params(n_components=3).fit(X)
 
 
-def test_a_stream_is_one_epoch_at_a_time_in_the_units_of_the_first_rows(X):
+def test_partial_fit_is_one_epoch_with_the_standardization_of_the_first_rows(X):
     model = VAEDensity(**SMALL | {"learning_rate": 0.01}).partial_fit(X[:100])
     mean, first = model.mean_.copy(), model.score(X)
     for n in range(2, 12):
@@ -305,13 +310,13 @@ def test_a_stream_is_one_epoch_at_a_time_in_the_units_of_the_first_rows(X):
         model.partial_fit(X[:, :2])
 
 
-def test_a_written_stream_goes_on_as_if_nothing_had_happened(X):
+def test_partial_fit_continues_after_pickling(X):
     model = VAEDensity(**SMALL).partial_fit(X)
     again = pickle.loads(pickle.dumps(model))
     assert same_state(again.partial_fit(X), model.partial_fit(X))
 
 
-def test_a_fit_goes_on_as_a_stream_and_anew_as_a_fit(X):
+def test_partial_fit_continues_a_fit_and_fit_starts_anew(X):
     model = VAEDensity(**SMALL).fit(X)
     before = model.score(X)
     model.partial_fit(X)
@@ -319,7 +324,7 @@ def test_a_fit_goes_on_as_a_stream_and_anew_as_a_fit(X):
     assert same_state(model.fit(X), VAEDensity(**SMALL).fit(X))
 
 
-# -- what is written down ----------------------------------------------------------------------------
+# -- pickles -----------------------------------------------------------------------------------------
 
 
 def inside(value):
@@ -337,7 +342,7 @@ def inside(value):
             yield from inside(part)
 
 
-def test_what_is_written_down_holds_no_torch(X):
+def test_pickles_hold_no_torch(X):
     for model in (VAEDensity(**SMALL).fit(X), VAEDensity(**SMALL).partial_fit(X)):
         found = list(inside(model.__getstate__()))
         assert sum(isinstance(part, np.ndarray) for part in found) > 5
@@ -355,7 +360,7 @@ def test_arrays_may_be_read_only(X, tmp_path):
     assert_array_equal(again.score_samples(X), model.score_samples(X))
 
 
-def test_a_model_of_another_machine_is_loaded_where_there_is_no_such_device(X):
+def test_a_model_is_unpickled_on_the_cpu_if_its_device_is_missing(X):
     model = VAEDensity(**SMALL).fit(X)
     state = model._density.__getstate__() | {"device": "cuda:7"}
     elsewhere = NeuralDensity.__new__(NeuralDensity)
@@ -365,27 +370,27 @@ def test_a_model_of_another_machine_is_loaded_where_there_is_no_such_device(X):
 
 
 @needs_cuda
-def test_a_device_changes_little(X):
+def test_scores_on_another_device_are_close(X):
     model = VAEDensity(**SMALL, device="cpu").fit(X)
     state = model._density.__getstate__()
     there = NeuralDensity(**state | {"device": "cuda"})
-    rows, noise = model._standard(X), model._noise(None)
+    rows, noise = model._standardized(X), model._noise(None)
     assert_allclose(there.evidence(rows, noise), model._density.evidence(rows, noise), rtol=1e-3)
 
 
-# -- callbacks, printing, and torch itself -------------------------------------------------------------
+# -- callbacks, printing, and missing torch ----------------------------------------------------------
 
 
-def test_each_epoch_is_a_task_and_may_be_the_last(X):
-    pytest.importorskip("sklearn.callback", reason="scikit-learn has callbacks from 1.9 on")
-    from ..estimators.test_callbacks import Recorder
+def test_each_epoch_is_a_task_of_callbacks_which_may_end_the_fit(X):
+    pytest.importorskip("sklearn.callback", reason="scikit-train_epoch has callbacks from 1.9 on")
+    from .test_callbacks import Recorder
 
-    observed = Recorder()
-    model = VAEDensity(**SMALL).set_callbacks(observed).fit(X, sample_weight=weights(N))
-    epochs = observed.of("epoch")
+    recorder = Recorder()
+    model = VAEDensity(**SMALL).set_callbacks(recorder).fit(X, sample_weight=weights(N))
+    epochs = recorder.of("epoch")
     assert [epoch.n_iter_ for epoch in epochs] == [1, 2, 3, 4, 5]
     assert all(np.isfinite(epoch.score(X)) for epoch in epochs)
-    assert observed.of("fit")[0].score(X) == model.score(X)
+    assert recorder.of("fit")[0].score(X) == model.score(X)
     stopped = VAEDensity(**SMALL).set_callbacks(Recorder(stop_after="epoch")).fit(X)
     assert stopped.n_iter_ == 1
 
@@ -399,7 +404,7 @@ def test_a_line_for_each_epoch(X, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_without_torch_a_fit_says_what_to_install():
+def test_without_torch_fit_raises_an_import_error():
     script = """
 import sys
 

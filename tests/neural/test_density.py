@@ -1,0 +1,92 @@
+"""NeuralDensity: blocks of rows, missing entries, samples."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.stats import kstest
+
+torch = pytest.importorskip("torch", reason="torch is not installed: neural densities are an extra")
+
+from sklearn_lvm.neural.density import NeuralDensity  # noqa: E402
+
+from .models import (  # noqa: E402
+    ARCHITECTURE,
+    D,
+    N,
+    density,
+    every_likelihood,
+    exact,
+    linear,
+    noise,
+    rows,
+    with_exact_posterior,
+    with_missing,
+)
+
+
+@pytest.mark.parametrize("cells", [1, 40, 1000])
+@pytest.mark.parametrize("method", ["evidence", "elbo", "impute"])
+def test_bounds_do_not_depend_on_blocks(cells, method, monkeypatch):
+    architecture = replace(ARCHITECTURE, hidden_layer_sizes=(5,))
+    model, X, eps = density(architecture), rows(architecture), noise(33)
+    X[2, 1] = X[3] = np.nan
+    whole = getattr(model, method)(X, eps)
+    alone = np.concatenate([getattr(model, method)(X[i : i + 1], eps) for i in range(N)])
+    assert_allclose(alone, whole, rtol=1e-11, atol=1e-12)
+    monkeypatch.setattr("sklearn_lvm.neural.density.MAX_CELLS", cells)
+    assert_allclose(getattr(model, method)(X, eps), whole, rtol=1e-11, atol=1e-12)
+
+
+def test_scores_of_incomplete_rows_are_marginal():
+    model, X = with_exact_posterior(density()), with_missing()
+    bound, error = model.evidence(X, noise(40_000)).T
+    assert (abs(bound - exact(model, X)) < 5 * error + 1e-6).all()
+    assert error.max() < 0.05
+    assert bound[0] == error[0] == 0.0
+
+
+def test_imputed_entries_are_conditional_means():
+    model, X = with_exact_posterior(density()), with_missing()
+    W, b, s2 = linear(model)
+    C = W @ W.T + s2 * np.eye(D)
+    found = model.impute(X, noise(40_000))
+    for x, row in zip(X, found, strict=True):
+        observed = ~np.isnan(x)
+        gain = C[np.ix_(~observed, observed)] @ np.linalg.inv(C[np.ix_(observed, observed)])
+        assert_allclose(row[~observed], b[~observed] + gain @ (x - b)[observed], atol=0.05)
+
+
+def test_the_layer_for_missing_entries_does_not_change_complete_rows():
+    model, X = density(replace(ARCHITECTURE, hidden_layer_sizes=(5,))), rows()
+    other = {name: a + 1 if "missing_layer" in name else a for name, a in model.weights.items()}
+    changed = NeuralDensity(model.architecture, other, "cpu")
+    eps = noise(4)
+    assert (changed.evidence(X, eps) == model.evidence(X, eps)).all()
+    X[0, 0] = np.nan
+    same = (changed.evidence(X, eps) == model.evidence(X, eps)).all(axis=1)
+    assert same.tolist() == [False] + [True] * (N - 1)
+
+
+@every_likelihood
+def test_samples_have_the_moments_of_their_likelihood(likelihood):
+    model = density(replace(ARCHITECTURE, likelihood=likelihood))
+    X, t = model.sample(40_000, np.random.RandomState(0))
+    gaps = X - model.decode(t)
+    assert abs(gaps.mean(axis=0)).max() < 5 * (gaps.std(axis=0) / 200).max()
+    assert kstest(t[:, 0], "norm").pvalue > 1e-3
+    if likelihood == "bernoulli":
+        assert set(np.unique(X)) == {0.0, 1.0}
+    elif likelihood == "gaussian_isotropic":
+        assert_allclose(gaps.var(), linear(model)[2], rtol=0.02)
+
+
+@every_likelihood
+def test_the_farthest_rows_have_a_finite_score(likelihood):
+    architecture = replace(
+        ARCHITECTURE, likelihood=likelihood, hidden_layer_sizes=(5,), activation="relu"
+    )
+    model = density(architecture, spread=3.0)
+    X = rows(architecture) * (1.0 if likelihood == "bernoulli" else 1e100)
+    assert np.isfinite(model.evidence(X, noise(3))).all()
