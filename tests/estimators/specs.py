@@ -106,7 +106,7 @@ BINARY = {
     "missing": True,
     "measured": False,
     "refused": {"alpha": -1.0},
-    "accepted": ("a hole", "one row", "equal rows"),
+    "accepted": ("a missing entry", "one row", "equal rows"),
 }
 
 
@@ -155,7 +155,7 @@ def _neural(likelihood, **params):
         measured=likelihood != "bernoulli",
         one_scale=likelihood == "gaussian_isotropic",
         refused={"max_iter": -1},
-        accepted=("a hole",),
+        accepted=("a missing entry",),
     )
 
 

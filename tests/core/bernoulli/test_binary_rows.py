@@ -89,7 +89,7 @@ def test_thresholds_may_be_larger_than_any_number_of_that_type(dtype, kind):
 def test_the_precision_of_a_block_is_that_of_its_rows_and_sums_are_double(missing):
     X, rng = table(50, 21, 0, missing)
     exact = binary_rows(X, 0.5)
-    single = replace(exact, shown=exact.shown.astype(np.float32))
+    single = replace(exact, patterns=exact.patterns.astype(np.float32))
     one, zero = rng.normal(size=(2, 3, 21))
     assert single.row_sums(one, zero).dtype == np.float32
     assert_allclose(single.row_sums(one, zero), exact.row_sums(one, zero), atol=1e-5)

@@ -51,7 +51,7 @@ def plain_joint(mixture, X):
 
 def steps_with_prior(K, d, rng):
     alpha, beta = 1 + rng.uniform(0.1, 3, size=(2, K, d))
-    prior = BetaPosterior(alpha, beta).pseudo_counts(np.zeros(K))
+    prior = BetaPosterior(alpha, beta).pseudo_counts()
     return MixtureSteps(BernoulliFamily(prior), concentration=1 + rng.uniform(0.1, 2))
 
 
