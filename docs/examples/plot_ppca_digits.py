@@ -10,7 +10,7 @@ gives the likelihood of an image, draws new images, and has criteria for the num
 # %%
 # The model
 # ---------
-# 1797 images of 8 x 8 pixels. Their grey levels are whole numbers, on which no density is bounded;
+# 1797 images of 8 x 8 pixels. Their gray levels are whole numbers, on which no density is bounded;
 # uniform noise of one level makes them continuous. A third of the images is held out.
 
 import matplotlib.pyplot as plt
@@ -26,12 +26,12 @@ X = digits + rng.uniform(size=digits.shape)
 train, test = train_test_split(X, test_size=1 / 3, random_state=0)
 
 model = PPCA(n_components=12).fit(train)
-print(f"{model.n_parameters_} parameters, noise of {model.noise_variance_**0.5:.2f} grey levels")
+print(f"{model.n_parameters_} parameters, noise of {model.noise_variance_**0.5:.2f} gray levels")
 print(f"{model.score(train):.1f} nats per image of the fit, {model.score(test):.1f} of others")
 
 # %%
 # The mean, and the columns of W. A column is an axis times the standard deviation of the images
-# along it beyond the noise, in grey levels. Its sign is arbitrary.
+# along it beyond the noise, in gray levels. Its sign is arbitrary.
 
 limit = np.abs(model.loadings_).max()
 figure, axes = plt.subplots(2, 7, figsize=(7.4, 2.6))
@@ -43,7 +43,7 @@ for ax, loading, j in zip(panels[1:], model.loadings_.T, range(1, 13), strict=Tr
     ax.set_title(f"$w_{{{j}}}$", loc="center", fontsize=9)
 for ax in axes.flat:
     ax.axis("off")
-figure.colorbar(shown, ax=axes[:, -1], label="grey levels", fraction=0.4)
+figure.colorbar(shown, ax=axes[:, -1], label="gray levels", fraction=0.4)
 plt.show()
 
 # %%

@@ -10,7 +10,7 @@ have log-densities in nats, new rows can be drawn, and missing entries can be im
 # %%
 # The latent space
 # ----------------
-# 1797 images of 8 x 8 pixels; uniform noise of one grey level makes the levels continuous. With two
+# 1797 images of 8 x 8 pixels; uniform noise of one gray level makes the levels continuous. With two
 # latent variables the plane can be plotted. Labels are used for the colors only.
 
 import matplotlib.pyplot as plt

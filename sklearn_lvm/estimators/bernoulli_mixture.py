@@ -41,9 +41,9 @@ STEPS: dict[str, Callable[[BetaPosterior, float], MixtureSteps[Bernoullis, Count
 class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoullis, Counts]):
     """Mixture of Bernoulli densities, p(x) = sum_k w_k prod_j p_kj^x_j (1 - p_kj)^(1 - x_j).
 
-    Each row is d tosses with one of K sets of coins, and which set it was is hidden. EM maximizes the
-    log-posterior: the log-likelihood of the rows, plus (alpha - 1) log p_kj + (beta - 1)
-    log(1 - p_kj) for every probability and (c - 1) log w_k for every weight, c being
+    Each row is drawn with one of K sets of probabilities, and which set it was is hidden. EM
+    maximizes the log-posterior: the log-likelihood of the rows, plus (alpha - 1) log p_kj +
+    (beta - 1) log(1 - p_kj) for every probability and (c - 1) log w_k for every weight, c being
     ``weight_concentration_prior``. It never falls. An entry that is NaN was not observed, and is
     summed out; sparse rows are never made dense.
 
@@ -86,8 +86,8 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
 
     Examples
     --------
-    Two coins, tossed ten times a row. Which coin a row came from is never seen, and yet both biases
-    are found:
+    Rows of ten throws of one of two coins. Which coin made a row is not known, and yet the biases of
+    both are found:
 
     >>> import numpy as np
     >>> from sklearn_lvm import BernoulliMixture

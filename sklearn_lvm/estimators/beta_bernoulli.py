@@ -69,9 +69,9 @@ class BetaBernoulli(
 
     With n1 ones and n0 zeros in a column, the posterior of its bias is Beta(n1 + alpha, n0 + beta).
     The probability of a one is the posterior mean (n1 + alpha) / (n1 + n0 + alpha + beta), which is
-    the predictive probability of the next toss; or the mode (n1 + alpha - 1) / (n1 + n0 + alpha +
+    the predictive probability of the next entry; or the mode (n1 + alpha - 1) / (n1 + n0 + alpha +
     beta - 2); or the maximum-likelihood estimate n1 / (n1 + n0). An entry that is NaN was not
-    observed: it counts on neither side, and scores nothing.
+    observed: it counts as neither, and scores nothing.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class BetaBernoulli(
         The posterior Beta(alpha_, beta_) of each bias; not with 'mle', which has none.
     log_evidence_ : ndarray of shape (n_features,)
         Only with 'bayes': log B(alpha_, beta_) - log B(alpha, beta), the log marginal likelihood of
-        each column's tosses in their order, in nats.
+        each column's entries in their order, in nats.
     n_samples_seen_ : int or float
         The summed weight of all rows so far.
     n_parameters_ : int
@@ -104,7 +104,7 @@ class BetaBernoulli(
 
     See Also
     --------
-    BernoulliMixture : Several rows of coins, and which of them was tossed is hidden.
+    BernoulliMixture : Several sets of probabilities, and which of them made a row is hidden.
 
     References
     ----------
@@ -112,7 +112,7 @@ class BetaBernoulli(
 
     Examples
     --------
-    Three tosses of one coin, all of them heads. The maximum of the likelihood is sure that it goes
+    One coin that fell three times, always heads. The maximum of the likelihood is sure that it goes
     on like this; a uniform prior leaves room for tails:
 
     >>> import numpy as np
@@ -124,14 +124,15 @@ class BetaBernoulli(
     >>> coin.probability_
     array([0.8])
 
-    New tosses go on from there, and one at a time is as good as all at once:
+    New rows go on from there, and one at a time is as good as all at once:
 
-    >>> for toss in (0.0, 1.0):
-    ...     coin = coin.partial_fit([[toss]])
+    >>> for side in (0.0, 1.0):
+    ...     coin = coin.partial_fit([[side]])
     >>> coin.alpha_, coin.beta_
     (array([5.]), array([2.]))
 
-    The evidence is the product of what each toss was given before it fell, 1/2 2/3 3/4 1/5 4/6:
+    The evidence is the product of the probabilities that entries had before they were seen,
+    1/2 2/3 3/4 1/5 4/6:
 
     >>> bool(np.isclose(np.exp(coin.log_evidence_[0]), 1 / 30))
     True

@@ -1,6 +1,5 @@
 """PPCA, probabilistic principal component analysis as a density estimator."""
 
-from collections.abc import Callable
 from numbers import Integral, Real
 from typing import ClassVar, Literal, Self
 
@@ -8,15 +7,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import Tags, assert_all_finite, check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import check_random_state
 
 from .._compat import Interval, RealNotInt, StrOptions
 from .._typing import Floats, RandomState, Weights
-from ..core.factor.centered_rows import CenteredRows, block_slices
+from ..core.factor.centered_rows import CenteredRows
 from ..core.factor.density import PPCADensity
 from ..core.factor.dimension import CRITERIA, check_dimension, choose_dimension
-from ..core.factor.kernel import PPCAKernel
 from ..core.factor.row_block import Rows
 from ..core.factor.spectrum import Spectrum
 from ..core.factor.statistics import Scatter
@@ -24,12 +21,13 @@ from ..core.standardization import Standardization
 from ..fitting.ppca import SOLVERS, Solution, SpectrumProblem, solve
 from ..fitting.ppca_batches import BatchStatistics, rescale_for
 from ..inference.block_map import ThreadMap
-from .base.closed_form import ClosedFormEstimator, NoDensityError
+from .base.closed_form import NoDensityError
+from .base.linear_gaussian import LinearGaussianDensity
 from .base.transaction import transactional, warn
-from .base.validation import FLOATS, as_count, check_columns, too_few_rows
+from .base.validation import FLOATS, as_count, too_few_rows
 
 
-class PPCA(ClosedFormEstimator[Standardization, Scatter, PPCADensity]):
+class PPCA(LinearGaussianDensity):
     """Probabilistic principal component analysis.
 
     x = W z + mu + noise with z ~ N(0, I_q) and noise ~ N(0, s2 I_d), hence x ~ N(mu, W W' + s2 I).
@@ -354,95 +352,3 @@ class PPCA(ClosedFormEstimator[Standardization, Scatter, PPCADensity]):
                 "n_samples_seen_": as_count(weight),
                 "log_likelihood_": weight * mean_log_prob,
             }
-
-    def get_covariance(self) -> Floats:
-        """Compute W W' + s2 I.
-
-        Returns
-        -------
-        covariance : ndarray of shape (n_features, n_features)
-        """
-        check_is_fitted(self)
-        matrix = self._density_or_raise().covariance() * np.square(self._transformation.scale[0])
-        return np.asarray(matrix, dtype=self._dtype)
-
-    def get_precision(self) -> Floats:
-        """Compute the inverse of the covariance, by Woodbury's identity.
-
-        Returns
-        -------
-        precision : ndarray of shape (n_features, n_features)
-        """
-        check_is_fitted(self)
-        matrix = self._density_or_raise().precision() / np.square(self._transformation.scale[0])
-        return np.asarray(matrix, dtype=self._dtype)
-
-    # -- rows ------------------------------------------------------------------------------------------
-
-    def _map_rows(self, X: Rows, function: Callable[[PPCAKernel, Rows], Floats]) -> Floats:
-        """Apply a function of the kernel to all rows; its last axis runs over them.
-
-        Rows that hold NaN or infinity are refused. The kernel is made within the thread map, so that
-        the number of threads changes no bit of it.
-        """
-        density, standardization = self._density_or_raise(), self._transformation
-        with ThreadMap() as block_map:
-            kernel = PPCAKernel.of(density, standardization.center, float(standardization.scale[0]))
-            parts = block_map.map(lambda rows: function(kernel, X[rows]), block_slices(*X.shape))
-        found = np.concatenate(parts, axis=-1)
-        if not np.isfinite(found).all():
-            self._refuse(X)
-        return found
-
-    def _refuse(self, X: Rows) -> None:
-        """Raise a ValueError if an entry is not finite."""
-        assert_all_finite(X, estimator_name=type(self).__name__, input_name="X")
-
-    def _log_prob(self, X: Rows) -> Floats:
-        return self._map_rows(X, PPCAKernel.log_prob) - self._transformation.log_jacobian
-
-    def transform(self, X: ArrayLike | csr_array) -> Floats:
-        """Compute the posterior mean of the latent variable, E[z | x] = inv(W'W + s2 I) W' (x - mu).
-
-        The posterior covariance, ``posterior_covariance_``, does not depend on the row. Coordinate j
-        is sqrt(l_j - s2) / l_j u_j' (x - mu): that of PCA over its standard deviation, shrunk.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        Z : ndarray of shape (n_samples, n_components)
-        """
-        rows = self._check_rows(X)
-        latent = self._map_rows(rows, PPCAKernel.latent_mean)
-        return np.ascontiguousarray(latent.T, dtype=rows.dtype)
-
-    def inverse_transform(self, Z: ArrayLike) -> Floats:
-        """Compute the mean of a row given its latent variable, E[x | z] = W z + mu.
-
-        It is no projection: ``inverse_transform(transform(X))`` is nearer to the mean than X.
-
-        Parameters
-        ----------
-        Z : array-like of shape (n_samples, n_components)
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features)
-        """
-        check_is_fitted(self)
-        density = self._density_or_raise()
-        latent = check_columns(Z, "Z", len(density.axes))
-        rows = latent.astype(np.float64) @ density.loadings.T + density.mean
-        return self._transformation.inverse_transform(rows).astype(latent.dtype)
-
-    @property
-    def _n_features_out(self) -> int:
-        return self.n_components_
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags

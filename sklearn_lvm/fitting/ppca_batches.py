@@ -55,7 +55,7 @@ class BatchStatistics:
     def measure(
         self, rows: CenteredRows, standardization: Standardization, weight: float
     ) -> Scatter:
-        """The statistics of rows of a summed weight, on the scale of a frame."""
+        """The statistics of rows of a summed weight, in units that are given."""
         slices = block_slices(*rows.shape, at_least=self.max_rank or self.d)
         found = rows.block_map.sum(partial(self._measure_block, rows, weight), slices)
         shift = (rows.center - standardization.center) / standardization.scale
@@ -72,7 +72,7 @@ class BatchStatistics:
 def rescale_for(
     standardization: Standardization, previous: Scatter, new: Standardization
 ) -> tuple[Standardization, Scatter]:
-    """Adapt the frame of earlier batches, and their statistics, to a batch of another scale."""
+    """Adapt the units of earlier batches, and their statistics, to a batch of another scale."""
     constant = np.full(len(new.center), previous.is_constant)
     adapted = standardization.rescaled_for(constant, new, per_feature=False)
     factor = 1.0 if previous.is_constant else standardization.scale[0] / adapted.scale[0]

@@ -1,6 +1,6 @@
 """Callbacks of scikit-learn see a fit from its first task to its last, and may end it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -10,39 +10,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn_lvm import EMGaussianMixture
 from sklearn_lvm.core.gaussian.density import GaussianFamily
 
+from .recorder import Recorder
 from .specs import MIXTURES, clouds, every_mixture, objective, same_state, weights
 
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn has callbacks from 1.9 on")
 
 N = 150
-
-
-@dataclass
-class Recorder:
-    """Writes down every hook; may ask for an end after a task of some name."""
-
-    stop_after: str = ""
-    events: list = field(default_factory=list)
-    models: list = field(default_factory=list)
-    data: list = field(default_factory=list)
-
-    def setup(self, estimator, context):
-        self.events.append(("setup", context.task_name))
-
-    def teardown(self, estimator, context):
-        self.events.append(("teardown", context.task_name))
-
-    def on_fit_task_begin(self, estimator, context, *, X=None, y=None, metadata=None):
-        self.events.append(("begin", context.task_name))
-        self.data.append((X, y, metadata))
-
-    def on_fit_task_end(self, estimator, context, *, X=None, metadata=None, fitted_estimator=None):
-        self.events.append(("end", context.task_name))
-        self.models.append((context.task_name, fitted_estimator))
-        return context.task_name == self.stop_after
-
-    def of(self, task):
-        return [model for name, model in self.models if name == task]
 
 
 @pytest.fixture

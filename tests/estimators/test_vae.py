@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: neural dens
 from sklearn_lvm import PPCA, GaussianMLE, VAEDensity  # noqa: E402
 from sklearn_lvm.neural.density import NeuralDensity  # noqa: E402
 
+from .recorder import Recorder  # noqa: E402
 from .specs import clouds, every_neural, same_state, weights  # noqa: E402
 
 N = 150
@@ -215,7 +216,7 @@ BAD = {
     "not binary": ({"likelihood": "bernoulli"}, "nothing but 0, 1 and NaN.*row 0, column 0"),
     "no probabilities": (
         {"likelihood": "bernoulli", "binarize": "dynamic"},
-        r"grey levels in \[0, 1\]",
+        r"gray levels in \[0, 1\]",
     ),
     "binarized Gaussian": ({"binarize": 0.0}, "binarize=0.0 is for likelihood='bernoulli'"),
     "no device": ({"device": "abacus"}, "device='abacus'"),
@@ -382,9 +383,7 @@ def test_scores_on_another_device_are_close(X):
 
 
 def test_each_epoch_is_a_task_of_callbacks_which_may_end_the_fit(X):
-    pytest.importorskip("sklearn.callback", reason="scikit-train_epoch has callbacks from 1.9 on")
-    from .test_callbacks import Recorder
-
+    pytest.importorskip("sklearn.callback", reason="scikit-learn has callbacks from 1.9 on")
     recorder = Recorder()
     model = VAEDensity(**SMALL).set_callbacks(recorder).fit(X, sample_weight=weights(N))
     epochs = recorder.of("epoch")

@@ -90,7 +90,7 @@ def check_entries(X: Floats, likelihood: str, binarize: Binarize) -> None:
         )
     elif binarize == DYNAMIC and not (np.nanmin(X) >= 0 and np.nanmax(X) <= 1):
         raise ValueError(
-            "binarize='dynamic' needs grey levels in [0, 1], got entries from "
+            "binarize='dynamic' needs gray levels in [0, 1], got entries from "
             f"{np.nanmin(X)} to {np.nanmax(X)}: divide X by its highest level."
         )
 
