@@ -6,9 +6,6 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Array = NDArray[Any]
-"""A floating point array; its shape is told in the comment or the docstring beside it."""
-
 Floats = NDArray[np.floating[Any]]
 """Numbers, in double precision unless a comment says otherwise; the docstring tells the shape."""
 Ints = NDArray[np.integer[Any]]

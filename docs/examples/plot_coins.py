@@ -52,7 +52,7 @@ for inference in ("mle", "map", "bayes"):
 
 # %%
 # How likely were all hundred tosses, before any of them? The evidence compares what was believed
-# beforehand: that the coin is fair, that any bias is as good as another, or that it favours tails.
+# beforehand: that the coin is fair, that any bias is as good as another, or that it favors tails.
 
 for name, alpha, beta in [("fair", 1e6, 1e6), ("any bias", 1, 1), ("for tails", 3, 7)]:
     coin = BetaBernoulli(alpha=alpha, beta=beta).fit(binary_rows)
@@ -136,8 +136,9 @@ figure.suptitle("Learned coins (above) and samples (below)", x=0.01, ha="left", 
 plt.show()
 
 # %%
-# A row with a hole has a marginal probability, and what is left of a picture still says which set it
-# came from: with its lower half unseen, more than half of the digits keep their set, out of so many.
+# A row with missing entries has a marginal probability, and what is left of a picture still says which
+# set it came from: with its lower half unseen, more than half of the digits keep their set, out of so
+# many.
 
 halves = test.astype(float)
 halves[:, 32:] = np.nan

@@ -2,7 +2,7 @@
 EM, one step after another
 ==========================
 
-Expectation-maximisation alternates two moves. The E-step asks every component how much of each
+Expectation-maximization alternates two moves. The E-step asks every component how much of each
 row it takes responsibility for; the M-step fits every component to its share. Each pair of
 moves raises the log-likelihood, fast at first and then slowly.
 """
@@ -37,7 +37,7 @@ start = {
 # %%
 # Walking
 # -------
-# ``max_iter`` stops the walk early. Every fit that stops before it has converged says so with a
+# ``max_iter`` stops the run early. Every fit that stops before it has converged says so with a
 # :class:`~sklearn.exceptions.ConvergenceWarning`, which is what we want here.
 
 warnings.simplefilter("ignore", ConvergenceWarning)
@@ -48,7 +48,7 @@ def after(n_steps):
 
 
 # %%
-# Each row takes the colours of its components, mixed in proportion to its responsibilities. The
+# Each row takes the colors of its components, mixed in proportion to its responsibilities. The
 # ellipses hold half of the mass of a component.
 
 PALETTE = np.array([to_rgb(colorize) for colorize in ("#0072B2", "#E69F00", "#009E73")])
@@ -79,7 +79,7 @@ plt.show()
 # ``lower_bounds_`` holds the objective after each step, in nats per unit of weight; its last
 # entry belongs to the model that was returned. It never falls. On the long plateau two
 # components share one cluster while the third has to do with two. On the right, the distance
-# from where the walk ends: once the plateau is left behind, each step shrinks it by a nearly
+# from where the run ends: once the plateau is left behind, each step shrinks it by a nearly
 # constant factor, the share of information that is missing with the labels (Dempster, Laird &
 # Rubin, 1977). The dots are the steps shown above.
 
@@ -100,13 +100,13 @@ print("every step gains:", bool((np.diff(trace) >= 0).all()))
 
 # %%
 # ``tol`` looks at what seems to be left to gain, from how gains shrink from step to step. On this
-# plateau they do not shrink, so the walk goes on, where the small gain of a single step would have
-# ended it. The default leaps ahead along its own path and needs fewer steps; a better start spares
+# plateau they do not shrink, so the run goes on, where the small gain of a single step would have
+# ended it. The default extrapolates its own path and needs fewer steps; a better start spares
 # the plateau altogether.
 
 plain = EMGaussianMixture(3, acceleration=None, **start).fit(X)
-leaping = EMGaussianMixture(3, **start).fit(X)
+accelerated = EMGaussianMixture(3, **start).fit(X)
 better = EMGaussianMixture(3, random_state=0).fit(X)
-for name, mixture in [("plain", plain), ("leaping", leaping), ("better start", better)]:
+for name, mixture in [("plain", plain), ("accelerated", accelerated), ("better start", better)]:
     short = end.lower_bound_ - mixture.lower_bound_
-    print(f"{name:12} {mixture.n_iter_:4} steps, {short:8.1e} nats per row short of the first walk")
+    print(f"{name:12} {mixture.n_iter_:4} steps, {short:8.1e} nats per row short of the first run")

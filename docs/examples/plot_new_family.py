@@ -2,11 +2,10 @@
 A family of one's own: mixtures of Poisson counts
 =================================================
 
-The loop of expectation-maximisation knows no model, and the mixture knows no Gaussian. A new
-family of components says four things: what it remembers of its rows, as a value with ``+``; how
-rows look through K of its densities; how densities are estimated from what is remembered; and
-what the objective takes from each density beyond its likelihood, if anything. Mixing, restarts,
-blocks and threads are there already.
+The loop of expectation-maximization knows no model, and the mixture knows no Gaussian. A new
+family of components says three things: what it remembers of its rows, as a value with ``+``; how
+a kernel of K of its densities evaluates rows and adds them up; and how densities are estimated
+from what is remembered. Mixing, restarts, blocks and threads are there already.
 """
 
 # %%
@@ -15,16 +14,18 @@ blocks and threads are there already.
 # K densities of counts in d independent columns, p_k(z) = prod_j exp(-r_kj) r_kj^z_j / z_j!.
 # All arrays are feature-major: a block of n rows is (d, n), responsibilities are (K, n).
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
 from scipy.special import gammaln
 
-from sklearn_lvm.core.mixture import Mixture, MixtureSteps
+from sklearn_lvm.core.mixture import Mixture
+from sklearn_lvm.core.mixture_em import MixtureSteps
 from sklearn_lvm.core.rows import canonical
 from sklearn_lvm.inference.block_map import ThreadMap, slices_of
-from sklearn_lvm.inference.em import climb
+from sklearn_lvm.inference.em import run_em
+from sklearn_lvm.inference.problem import Problem
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,31 +38,38 @@ class Counts:
     def __add__(self, other):
         return Counts(self.weight + other.weight, self.total + other.total)
 
-    def moments(self):  # sums over rows are all that an estimate needs
-        return self
+
+@dataclass(frozen=True, eq=False)
+class PoissonKernel:
+    """K densities prepared for one pass: log-rates (K, d), and what does not depend on a row (K,)."""
+
+    log_rate: np.ndarray
+    constant: np.ndarray
+    condition_number = 1.0  # whole numbers have no rounding errors
+
+    def features(self, Z):
+        return Z, gammaln(Z + 1.0).sum(axis=0)
+
+    def log_prob(self, features):
+        Z, log_factorials = features
+        return self.log_rate @ Z + self.constant[:, None] - log_factorials
+
+    def accumulate(self, features, resp):
+        return resp.sum(axis=1), resp @ features[0].T
+
+    def statistics(self, sums):
+        return Counts(*sums)
 
 
 @dataclass(frozen=True, eq=False)
 class Poissons:
-    """K densities of d independent counts, with rates (K, d); also their own lens."""
+    """K densities of d independent counts, with rates (K, d)."""
 
     rate: np.ndarray
-    offset: np.ndarray | float = 0.0  # added to the log-densities, such as log-weights
 
-    def lens(self, offset):
-        return replace(self, offset=offset)
-
-    def look(self, Z):
-        return Z, gammaln(Z + 1.0).sum(axis=0)
-
-    def log_prob(self, seen):
-        Z, log_factorials = seen
+    def kernel(self, log_weights):
         log_rate = np.log(np.maximum(self.rate, 1e-300))  # a rate of zero allows no count but zero
-        constant = self.offset - self.rate.sum(axis=1)
-        return log_rate @ Z + constant[:, None] - log_factorials
-
-    def sums(self, seen, R):
-        return PoissonFamily().statistics(seen[0], R)
+        return PoissonKernel(log_rate, log_weights - self.rate.sum(axis=1))
 
     def sample(self, labels, rng):
         return rng.poisson(self.rate[labels]).astype(float)
@@ -74,14 +82,20 @@ class Poissons:
 class PoissonFamily:
     """How Poisson densities are estimated from counts."""
 
-    def statistics(self, Z, w):
-        return Counts(w.sum(axis=1), w @ Z.T)
+    def statistics(self, Z, resp):
+        return Counts(resp.sum(axis=1), resp @ Z.T)
 
-    def estimate(self, counts):
+    def estimate(self, counts, current=None):
         return Poissons(counts.total / np.where(counts.weight > 0, counts.weight, 1.0)[:, None])
 
-    def tilt(self, densities):
-        return np.zeros(1)  # the objective is the plain log-likelihood
+    def kernel(self, densities, log_weights):
+        return densities.kernel(log_weights)
+
+    def log_prior(self, densities):
+        return 0.0  # the objective is the plain log-likelihood
+
+    def predictive(self, densities):
+        return densities
 
 
 # %%
@@ -119,20 +133,19 @@ blocks = [(Z[:, rows], w[rows]) for rows in slices_of(len(X), 128)]
 def start(n_components, seed):
     rows = canonical(X, w)
     resp = np.random.RandomState(seed).dirichlet(np.full(n_components, 0.1), size=len(rows)).T
-    return steps.fit(steps.family.statistics(Z[:, rows.index], resp * rows.weight))
+    return steps.m_step(steps.family.statistics(Z[:, rows.index], resp * rows.weight))
 
 
 with ThreadMap() as block_map:
-    runs = [
-        climb(steps, start(3, seed), blocks, block_map, max_iter=200, tol=1e-9) for seed in range(5)
-    ]
+    problem = Problem(steps, blocks, block_map)
+    runs = [run_em(problem, start(3, seed), max_iter=200, tol=1e-9) for seed in range(5)]
 best = max(runs, key=lambda run: run.objective)
 
 print("objectives of the starts:", *(f"{run.objective:.3f}" for run in runs))
 print("the objective never falls:", all((np.diff(run.trace) >= 0).all() for run in runs))
 
 # %%
-# One start ended on a lower hill, which is what restarts are for. The rates that were found,
+# One start ended in a lower maximum, which is what restarts are for. The rates that were found,
 # over those that made the data:
 
 mixture = best.model
@@ -162,7 +175,7 @@ plt.show()
 # What holds for every family holds for this one, and is quickly asked. Statistics of blocks add
 # up to those of the whole, in any order:
 
-_, resp = mixture.lens().posterior(Z)
+_, resp = mixture.kernel().posterior(Z)
 family = steps.family
 first, rest = (
     family.statistics(Z[:, :100], resp[:, :100]),
@@ -175,10 +188,15 @@ for name, both in [("first + rest", first + rest), ("rest + first", rest + first
 # %%
 # The estimate is stationary, so that moving a rate either way makes the rows less likely:
 
-height = (resp * mixture.components.log_prob(mixture.components.look(Z))).sum()
+
+def expected_log_likelihood(rate):
+    kernel = Poissons(rate).kernel(mixture.log_weights)
+    return (resp * kernel.log_prob(kernel.features(Z))).sum()
+
+
+rate = mixture.components.rate
 for factor in (0.999, 1.001):
-    moved = Poissons(mixture.components.rate * factor)
-    print(factor, bool((resp * moved.log_prob(moved.look(Z))).sum() < height))
+    print(factor, bool(expected_log_likelihood(rate * factor) < expected_log_likelihood(rate)))
 
 # %%
 # And the days are told apart:

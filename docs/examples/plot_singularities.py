@@ -5,7 +5,7 @@ Singularities, and what reg_covar does about them
 The likelihood of a Gaussian mixture has no maximum: a component that shrinks onto a single row
 raises it without end. ``reg_covar`` puts a ceiling on it.
 :class:`~sklearn_lvm.EMGaussianMixture` does this by a change of the objective, and each step is
-exact for what it climbs.
+exact for what it raises.
 """
 
 # %%
@@ -62,7 +62,7 @@ plt.show()
 # Adding without accounting
 # -------------------------
 # It is common to add ``reg_covar`` to the covariances and to keep watching the plain
-# likelihood. Then the steps climb one function and the loop watches another. Rows in standard
+# likelihood. Then the steps raise one function and the loop judges another. Rows in standard
 # units give ``reg_covar`` the same meaning for both estimators here, and both leave from the
 # same start.
 
@@ -96,7 +96,7 @@ for name, trace in traces.items():
 axes.set(
     xlabel="step",
     ylabel="what the loop watches (nats per row)",
-    title="One climbs; the other passes its highest point",
+    title="One rises; the other passes its highest point",
 )
 axes.legend(loc="center right")
 plt.show()

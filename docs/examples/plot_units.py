@@ -49,7 +49,7 @@ def change(estimator, scale=1.0, offset=0.0):
 # number, 1e-6 of whatever the unit squared happens to be; in large units, where numbers are
 # small, it outgrows the data. Its diagonal covariances are means of squares minus squares of
 # means, which cancel when the origin is far away. The dotted line is the distance between
-# neighbouring float64 numbers at that offset: to so much the rows themselves have been rounded,
+# neighboring float64 numbers at that offset: to so much the rows themselves have been rounded,
 # and no method can be blamed for it.
 
 offsets = np.logspace(1, 11, 11)

@@ -110,7 +110,7 @@ def test_every_method_and_attribute_of_scikit_learn_exists(X):
 
 REG_COVARS = [0.0, 1e-6, 1e-2]
 cancer = load_breast_cancer().data
-TABLES = {"raw": cancer, "standardised": (cancer - cancer.mean(axis=0)) / cancer.std(axis=0)}
+TABLES = {"raw": cancer, "standardized": (cancer - cancer.mean(axis=0)) / cancer.std(axis=0)}
 
 
 every_acceleration = pytest.mark.parametrize("acceleration", [None, "squarem"])

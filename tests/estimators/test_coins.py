@@ -19,7 +19,7 @@ from .specs import every_coin, every_coin_mixture, log_prob, same_state, weights
 
 N = 200
 FORMATS = [sparse.csr_array, sparse.csr_matrix, sparse.csc_array, sparse.coo_array]
-# k-means of scikit-learn centres dense rows alone, and along flat directions rounding grows with
+# k-means of scikit-learn centers dense rows alone, and along flat directions rounding grows with
 # every step: climbs over dense and sparse rows are one climb from the same start, for a while.
 SAME_CLIMB = {"init_params": "random", "max_iter": 10, "tol": 0.0}
 every_format = pytest.mark.parametrize("sparsely", FORMATS, ids=lambda f: f.__name__)

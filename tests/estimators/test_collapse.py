@@ -199,8 +199,8 @@ def test_a_collapsed_component_still_has_the_right_objective(covariance_type):
 
 def tight_clusters(size, n=50):
     rng = np.random.default_rng(0)
-    centres = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-    return (centres[:, None] + size * rng.normal(size=(3, n, 2))).reshape(-1, 2)
+    centers = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    return (centers[:, None] + size * rng.normal(size=(3, n, 2))).reshape(-1, 2)
 
 
 @every_covariance_type

@@ -1,4 +1,4 @@
-"""A fitted estimator is a normalised density: it scores, weighs and samples like one."""
+"""A fitted estimator is a normalized density: it scores, weighs and samples like one."""
 
 import numpy as np
 import pytest

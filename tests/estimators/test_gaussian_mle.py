@@ -138,8 +138,8 @@ def test_a_constant_feature_is_no_trouble_for_one_variance(X):
 
 
 def test_the_warning_names_features_and_the_remedy_was_used(X):
-    rows = pd.DataFrame(with_constant(X), columns=["length", "width", "height", "colour"])
-    with pytest.warns(CovarianceWarning, match="colour") as caught:
+    rows = pd.DataFrame(with_constant(X), columns=["length", "width", "height", "color"])
+    with pytest.warns(CovarianceWarning, match="color") as caught:
         GaussianMLE().fit(rows)
     (warning,) = caught
     assert "reg_covar=1e-06" in str(warning.message)
@@ -164,9 +164,9 @@ def test_the_likelihood_of_a_regularised_gaussian_is_its_own(spec, X):
 
 @pytest.mark.parametrize("covariance_type", ["full", "diag"])
 def test_without_reg_covar_singular_data_are_refused(covariance_type, X):
-    rows = pd.DataFrame(with_constant(X), columns=["length", "width", "height", "colour"])
+    rows = pd.DataFrame(with_constant(X), columns=["length", "width", "height", "color"])
     model = GaussianMLE(covariance_type=covariance_type, reg_covar=0)
-    with pytest.raises(ValueError, match=r"singular.*colour.*reg_covar > 0"):
+    with pytest.raises(ValueError, match=r"singular.*color.*reg_covar > 0"):
         model.fit(rows)
     with pytest.raises(ValueError, match=r"singular.*3.*reg_covar > 0"):
         model.fit(rows.to_numpy())
@@ -287,7 +287,7 @@ def test_features_may_stand_still_for_a_while(spec, seed, cuts):
 @pytest.mark.parametrize("covariance_type", ["full", "diag"])
 @pytest.mark.parametrize("first", [1, 2, 10])
 def test_a_feature_may_stand_still_for_ever(covariance_type, first, X):
-    """Its regularised variance is that of one fit, too."""
+    """Its regularized variance is that of one fit, too."""
     X = with_constant(X * [1.0, 10.0, 100.0])
     model = GaussianMLE(covariance_type=covariance_type, reg_covar=0.1)
     stream = model.partial_fit(X[:first]).partial_fit(X[first:])

@@ -235,7 +235,7 @@ def test_the_inverse_refuses_another_width():
 
 @pytest.mark.parametrize("offset", [0.0, 3.0, 1e5])
 def test_scores_agree_with_scipy_in_many_dimensions(offset):
-    """Near zero, where rows are not centred, and far from it, where they are."""
+    """Near zero, where rows are not centered, and far from it, where they are."""
     X = near_a_plane(200, 60, 4) + offset
     model = PPCA(4).fit(X)
     expected = multivariate_normal(model.mean_, model.get_covariance()).logpdf(X)

@@ -158,13 +158,13 @@ class CoinFamily(Spec):
 
     def rows(self, n, d, rng):
         """Rows of which some entries were not observed."""
-        return self._with_holes(rng.uniform(size=(n, d)) < rng.uniform(0.2, 0.8, size=d), rng)
+        return self._with_missing(rng.uniform(size=(n, d)) < rng.uniform(0.2, 0.8, size=d), rng)
 
     def clustered_rows(self, labels, d, rng):
         p = (1 + 2 * labels[:, None]) / (2 + 2 * labels.max())
-        return self._with_holes(rng.uniform(size=(len(labels), d)) < p, rng)
+        return self._with_missing(rng.uniform(size=(len(labels), d)) < p, rng)
 
-    def _with_holes(self, rows, rng):
+    def _with_missing(self, rows, rng):
         return np.where(rng.uniform(size=rows.shape) < 0.1, np.nan, rows.astype(float))
 
     def block(self, rows):

@@ -1,4 +1,4 @@
-"""A mixture, its posterior, and the two steps of expectation-maximisation."""
+"""A mixture, its posterior, and the two steps of expectation-maximization."""
 
 import pickle
 
@@ -25,7 +25,7 @@ from .specs import (
 N = 30
 
 
-def scene(family, seed, K=3, d=2):
+def example(family, seed, K=3, d=2):
     rng = np.random.default_rng(seed)
     return family.mixture(K, d, rng), family.rows(N, d, rng), rng.uniform(0.1, 2.0, N), rng
 
@@ -33,7 +33,7 @@ def scene(family, seed, K=3, d=2):
 @every_member
 @given(seed=seeds, K=components, d=features)
 def test_posterior_and_evidence_agree_with_scipy(family, seed, K, d):
-    mixture, rows, _, _ = scene(family, seed, K, d)
+    mixture, rows, _, _ = example(family, seed, K, d)
     joint = plain_joint(family, mixture, rows)
     evidence, resp = mixture.kernel().posterior(family.block(rows))
     assert_allclose(evidence, logsumexp(joint, axis=0), rtol=1e-10, atol=1e-10)
@@ -45,7 +45,7 @@ def test_posterior_and_evidence_agree_with_scipy(family, seed, K, d):
 @every_member
 @given(seed=seeds, K=components, d=features)
 def test_labels_are_the_most_probable_components(family, seed, K, d):
-    mixture, rows, _, _ = scene(family, seed, K, d)
+    mixture, rows, _, _ = example(family, seed, K, d)
     kernel = mixture.kernel()
     assert_array_equal(
         kernel.labels(family.block(rows)), kernel.posterior(family.block(rows))[1].argmax(axis=0)
@@ -56,7 +56,7 @@ def test_labels_are_the_most_probable_components(family, seed, K, d):
 @given(seed=seeds, K=components)
 def test_evidence_is_the_bound_plus_the_divergence(family, seed, K):
     """ln p(x) = L(q) + KL(q || p(k | x)) for any q."""
-    mixture, rows, _, rng = scene(family, seed, K)
+    mixture, rows, _, rng = example(family, seed, K)
     q = rng.dirichlet(np.full(K, 0.5), size=N).T + 1e-12
     q /= q.sum(axis=0)
     kernel = mixture.kernel()
@@ -106,7 +106,7 @@ every_extra = pytest.mark.parametrize("added_variance", [0.0, 0.3])
 @every_extra
 @given(seed=seeds, K=components)
 def test_the_e_step_finds_the_objective(family, added_variance, seed, K):
-    mixture, rows, w, _ = scene(family, seed, K)
+    mixture, rows, w, _ = example(family, seed, K)
     added_variance = added_variance * np.array([1.0, 2.0])
     steps = family.steps(added_variance)
     total = steps.e_step(mixture)((family.block(rows), w))
@@ -121,7 +121,7 @@ def test_the_e_step_finds_the_objective(family, added_variance, seed, K):
 @every_extra
 @given(seed=seeds, slices_of=st.integers(1, N - 1))
 def test_the_e_step_of_blocks_is_the_e_step_of_the_whole(family, added_variance, seed, slices_of):
-    mixture, rows, w, _ = scene(family, seed)
+    mixture, rows, w, _ = example(family, seed)
     steps = family.steps(np.full(2, added_variance))
     e_step = steps.e_step(mixture)
     whole = e_step((family.block(rows), w))
@@ -138,7 +138,7 @@ def test_the_e_step_of_blocks_is_the_e_step_of_the_whole(family, added_variance,
 @every_member
 def test_an_e_step_and_its_sums_travel(family):
     """They pickle, and the sums are float64 arrays that know no model."""
-    mixture, rows, w, _ = scene(family, 0, 4, 3)
+    mixture, rows, w, _ = example(family, 0, 4, 3)
     e_step = family.steps(np.zeros(3)).e_step(mixture)
     block = family.block(rows), w
     there = pickle.loads(pickle.dumps(e_step))(block)
@@ -166,7 +166,7 @@ def expected_objective(family, mixture, rows, w, resp, added_variance):
 @given(seed=seeds)
 def test_the_m_step_is_the_top_of_the_bound(family, added_variance, seed):
     """For the posterior as q no mixture near the next one has a higher bound, nor has the last one."""
-    mixture, rows, w, rng = scene(family, seed)
+    mixture, rows, w, rng = example(family, seed)
     added_variance = np.full(2, added_variance)
     steps = family.steps(added_variance)
     resp = np.exp(plain_joint(family, mixture, rows, added_variance))
@@ -185,7 +185,7 @@ def test_the_m_step_is_the_top_of_the_bound(family, added_variance, seed):
 @given(seed=seeds)
 def test_the_slope_of_the_evidence_is_that_of_the_bound(family, seed):
     """Fisher's identity: at the posterior, L(q) touches ln p."""
-    mixture, rows, w, rng = scene(family, seed)
+    mixture, rows, w, rng = example(family, seed)
     joint = plain_joint(family, mixture, rows)
     resp = np.exp(joint - logsumexp(joint, axis=0))
     move, h = rng.normal(size=mixture.components.mean.shape), 1e-5
@@ -209,7 +209,7 @@ def test_the_slope_of_the_evidence_is_that_of_the_bound(family, seed):
 @pytest.mark.parametrize("empty", [False, True])
 @given(seed=seeds, K=st.integers(2, 4), d=features)
 def test_coordinates_round_trip(family, empty, seed, K, d):
-    mixture, _, _, _ = scene(family, seed, K, d)
+    mixture, _, _, _ = example(family, seed, K, d)
     if empty:
         weights = np.exp(mixture.log_weights)
         weights[seed % K] = 0.0
@@ -230,7 +230,7 @@ def test_coordinates_round_trip(family, empty, seed, K, d):
 @every_member
 @given(seed=seeds, size=st.floats(0.0, 3.0))
 def test_any_vector_is_a_mixture(family, seed, size):
-    mixture, rows, _, rng = scene(family, seed)
+    mixture, rows, _, rng = example(family, seed)
     reference = family.steps(np.zeros(2)).coordinates(mixture)
     vector = reference.vector(mixture)
     other = reference.model(vector + size * rng.normal(size=len(vector)), like=mixture)
@@ -240,7 +240,7 @@ def test_any_vector_is_a_mixture(family, seed, size):
 
 @every_member
 def test_a_component_without_weight_is_no_part_of_the_density(family):
-    mixture, rows, w, _ = scene(family, 0)
+    mixture, rows, w, _ = example(family, 0)
     weights = np.array([0.4, 0.0, 0.6])
     with np.errstate(divide="ignore"):
         emptied = Mixture(np.log(weights), mixture.components)
@@ -255,7 +255,7 @@ def test_a_component_without_weight_is_no_part_of_the_density(family):
 
 @every_family
 def test_a_row_far_from_everything_has_a_finite_density(family):
-    mixture, _, _, _ = scene(family, 1)
+    mixture, _, _, _ = example(family, 1)
     evidence, resp = mixture.kernel().posterior(np.array([[1e100, -1e100], [1e100, 0.0]]))
     assert np.isfinite(evidence).all()
     assert_allclose(resp.sum(axis=0), 1.0)

@@ -33,7 +33,7 @@ N = 60
 every_acceleration = pytest.mark.parametrize("acceleration", ACCELERATIONS)
 
 
-def scene(seed, K=3, d=5, missing=True):
+def example(seed, K=3, d=5, missing=True):
     rng = np.random.default_rng(seed)
     p = rng.beta(0.7, 0.7, size=(K, d)).clip(1e-6, 1 - 1e-6)
     mixture = Mixture(np.log(rng.dirichlet(np.full(K, 3.0))), Bernoullis.of(p, 1 - p))
@@ -65,7 +65,7 @@ def plain_log_prior(steps, mixture):
 
 @given(seed=seeds, K=components, d=features)
 def test_densities_agree_with_scipy(seed, K, d):
-    mixture, X, _, _ = scene(seed, K, d)
+    mixture, X, _, _ = example(seed, K, d)
     evidence, resp = mixture.kernel().posterior(binary_rows(X, 0.5))
     joint = plain_joint(mixture, X)
     assert_allclose(evidence, logsumexp(joint, axis=0), rtol=1e-9, atol=1e-9)
@@ -92,7 +92,7 @@ def test_components_may_be_any_number_of_nats_apart(apart, nobody):
 
 @given(seed=seeds, K=components, d=st.integers(1, 8))
 def test_the_probabilities_of_all_rows_sum_to_one(seed, K, d):
-    mixture = scene(seed, K, d)[0]
+    mixture = example(seed, K, d)[0]
     rows = np.array(list(np.ndindex(*[2] * d)))
     assert_allclose(
         np.exp(mixture.kernel().log_prob(binary_rows(rows, 0.5))).sum(), 1.0, rtol=1e-12
@@ -120,7 +120,7 @@ def test_impossible_tosses_are_counted_and_cost_others_no_digit():
 
 @given(seed=seeds)
 def test_the_estimate_is_stationary(seed):
-    mixture, X, w, rng = scene(seed)
+    mixture, X, w, rng = example(seed)
     block = binary_rows(X, 0.5)
     family = BernoulliFamily()
     counts = family.statistics(block, mixture.kernel().posterior(block)[1] * w)
@@ -136,7 +136,7 @@ def test_the_estimate_is_stationary(seed):
 
 @given(seed=seeds, K=components, d=features)
 def test_coordinates_round_trip(seed, K, d):
-    mixture, _, _, _ = scene(seed, K, d)
+    mixture, _, _, _ = example(seed, K, d)
     reference = MixtureSteps(BernoulliFamily()).coordinates(mixture)
     again = reference.model(reference.vector(mixture), like=mixture)
     assert_allclose(again.components.log_p, mixture.components.log_p, rtol=1e-12, atol=1e-15)
@@ -160,7 +160,7 @@ def test_a_certain_coin_has_finite_coordinates_and_stays_certain():
 
 @given(seed=seeds, K=components, d=features)
 def test_the_e_step_finds_the_objective(seed, K, d):
-    mixture, X, w, rng = scene(seed, K, d)
+    mixture, X, w, rng = example(seed, K, d)
     block = binary_rows(X, 0.5)
     plain = w @ logsumexp(plain_joint(mixture, X), axis=0)
     for steps in (MixtureSteps(BernoulliFamily()), steps_with_prior(K, d, rng)):
@@ -176,7 +176,7 @@ def test_the_e_step_finds_the_objective(seed, K, d):
 @pytest.mark.parametrize("with_prior", [False, True])
 @given(seed=seeds)
 def test_the_objective_never_falls(acceleration, with_prior, seed):
-    _, X, w, rng = scene(seed)
+    _, X, w, rng = example(seed)
     plain = MixtureSteps(BernoulliFamily())
     steps = steps_with_prior(3, 5, rng) if with_prior else plain
     blocks = [(binary_rows(X[rows], 0.5), w[rows]) for rows in slices_of(N, 7)]

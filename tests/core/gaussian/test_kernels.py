@@ -46,7 +46,7 @@ every_pure_kernel = pytest.mark.parametrize(
 )
 
 
-def scene(family, seed, K, d):
+def example(family, seed, K, d):
     """Gaussians, rows (n, d), and responsibilities (K, n)."""
     rng = np.random.default_rng(seed)
     resp = rng.dirichlet(np.ones(K), size=N).T * rng.uniform(0.1, 3, N)
@@ -94,7 +94,7 @@ def check(kernel, family, gaussians, rows, resp):
 @every_pure_kernel
 @given(seed=seeds, K=components, d=features)
 def test_a_kernel_agrees_with_plain_sums(kind, family, seed, K, d):
-    gaussians, rows, resp = scene(family, seed, K, d)
+    gaussians, rows, resp = example(family, seed, K, d)
     check(made(kind, gaussians), family, gaussians, rows, resp)
 
 
@@ -102,7 +102,7 @@ def test_a_kernel_agrees_with_plain_sums(kind, family, seed, K, d):
 @given(seed=seeds, d=features, safe=st.lists(st.booleans(), min_size=2, max_size=5))
 def test_a_mixed_kernel_agrees_with_plain_sums(family, seed, d, safe):
     safe = np.array([True, False, *safe])
-    gaussians, rows, resp = scene(family, seed, len(safe), d)
+    gaussians, rows, resp = example(family, seed, len(safe), d)
     order = np.random.default_rng(seed).permutation(len(safe))
     check(made(MixedKernel, gaussians, safe[order]), family, gaussians, rows, resp)
 
@@ -110,14 +110,14 @@ def test_a_mixed_kernel_agrees_with_plain_sums(family, seed, d, safe):
 @every_family
 @given(seed=seeds, K=components, d=features)
 def test_the_chosen_kernel_agrees_with_plain_sums(family, seed, K, d):
-    gaussians, rows, resp = scene(family, seed, K, d)
+    gaussians, rows, resp = example(family, seed, K, d)
     check(gaussians.kernel(offset(gaussians)), family, gaussians, rows, resp)
 
 
 @every_pure_kernel
 @given(seed=seeds, slices_of=st.integers(1, N - 1))
 def test_blocks_equal_the_whole(kind, family, seed, slices_of):
-    gaussians, rows, resp = scene(family, seed, 3, 2)
+    gaussians, rows, resp = example(family, seed, 3, 2)
     kernel = made(kind, gaussians)
     whole = moments_of(kernel, rows, resp)
     halves = [
@@ -132,7 +132,7 @@ def test_blocks_equal_the_whole(kind, family, seed, slices_of):
 @every_pure_kernel
 @pytest.mark.parametrize("nothing", [0.0, 1e-120, 1e-310])
 def test_a_gaussian_without_rows_keeps_its_mean(kind, family, nothing):
-    gaussians, rows, resp = scene(family, 0, 3, 2)
+    gaussians, rows, resp = example(family, 0, 3, 2)
     resp[1] = nothing
     moments = moments_of(made(kind, gaussians), rows, resp)
     assert moments.weight[1] == 0.0
