@@ -1,4 +1,4 @@
-"""Linear algebra that several rooms share: factors of covariances, orthonormal bases, QR in blocks."""
+"""Linear algebra that several models share: factors of covariances, orthonormal bases, QR in blocks."""
 
 from collections.abc import Iterable
 

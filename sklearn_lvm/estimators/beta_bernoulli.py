@@ -218,7 +218,7 @@ class BetaBernoulli(
             "entry is enough), or use inference='bayes'."
         )
 
-    # -- what is believed of the coins ---------------------------------------------------------------
+    # -- the posterior -------------------------------------------------------------------------------
 
     @property
     def posterior_(self) -> rv_continuous:
@@ -255,7 +255,7 @@ class BetaBernoulli(
         tail = (1.0 - float(level)) / 2
         return self.posterior_.ppf(tail), self.posterior_.isf(tail)
 
-    # -- what they say of rows -----------------------------------------------------------------------
+    # -- rows ----------------------------------------------------------------------------------------
 
     def transform(self, X: ArrayLike) -> Floats:
         """Compute the log-probability of each entry; each row sums to its score.
