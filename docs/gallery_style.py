@@ -40,7 +40,7 @@ class ReadingOrder:
     ORDER = (
         "plot_coins.py",
         "plot_gaussian_mle.py",
-        "plot_em_walk.py",
+        "plot_em_steps.py",
         "plot_units.py",
         "plot_weights.py",
         "plot_number_of_components.py",
