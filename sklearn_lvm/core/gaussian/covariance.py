@@ -168,10 +168,10 @@ class Covariances(ABC):
 
     @abstractmethod
     def to_coordinates(self, reference: Self) -> Floats:
-        """Real coordinates of the covariances in units of one, ``axes``, (K, size)."""
+        """Real coordinates of the covariances in units of one, ``reference``, (K, size)."""
 
     @abstractmethod
-    def from_coordinates(self, to_coordinates: Floats) -> Self:
+    def from_coordinates(self, coordinates: Floats) -> Self:
         """The covariances that have these coordinates in units of this one."""
 
     @abstractmethod

@@ -111,8 +111,8 @@ class DiagonalCovariances(Covariances):
     def to_coordinates(self, reference: Self) -> Floats:
         return np.log(self.deviation / reference.deviation)
 
-    def from_coordinates(self, to_coordinates: Floats) -> Self:
-        return type(self)(self.structure, self.deviation * np.exp(to_coordinates))
+    def from_coordinates(self, coordinates: Floats) -> Self:
+        return type(self)(self.structure, self.deviation * np.exp(coordinates))
 
     def subset(self, chosen: Ints) -> Self:
         return type(self)(self.structure, self.deviation[chosen])

@@ -157,11 +157,11 @@ class FullCovariances(Covariances):
         entries[:, i == j] = np.log(entries[:, i == j])
         return entries
 
-    def from_coordinates(self, to_coordinates: Floats) -> Self:
+    def from_coordinates(self, coordinates: Floats) -> Self:
         i, j = _lower(self.structure.d)
-        entries = to_coordinates.copy()
+        entries = coordinates.copy()
         entries[:, i == j] = np.exp(entries[:, i == j])
-        factor = np.zeros((len(to_coordinates), *self.factor.shape[1:]))
+        factor = np.zeros((len(coordinates), *self.factor.shape[1:]))
         factor[:, i, j] = entries
         return type(self)(self.structure, self.factor @ factor)
 

@@ -38,7 +38,7 @@ def kernel_of(mean: Floats, covariance: Covariances, max_log_prob: Floats) -> "G
     mean : ndarray of shape (K, d)
     covariance : Covariances
         K of them, or one.
-    constant : ndarray of shape (K,)
+    max_log_prob : ndarray of shape (K,)
         Log-densities at the means, log-weights included.
     """
     if len(covariance) == 1:
@@ -121,7 +121,7 @@ class NaturalKernel:
     """Gaussians as an exponential family, log N = theta . phi(z), phi = [1, z, products of z], (P, n).
 
     One matrix product gives all log-densities and another all sums. Squares about zero in place of
-    squares about the mean lose digits by ``Covariances.moment_loss``.
+    squares about the mean lose digits, by ``Covariances.cancellation``.
     """
 
     mean: Floats

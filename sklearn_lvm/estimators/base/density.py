@@ -47,9 +47,9 @@ class DensityEstimator(
 ):
     """Base of all estimators here: a density with ``score_samples``, ``sample`` and ``transform``.
 
-    A subclass says in ``_checks`` what rows it takes. Fitted it has ``_frame``, which brings rows into
-    the units of kernels and back, ``_density`` in these units, ``_dtype`` of the results about the
-    data it was fitted to, and ``n_parameters_``.
+    A subclass says in ``_checks`` what rows it takes. Fitted it has ``_transformation``, which brings
+    rows into the units of kernels and back, ``_density`` in these units, ``_dtype`` of the results
+    about the data it was fitted to, and ``n_parameters_``.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {}
