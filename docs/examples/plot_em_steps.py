@@ -35,8 +35,8 @@ start = {
 }
 
 # %%
-# Walking
-# -------
+# Step by step
+# ------------
 # ``max_iter`` stops the run early. Every fit that stops before it has converged says so with a
 # :class:`~sklearn.exceptions.ConvergenceWarning`, which is what we want here.
 
@@ -51,7 +51,7 @@ def after(n_steps):
 # Each row takes the colors of its components, mixed in proportion to its responsibilities. The
 # ellipses hold half of the mass of a component.
 
-PALETTE = np.array([to_rgb(colorize) for colorize in ("#0072B2", "#E69F00", "#009E73")])
+PALETTE = np.array([to_rgb(color) for color in ("#0072B2", "#E69F00", "#009E73")])
 angle = np.linspace(0, 2 * np.pi, 200)
 half = np.sqrt(2 * np.log(2)) * np.array([np.cos(angle), np.sin(angle)])
 
