@@ -3,7 +3,7 @@
     python benchmarks/bernoulli.py [--data PATH] [--threads N] [--repeats R] [--quick] [--json PATH]
 
 Four questions. Fixed: how long do a given number of plain EM steps take, from the start of the peer,
-with the same likelihood at the end? Climb: how long does it take by default to reach the likelihood at
+with the same likelihood at the end? Default: how long does it take by default to reach the likelihood at
 which the peer ended? Sparse: how much faster are sparse rows than the same rows dense? Data: how
 likely are held-out rows of real binary tables, the number of components and the prior being chosen by
 other rows? These tables are looked for under --data; where one is missing a line says so. The peer is
@@ -34,7 +34,7 @@ SEEDS = 3  # starts lead to other optima
 INSIDE = 1e-12  # how far from 0 and 1 probabilities are kept where likelihoods are computed
 
 
-def tosses(n: int, d: int, K: int, seed: int = 0) -> Array:
+def binary_rows(n: int, d: int, K: int, seed: int = 0) -> Array:
     """Rows from K rows of coins, many of them far from fair."""
     rng = np.random.default_rng(seed)
     p = rng.beta(0.8, 0.8, size=(K, d))
@@ -92,7 +92,7 @@ def timed(X: Array, runs: dict[str, Callable[[], Any]], repeats: int) -> list[di
 def fixed(quick: bool, repeats: int) -> list[dict[str, Any]]:
     """The same steps from the same start; the peer's first step is its start."""
     K, steps = 20, 20
-    X = tosses(2_000 if quick else 100_000, 100, K)
+    X = binary_rows(2_000 if quick else 100_000, 100, K)
     start = start_of_stepmix(X, K)
     runs = {
         "sklearn_lvm": partial(ours, X, K, steps - 1, start),
@@ -102,9 +102,9 @@ def fixed(quick: bool, repeats: int) -> list[dict[str, Any]]:
     return timed(X, runs, repeats)
 
 
-def climb(quick: bool, repeats: int) -> list[dict[str, Any]]:
+def default(quick: bool, repeats: int) -> list[dict[str, Any]]:
     """All defaults, to an end that must be as likely as that of the peer's 20 steps."""
-    K, X = 20, tosses(2_000 if quick else 100_000, 100, 20)
+    K, X = 20, binary_rows(2_000 if quick else 100_000, 100, 20)
     runs = {
         "sklearn_lvm": lambda: BernoulliMixture(K, random_state=0).fit(X),
         "StepMix": partial(stepmix, X, K, 20),
@@ -199,9 +199,12 @@ def main() -> int:
         if installed("stepmix"):
             tables["fixed"] = fixed(given.quick, given.repeats)
             print("20 EM steps from one start", show(tables["fixed"]), sep="\n", end="\n\n")
-            tables["climb"] = climb(given.quick, given.repeats)
+            tables["default"] = default(given.quick, given.repeats)
             print(
-                "Defaults, beside 20 steps of the peer", show(tables["climb"]), sep="\n", end="\n\n"
+                "Defaults, beside 20 steps of the peer",
+                show(tables["default"]),
+                sep="\n",
+                end="\n\n",
             )
         tables["sparse"] = sparse(given.quick, given.repeats)
         print("10 EM steps, 2 % ones", show(tables["sparse"]), sep="\n", end="\n\n")

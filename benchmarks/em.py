@@ -5,7 +5,7 @@
 Tables, all of them unless some are named:
 
 fixed    ten plain EM steps from one start, for everybody; how long, and to what likelihood?
-climb    how long to the likelihood at which scikit-learn stops, by default and with tol=1e-9, from
+target   how long to the likelihood at which scikit-learn stops, by default and with tol=1e-9, from
          scikit-learn's own start?
 default  each with its defaults from its own starts: how far, and how long?
 gap      how far below the top of its basin does a fit end, in multiples of tol?
@@ -37,7 +37,7 @@ from em_problems import (
     fixed_problems,
     log_likelihood,
     ours,
-    ours_sketched,
+    ours_in_two_precisions,
     overlapping,
     peers_for,
     scikit_learn,
@@ -69,7 +69,7 @@ def guarded(contender: Callable[[], Any]) -> Callable[[], Any]:
 def fixed(asked: argparse.Namespace) -> Rows:
     """Ten plain steps: a row for each problem and contender, as multiples of our time."""
     for problem in fixed_problems(asked.quick):
-        contenders = {"sklearn_lvm": ours, "with a sketch": ours_sketched}
+        contenders = {"sklearn_lvm": ours, "single precision first": ours_in_two_precisions}
         contenders |= peers_for(problem, asked.available)
         runs = {name: guarded(partial(fit, problem, STEPS)) for name, fit in contenders.items()}
         timings = interleave(runs, asked.repeats)
@@ -90,15 +90,15 @@ def fixed(asked: argparse.Namespace) -> Rows:
             }
 
 
-def climb(asked: argparse.Namespace) -> Rows:
+def target(asked: argparse.Namespace) -> Rows:
     """Time to the likelihoods at which scikit-learn stops, from scikit-learn's own start."""
     for name, X, K, reg_covar in overlapping(asked.quick):
         problem = Problem(name, X, scikit_learn_start(X, K, reg_covar), "full", reg_covar)
         for tol in (1e-3, 1e-9):
-            target = log_likelihood(problem, scikit_learn(problem, 5000, tol))
-            steps = steps_to(problem, target)
+            reached = log_likelihood(problem, scikit_learn(problem, 5000, tol))
+            steps = steps_to(problem, reached)
             runs = {
-                "ours": leaping(problem, steps),
+                "ours": accelerated(problem, steps),
                 "peer": partial(scikit_learn, problem, 5000, tol),
             }
             timings = interleave(runs, asked.repeats)
@@ -112,7 +112,7 @@ def climb(asked: argparse.Namespace) -> Rows:
                 "our cpu [s]": own.cpu,
                 "cpu ratio": peer.cpu / own.cpu,
                 "wall ratio": peer.wall / own.wall,
-                "its log-lik.": f"{target:.7f}",
+                "its log-lik.": f"{reached:.7f}",
                 "ours": f"{log_likelihood(problem, own.result):.7f}",
             }
 
@@ -126,15 +126,15 @@ def scikit_learn_start(X: Any, K: int, reg_covar: float) -> dict[str, Any]:
     }
 
 
-def leaping(problem: Problem, steps: int) -> Callable[[], Any]:
-    """Our fit of at most so many E-steps, leaps and sketch as by default."""
+def accelerated(problem: Problem, steps: int) -> Callable[[], Any]:
+    """Our fit of at most so many E-steps, accelerated and in two precisions as by default."""
     return partial(ours, problem, steps, acceleration="auto", tol=SMALL)
 
 
 def steps_to(problem: Problem, target: float) -> int:
     """How many of our E-steps reach a likelihood, less 1e-7 nats per row."""
     for steps in (int(1.2**i) for i in range(6, 48)):
-        if log_likelihood(problem, leaping(problem, steps)()) >= target - 1e-7:
+        if log_likelihood(problem, accelerated(problem, steps)()) >= target - 1e-7:
             break
     return steps
 
@@ -165,7 +165,7 @@ def default(asked: argparse.Namespace) -> Rows:
 
 
 def gap(asked: argparse.Namespace) -> Rows:
-    """How far the default fit is from where its own climb leads in the end."""
+    """How far the default fit is from where its own run leads in the end."""
     for name, X, K, reg_covar in [*overlapping(asked.quick), *flat(asked.quick)]:
         gaps = []
         for seed in range(2 if asked.quick else 5):
@@ -231,7 +231,7 @@ X = blobs({n}, 10, 10)
 mixture = {estimator}(10, random_state=0, max_iter=10)
 mixture.fit(X[:3000])
 scored = np.tile(X, (10, 1)) if {score} else X
-ctypes.CDLL(None).malloc_trim(0)  # what was freed is no room of its own
+ctypes.CDLL(None).malloc_trim(0)  # what was freed must not count
 with open("/proc/self/clear_refs", "w") as forget:
     forget.write("5")  # the peak so far
 def megabytes(name):
@@ -276,7 +276,7 @@ def score(asked: argparse.Namespace) -> Rows:
         }
 
 
-TABLES = {table.__name__: table for table in (fixed, climb, default, gap, quality, memory, score)}
+TABLES = {table.__name__: table for table in (fixed, target, default, gap, quality, memory, score)}
 
 
 def main(arguments: list[str]) -> None:

@@ -18,12 +18,12 @@ from typing import Any
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # read when SciPy is first imported
 
 from common import installed, interleave, options, show, write
-from em import leaping, scikit_learn_start
+from em import accelerated, scikit_learn_start
 from em_problems import Problem, log_likelihood, ours, overlapping, peers_for
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-COLOURS = {
+COLORS = {
     "sklearn_lvm": "#D55E00",
     "sklearn_lvm, plain EM": "#E69F00",
     "scikit-learn": "#0072B2",
@@ -35,7 +35,7 @@ COLOURS = {
 def contenders(problem: Problem, available: set[str]) -> dict[str, Callable[[int], Any]]:
     """Who fits the problem in so many steps."""
     own = {
-        "sklearn_lvm": lambda steps: leaping(problem, steps)(),
+        "sklearn_lvm": lambda steps: accelerated(problem, steps)(),
         "sklearn_lvm, plain EM": partial(ours, problem),
     }
     peers = {name: partial(fit, problem) for name, fit in peers_for(problem, available).items()}
@@ -64,7 +64,7 @@ def draw(rows: list[dict[str, Any]], target: Path) -> None:
     for panel, problem in zip(panels, problems, strict=True):
         mine = [row for row in rows if row["problem"] == problem]
         top = max(row["log-lik. [nats/row]"] for row in mine)
-        for name, colorize in COLOURS.items():
+        for name, colorize in COLORS.items():
             line = [row for row in mine if row["contender"] == name]
             if line:
                 gaps = [max(top - row["log-lik. [nats/row]"], 1e-8) for row in line]

@@ -1,4 +1,4 @@
-"""The look of the gallery: one palette that colour-blind readers can tell apart, and little else."""
+"""The look of the gallery: one palette that color-blind readers can tell apart, and little else."""
 
 from cycler import cycler
 

@@ -76,12 +76,12 @@ sure = mixture.predict_proba(rows)[:, second]
 share = np.nanmean(rows, axis=1)
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
-for k, colorize in zip((1 - second, second), ("C0", "C1"), strict=True):
-    left.plot(range(1, 13), mixture.probabilities_[k], "o", color=colorize)
-for truth, colorize in ((0.3, "C0"), (0.75, "C1")):
-    left.axhline(truth, color=colorize, linewidth=1)
+for k, color in zip((1 - second, second), ("C0", "C1"), strict=True):
+    left.plot(range(1, 13), mixture.probabilities_[k], "o", color=color)
+for truth, color in ((0.3, "C0"), (0.75, "C1")):
+    left.axhline(truth, color=color, linewidth=1)
     own = which == (truth > 0.5)
-    right.plot(share[own], sure[own], ".", color=colorize, alpha=0.5, label=f"bias {truth}")
+    right.plot(share[own], sure[own], ".", color=color, alpha=0.5, label=f"bias {truth}")
 left.set(
     xlabel="toss",
     ylabel="probability of heads",

@@ -61,12 +61,10 @@ figure, panels = plt.subplots(2, 3, figsize=(9, 5.4), sharex=True, sharey=True)
 for axes, n_steps in zip(panels.flat, shown, strict=True):
     mixture = after(n_steps)
     axes.scatter(*X.T, s=9, c=mixture.predict_proba(X) @ PALETTE, linewidths=0)
-    for mean, covariance, colorize in zip(
-        mixture.means_, mixture.covariances_, PALETTE, strict=True
-    ):
+    for mean, covariance, color in zip(mixture.means_, mixture.covariances_, PALETTE, strict=True):
         ellipse = mean[:, None] + np.linalg.cholesky(covariance) @ half
         axes.plot(*ellipse, color="white", linewidth=4)
-        axes.plot(*ellipse, color=0.75 * colorize, linewidth=2)
+        axes.plot(*ellipse, color=0.75 * color, linewidth=2)
     axes.set_title(f"step {n_steps}: ${mixture.score(X):.3f}$ nats per row", fontsize=10)
     axes.set_aspect("equal")
 figure.supxlabel("$x_1$", fontsize=10)

@@ -153,10 +153,10 @@ order = np.argsort(-mixture.log_weights)
 figure, axes = plt.subplots(figsize=(7, 4))
 for rate in truth.components.rate:
     made = axes.plot(hours, rate, color="#BBBBBB", linewidth=7)
-for colorize, marker, k in zip(["C0", "C3", "C2"], "osD", order, strict=True):
+for color, marker, k in zip(["C0", "C3", "C2"], "osD", order, strict=True):
     label = f"found, {np.exp(mixture.log_weights[k]):.0%} of the days"
     axes.plot(
-        hours, mixture.components.rate[k], color=colorize, marker=marker, markersize=4, label=label
+        hours, mixture.components.rate[k], color=color, marker=marker, markersize=4, label=label
     )
 made[0].set_label("truth")
 axes.set(

@@ -40,9 +40,9 @@ def objective(s, reg_covar):
 
 widths = np.logspace(-14, 0, 400)
 figure, axes = plt.subplots(figsize=(6.5, 4))
-for reg_covar, colorize in [(0.0, "C3"), (1e-12, "C5"), (1e-6, "C0"), (1e-2, "C2")]:
+for reg_covar, color in [(0.0, "C3"), (1e-12, "C5"), (1e-6, "C0"), (1e-2, "C2")]:
     label = f"reg_covar = {reg_covar:g}" if reg_covar else "plain likelihood"
-    axes.semilogx(widths, [objective(s, reg_covar) for s in widths], color=colorize, label=label)
+    axes.semilogx(widths, [objective(s, reg_covar) for s in widths], color=color, label=label)
 axes.set(
     xlabel="standard deviation s of the second component",
     ylabel="objective (nats per row)",

@@ -136,7 +136,7 @@ def test_a_matrix_is_symmetric_but_for_rounding_whatever_the_units():
         EMGaussianMixture.from_parameters(WEIGHTS, MEANS, lopsided)
 
 
-def test_weights_are_normalised():
+def test_weights_are_normalized():
     """They may have been written with six digits; a density has mass one."""
     rounded = EMGaussianMixture.from_parameters([0.333333, 0.666667 + 4e-7], MEANS, KNOWN["full"])
     assert_allclose(rounded.weights_.sum(), 1.0, rtol=1e-15)

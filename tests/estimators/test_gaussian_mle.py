@@ -154,7 +154,7 @@ def test_many_singular_features_are_counted():
 
 
 @every_gaussian_single
-def test_the_likelihood_of_a_regularised_gaussian_is_its_own(spec, X):
+def test_the_likelihood_of_a_regularized_gaussian_is_its_own(spec, X):
     X = with_constant(X)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CovarianceWarning)
