@@ -3,8 +3,8 @@
     python benchmarks/bernoulli.py [--data PATH] [--threads N] [--repeats R] [--quick] [--json PATH]
 
 Four questions. Fixed: how long do a given number of plain EM steps take, from the start of the peer,
-with the same likelihood at the end? Default: how long does it take by default to reach the likelihood at
-which the peer ended? Sparse: how much faster are sparse rows than the same rows dense? Data: how
+with the same likelihood at the end? Default: how long does it take by default to reach the likelihood
+at which the peer ended? Sparse: how much faster are sparse rows than the same rows dense? Data: how
 likely are held-out rows of real binary tables, the number of components and the prior being chosen by
 other rows? These tables are looked for under --data; where one is missing a line says so. The peer is
 StepMix.

@@ -32,7 +32,7 @@ x = (x - x.mean()) / x.std()
 
 
 def objective(s, reg_covar):
-    """What two components reach per row, in nats; a row counts as a ball of variance reg_covar."""
+    """What two components reach per row, in nats; rows are spread with variance reg_covar."""
     scales = np.array([1.0, s])[:, None]
     parts = norm.logpdf(x, loc=[[0.0], [x[0]]], scale=scales) - reg_covar / (2 * scales**2)
     return logsumexp(parts + np.log(0.5), axis=0).mean()
@@ -52,12 +52,11 @@ axes.legend(loc="upper right")
 plt.show()
 
 # %%
-# The objective takes every row as a small ball with the covariance E, whose diagonal is
-# ``reg_covar`` times the variances of the features: the log-density of a component is averaged
-# over the ball, which costs it :math:`\operatorname{tr}(E\, C^{-1}) / 2`. As soon as a
-# component is narrower than the ball this is more than it can gain. The M-step that is exact
-# for balls adds E to the covariance of the rows. A hump remains where a component is as wide as
-# a ball; other starts are there for that.
+# The objective spreads every row with the covariance E, whose diagonal is ``reg_covar`` times
+# the variances of the features. The expected log-density of a component is then less by
+# :math:`\operatorname{tr}(E\, C^{-1}) / 2`, which exceeds what it can gain as soon as it is
+# narrower than E. The exact M-step adds E to the covariance of the rows. A local maximum remains
+# where a component is about as wide as E; several starts deal with it.
 #
 # Adding without accounting
 # -------------------------
@@ -84,7 +83,7 @@ with warnings.catch_warnings():
     naive = GaussianMixture(tol=1e-30, **options).fit(X)
 
 traces = {
-    "EMGaussianMixture: objective of balls": np.array(exact.lower_bounds_),
+    "EMGaussianMixture: objective of spread rows": np.array(exact.lower_bounds_),
     "scikit-learn: plain likelihood": np.array(naive.lower_bounds_[1:]),  # without the start
 }
 figure, axes = plt.subplots(figsize=(6.5, 3.8))
@@ -103,7 +102,7 @@ plt.show()
 
 # %%
 # The two curves are not the same function and their heights do not compare: the blue one is the
-# objective for balls, the other the plain likelihood. What compares is the likelihood of the
+# objective of spread rows, the other the plain likelihood. What compares is the likelihood of the
 # models they end with.
 
 print(f"EMGaussianMixture {exact.score(X):.3f} nats per row")
