@@ -150,7 +150,10 @@ class NaturalKernel:
         return phi
 
     def log_prob(self, features: Floats) -> Floats:
-        return _in_precision_of(self.theta, features) @ features
+        # The constant of a component without weight is -inf. Some BLAS kernels multiply it by the
+        # zeros of their padding too, which no result contains but the floating-point flags do.
+        with np.errstate(invalid="ignore"):
+            return np.asarray(_in_precision_of(self.theta, features) @ features)
 
     def accumulate(self, features: Floats, resp: Floats) -> Sums:
         return _in_float64(resp @ features.T)
