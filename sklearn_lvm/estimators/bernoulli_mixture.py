@@ -164,6 +164,7 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
         self.verbose = verbose
         self.verbose_interval = verbose_interval
 
+    @documented
     def partial_fit(
         self, X: ArrayLike | csr_array, y: object = None, sample_weight: Weights = None
     ) -> Self:
@@ -178,7 +179,7 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
         ----------
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
         y : Ignored
-        sample_weight : array-like of shape (n_samples,), default=None
+        {sample_weight}
 
         Returns
         -------

@@ -22,6 +22,7 @@ from ..fitting.ppca import SOLVERS, Solution, SpectrumProblem, solve
 from ..fitting.ppca_batches import BatchStatistics, rescale_for
 from ..inference.block_map import ThreadMap
 from .base.closed_form import NoDensityError
+from .base.docs import documented
 from .base.linear_gaussian import LinearGaussianDensity
 from .base.transaction import transactional, warn
 from .base.validation import FLOATS, as_count, too_few_rows
@@ -187,6 +188,7 @@ class PPCA(LinearGaussianDensity):
     # -- fitting -----------------------------------------------------------------------------------
 
     @transactional
+    @documented
     def fit(
         self, X: ArrayLike | csr_array, y: object = None, sample_weight: Weights = None
     ) -> Self:
@@ -197,8 +199,7 @@ class PPCA(LinearGaussianDensity):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Sparse rows are centered in arithmetic only, and stay sparse.
         y : Ignored
-        sample_weight : array-like of shape (n_samples,), default=None
-            A weight of two equals a row given twice.
+        {sample_weight}
 
         Returns
         -------
@@ -266,6 +267,7 @@ class PPCA(LinearGaussianDensity):
 
     # -- batches -----------------------------------------------------------------------------------
 
+    @documented
     def partial_fit(
         self, X: ArrayLike | csr_array, y: object = None, sample_weight: Weights = None
     ) -> Self:
@@ -280,7 +282,7 @@ class PPCA(LinearGaussianDensity):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         y : Ignored
-        sample_weight : array-like of shape (n_samples,), default=None
+        {sample_weight}
 
         Returns
         -------

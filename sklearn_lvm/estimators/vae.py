@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from .._compat import CallbackSupportMixin
 from .._typing import Floats, RandomState, Weights
 from ..core.rows import canonical_with_missing
+from .base.docs import documented
 from .base.epochs import run_epochs
 from .base.importance_sampled import ImportanceSampledDensity
 from .base.transaction import transactional, warn
@@ -259,6 +260,7 @@ class VAEDensity(CallbackSupportMixin, ImportanceSampledDensity):
     # -- fitting -----------------------------------------------------------------------------------
 
     @transactional
+    @documented
     def fit(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> Self:
         """Train encoder and decoder and keep the best weights.
 
@@ -267,8 +269,7 @@ class VAEDensity(CallbackSupportMixin, ImportanceSampledDensity):
         X : array-like of shape (n_samples, n_features)
             NaN is missing.
         y : Ignored
-        sample_weight : array-like of shape (n_samples,), default=None
-            A weight of two equals a row given twice.
+        {sample_weight}
 
         Returns
         -------
@@ -317,6 +318,7 @@ class VAEDensity(CallbackSupportMixin, ImportanceSampledDensity):
         return self
 
     @transactional
+    @documented
     def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> Self:
         """Train for one epoch on these rows; the first call decides the standardization for all.
 
@@ -324,7 +326,7 @@ class VAEDensity(CallbackSupportMixin, ImportanceSampledDensity):
         ----------
         X : array-like of shape (n_samples, n_features)
         y : Ignored
-        sample_weight : array-like of shape (n_samples,), default=None
+        {sample_weight}
 
         Returns
         -------

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from ..._typing import Floats, Table, Weights
 from ...core.rows import Transformation
 from .density import Density, DensityEstimator
+from .docs import documented
 from .transaction import transactional, warn
 from .validation import CovarianceWarning, result_dtype
 
@@ -65,6 +66,7 @@ class ClosedFormEstimator(DensityEstimator, Generic[U, S, D]):
         """Fitted attributes that the density determines."""
 
     @transactional
+    @documented
     def fit(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> Self:
         """Fit the density to weighted rows, in closed form.
 
@@ -73,8 +75,7 @@ class ClosedFormEstimator(DensityEstimator, Generic[U, S, D]):
         X : array-like of shape (n_samples, n_features)
             Sparse rows where the estimator takes them.
         y : Ignored
-        sample_weight : array-like of shape (n_samples,), default=None
-            A weight of two equals a row given twice.
+        {sample_weight}
 
         Returns
         -------
@@ -96,6 +97,7 @@ class ClosedFormEstimator(DensityEstimator, Generic[U, S, D]):
         self._take(*self._measured(X, w), result_dtype(X))
 
     @transactional
+    @documented
     def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> Self:
         """Add rows to those seen so far; any split, in any order, equals one ``fit``.
 
@@ -104,7 +106,7 @@ class ClosedFormEstimator(DensityEstimator, Generic[U, S, D]):
         X : array-like of shape (n_samples, n_features)
             Sparse rows where the estimator takes them.
         y : Ignored
-        sample_weight : array-like of shape (n_samples,), default=None
+        {sample_weight}
 
         Returns
         -------

@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..._typing import Floats, Ints, RandomState, Rows, Table, Weights
 from ...core.rows import Transformation
 from ...inference.block_map import ThreadMap, block_size, slices_of
+from .docs import documented
 from .validation import FLOATS, check_weights, result_dtype, weighted_total
 
 A = TypeVar("A", bound=NDArray[np.generic])
@@ -132,6 +133,7 @@ class DensityEstimator(
         rows = self._check_rows(X)
         return self._log_prob(rows).astype(result_dtype(rows), copy=False)
 
+    @documented
     def score(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> float:
         """Compute the mean log-density of the rows.
 
@@ -139,7 +141,7 @@ class DensityEstimator(
         ----------
         X : array-like of shape (n_samples, n_features)
         y : Ignored
-        sample_weight : array-like of shape (n_samples,), default=None
+        {sample_weight}
 
         Returns
         -------
@@ -174,13 +176,14 @@ class DensityEstimator(
         """
         return self._criterion(X, sample_weight, np.log)
 
+    @documented
     def aic(self, X: ArrayLike, sample_weight: Weights = None) -> float:
         """Compute the Akaike information criterion, ``-2 log L + 2 n_parameters_``.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-        sample_weight : array-like of shape (n_samples,), default=None
+        {sample_weight}
 
         Returns
         -------
@@ -259,6 +262,7 @@ class DensityEstimator(
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
+    @documented
     def fit(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> Self:
         """Fit the density to weighted rows.
 
@@ -266,8 +270,7 @@ class DensityEstimator(
         ----------
         X : array-like of shape (n_samples, n_features)
         y : Ignored
-        sample_weight : array-like of shape (n_samples,), default=None
-            A weight of two equals a row given twice.
+        {sample_weight}
 
         Returns
         -------

@@ -1,12 +1,13 @@
 """Texts that docstrings of estimators share, each written once.
 
-A line ``{name}`` in a class docstring stands for the text of that name; ``documented`` puts it in.
+A line ``{name}`` in the docstring of a class or a method stands for the text of that name;
+``documented`` puts it in.
 """
 
 from inspect import cleandoc
 from typing import TypeVar
 
-C = TypeVar("C", bound=type)
+T = TypeVar("T")
 
 TEXTS = {
     "em_parameters": """
@@ -50,6 +51,10 @@ TEXTS = {
             Entries above it are ones, others zeros; with sparse rows it must be at least 0. With None X
             must hold nothing but 0, 1 and NaN.
         """,
+    "sample_weight": """
+        sample_weight : array-like of shape (n_samples,), default=None
+            A weight of two equals a row given twice.
+        """,
     "fitted_features": """
         n_parameters_ : int
             Free parameters.
@@ -59,12 +64,12 @@ TEXTS = {
 }
 
 
-def documented(cls: C) -> C:
-    """Put the shared texts into the docstring of a class."""
-    if cls.__doc__:  # which `python -OO` leaves out
-        lines = [_text(line) for line in cls.__doc__.splitlines()]
-        cls.__doc__ = "\n".join(lines)
-    return cls
+def documented(described: T) -> T:
+    """Put the shared texts into the docstring of a class or a method."""
+    if described.__doc__:  # which `python -OO` leaves out
+        lines = [_text(line) for line in described.__doc__.splitlines()]
+        described.__doc__ = "\n".join(lines)
+    return described
 
 
 def _text(line: str) -> str:

@@ -23,6 +23,7 @@ from ...fitting.starts import STARTS, DrawnStart, KnownStart, Start, StartStrate
 from ...inference.em import EMRun, best_run
 from .callbacks import FitCallback
 from .density import DensityEstimator
+from .docs import documented
 from .transaction import transactional, warn
 from .validation import check_weights, result_dtype
 
@@ -102,6 +103,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator, Generic[U, C, S])
     # -- fitting -----------------------------------------------------------------------------------
 
     @transactional
+    @documented
     def fit(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> Self:
         """Fit the mixture from ``n_init`` starts, and keep the one of the highest objective.
 
@@ -109,8 +111,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator, Generic[U, C, S])
         ----------
         X : array-like of shape (n_samples, n_features)
         y : Ignored
-        sample_weight : array-like of shape (n_samples,), default=None
-            A weight of two equals a row given twice.
+        {sample_weight}
 
         Returns
         -------
@@ -143,6 +144,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator, Generic[U, C, S])
             )
         return self
 
+    @documented
     def fit_predict(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> Ints:
         """Fit the mixture and label each row; equals ``fit(X).predict(X)``.
 
@@ -150,7 +152,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator, Generic[U, C, S])
         ----------
         X : array-like of shape (n_samples, n_features)
         y : Ignored
-        sample_weight : array-like of shape (n_samples,), default=None
+        {sample_weight}
 
         Returns
         -------
@@ -281,13 +283,14 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator, Generic[U, C, S])
         """
         return self._shares(self._check_rows(X))
 
+    @documented
     def icl(self, X: ArrayLike, sample_weight: Weights = None) -> float:
         """Compute the integrated completed likelihood, bic(X) + 2 sum_i H(p(k | x_i)).
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-        sample_weight : array-like of shape (n_samples,), default=None
+        {sample_weight}
 
         Returns
         -------
