@@ -14,7 +14,7 @@ from ..core.gaussian.covariance import Structure
 from ..core.gaussian.density import GaussianFamily, Gaussians
 from ..core.gaussian.kernels import row_width
 from ..core.gaussian.moments import Moments
-from ..core.gaussian.structures import COVARIANCE_TYPES
+from ..core.gaussian.structure_names import COVARIANCE_TYPES
 from ..core.linalg import SingularCovarianceError
 from ..core.mixture import Mixture
 from ..core.rows import canonical

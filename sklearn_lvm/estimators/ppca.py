@@ -11,10 +11,10 @@ from sklearn.utils import check_random_state
 
 from .._compat import Interval, RealNotInt, StrOptions
 from .._typing import Floats, RandomState, Weights
+from ..core.factor.centered_block import Rows
 from ..core.factor.centered_rows import CenteredRows
 from ..core.factor.density import PPCADensity
 from ..core.factor.dimension import CRITERIA, check_dimension, choose_dimension
-from ..core.factor.row_block import Rows
 from ..core.factor.spectrum import Spectrum
 from ..core.factor.statistics import Scatter
 from ..core.standardization import Standardization

@@ -7,10 +7,10 @@ from functools import partial
 import numpy as np
 
 from .._typing import Floats
+from ..core.factor.centered_block import RowBlock
 from ..core.factor.centered_rows import CenteredRows
 from ..core.factor.em import PPCAParameters, PPCASteps
 from ..core.factor.lanczos import leading_eigenpairs
-from ..core.factor.row_block import RowBlock
 from ..core.factor.spectrum import Spectrum
 from ..core.linalg import EPS, fix_signs
 from ..inference.em import run_em

@@ -103,10 +103,12 @@ def run_em(
     FloatingPointError, numpy.linalg.LinAlgError
         If the objective of a plain EM step is not finite, or its model cannot be estimated.
     """
-    return ended(em_states(problem, model, tol=tol, acceleration=acceleration), max_iter, callback)
+    return run_to_end(
+        em_states(problem, model, tol=tol, acceleration=acceleration), max_iter, callback
+    )
 
 
-def ended(states: Iterator[EMRun[M]], max_iter: int, callback: Callback[M] | None) -> EMRun[M]:
+def run_to_end(states: Iterator[EMRun[M]], max_iter: int, callback: Callback[M] | None) -> EMRun[M]:
     """The state in which a run ends: converged, stopped by a callback, or after ``max_iter`` steps."""
     callback = callback or Callback()
     run = next(states)

@@ -8,7 +8,7 @@ from typing import overload
 import numpy as np
 
 from .._typing import AnySlice, Block
-from .em import Callback, EMRun, em_states, ended
+from .em import Callback, EMRun, em_states, run_to_end
 from .problem import Iterate, M, Problem, S, V
 
 EPS = float(np.finfo(np.float32).eps)
@@ -66,7 +66,7 @@ def run_em_in_two_precisions(
         states = em_states(problem, model, tol=tol, acceleration=acceleration)
     else:
         states = _states(problem, model, tol, acceleration, max_iter - LAST_STEPS)
-    return ended(states, max_iter, callback)
+    return run_to_end(states, max_iter, callback)
 
 
 def _states(

@@ -70,7 +70,7 @@ class Bernoullis:
         p, q = np.exp(self.log_p), np.exp(self.log_q)
         return Counts(weight, weight[:, None] * p, weight[:, None] * q)
 
-    def log_likelihood(self, counts: Counts) -> float:
+    def log_likelihood_of_counts(self, counts: Counts) -> float:
         """The log-probability of counted entries, in nats."""
         pairs = (counts.ones, self.log_p), (counts.zeros, self.log_q)
         return sum(float(_times(amount, logs).sum()) for amount, logs in pairs)
@@ -150,7 +150,7 @@ class BernoulliFamily:
 
     def log_prior(self, components: Bernoullis) -> float:
         """The log-probability of the pseudo-observations."""
-        return 0.0 if self.prior is None else components.log_likelihood(self.prior)
+        return 0.0 if self.prior is None else components.log_likelihood_of_counts(self.prior)
 
     def predictive(self, components: Bernoullis) -> Bernoullis:
         """The densities that score rows: these."""

@@ -9,7 +9,7 @@ import numpy as np
 from ..._typing import AnySlice, BlockMap, Floats, Ints, Slice
 from ..blocks import row_slices
 from ..standardization import Standardization
-from .row_block import RowBlock, Rows, dense, float64, is_sparse
+from .centered_block import RowBlock, Rows, dense, float64, is_sparse
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from scipy.linalg import solve, svd
 from ..._typing import Floats
 from ..family import BlockSums
 from ..linalg import fix_signs
-from .row_block import RowBlock
+from .centered_block import RowBlock
 from .spectrum import Spectrum
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from ..._typing import Floats, Ints
 from ..linalg import row_dot
 from ..standardization import MAX_DEVIATIONS
+from .centered_block import RowBlock, Rows, dense, float64
 from .density import PPCADensity
-from .row_block import RowBlock, Rows, dense, float64
 
 MAX_CANCELLATION = 1e6  # largest ratio of squares to the noise variance in the direct form
 SAFE_SCALES = (1e-100, 1e100)  # standard deviations of the noise whose squares are within float64

@@ -9,10 +9,10 @@ from sklearn.utils import Tags, assert_all_finite
 from sklearn.utils.validation import check_is_fitted
 
 from ..._typing import Floats
+from ...core.factor.centered_block import Rows
 from ...core.factor.centered_rows import block_slices
 from ...core.factor.density import PPCADensity
 from ...core.factor.kernel import PPCAKernel
-from ...core.factor.row_block import Rows
 from ...core.factor.statistics import Scatter
 from ...core.standardization import Standardization
 from ...inference.block_map import ThreadMap

@@ -126,7 +126,7 @@ def test_the_estimate_is_stationary(seed):
     counts = family.statistics(block, mixture.kernel().posterior(block)[1] * w)
 
     def height(coins):
-        return coins.log_likelihood(counts)
+        return coins.log_likelihood_of_counts(counts)
 
     best = family.estimate(counts)
     for _ in range(3):

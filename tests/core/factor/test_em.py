@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy.stats import multivariate_normal
 
+from sklearn_lvm.core.factor.centered_block import RowBlock
 from sklearn_lvm.core.factor.density import PPCADensity
 from sklearn_lvm.core.factor.em import PPCAParameters, PPCASteps
-from sklearn_lvm.core.factor.row_block import RowBlock
 from sklearn_lvm.core.factor.spectrum import Spectrum
 from sklearn_lvm.inference.acceleration import ACCELERATIONS
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from numpy.testing import assert_allclose
 from scipy import sparse
 
-from sklearn_lvm.core.factor.row_block import RowBlock
+from sklearn_lvm.core.factor.centered_block import RowBlock
 
 from ...laws.specs import seeds
 from .helpers import D
