@@ -13,7 +13,7 @@ from sklearn.mixture import GaussianMixture
 
 from sklearn_lvm import EMGaussianMixture
 from sklearn_lvm.fitting import mixture as search
-from sklearn_lvm.inference.precision import run_em_in_two_precisions
+from sklearn_lvm.inference.two_precisions import run_em_in_two_precisions
 
 Array = np.ndarray
 Peer = Callable[..., Any]

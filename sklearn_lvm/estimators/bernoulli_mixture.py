@@ -11,9 +11,9 @@ from scipy.sparse import csr_array, issparse
 from .._compat import Interval, StrOptions
 from .._typing import Floats, RandomState, Table, Weights
 from ..core.bernoulli.beta import BetaPosterior
+from ..core.bernoulli.binarization import Binarization, BinaryRowSource
 from ..core.bernoulli.counts import Counts
 from ..core.bernoulli.density import BernoulliFamily, Bernoullis
-from ..core.bernoulli.threshold import Binarization, BinaryRowSource
 from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
 from ..fitting.starts import STARTS

@@ -14,10 +14,10 @@ from sklearn.utils.validation import check_is_fitted
 from .._compat import Interval, StrOptions
 from .._typing import Floats, Ints, RandomState, Table
 from ..core.bernoulli.beta import BetaBernoulliPredictive, BetaPosterior
+from ..core.bernoulli.binarization import Binarization
 from ..core.bernoulli.binary_rows import BinaryRows
 from ..core.bernoulli.counts import Counts
 from ..core.bernoulli.density import Bernoullis, IndependentBernoulli
-from ..core.bernoulli.threshold import Binarization
 from ..inference.block_map import ThreadMap
 from .base.binary import BINARIZE, BinaryEstimator, check_prior
 from .base.closed_form import ClosedFormEstimator, NoDensityError

@@ -14,8 +14,8 @@ from ..core.mixture_em import MixtureSteps
 from ..core.rows import RowSource
 from ..inference.block_map import ThreadMap
 from ..inference.em import Callback, EMRun, run_em
-from ..inference.precision import run_em_in_two_precisions
 from ..inference.problem import M, Problem
+from ..inference.two_precisions import run_em_in_two_precisions
 from .starts import Start
 
 # Rows from which on float32 saves enough to be worth ends that agree only to the tolerance.

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from sklearn_lvm import GaussianMLE, VAEDensity
+from sklearn_lvm.core.bernoulli.binarization import Binarization
 from sklearn_lvm.core.bernoulli.counts import Counts
 from sklearn_lvm.core.bernoulli.density import BernoulliFamily, Bernoullis
-from sklearn_lvm.core.bernoulli.threshold import Binarization
 from sklearn_lvm.core.factor.centered_rows import CenteredRows
 from sklearn_lvm.core.factor.density import PPCADensity
 from sklearn_lvm.core.gaussian.density import GaussianFamily

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from threadpoolctl import threadpool_limits
 
-from sklearn_lvm.core.bernoulli.threshold import BinaryRowSource
+from sklearn_lvm.core.bernoulli.binarization import BinaryRowSource
 from sklearn_lvm.core.rows import RowSource
 from sklearn_lvm.estimators.base import mixture as _mixture_base
 from sklearn_lvm.fitting.starts import STARTS

@@ -10,8 +10,8 @@ from sklearn.utils import Tags
 
 from ..._compat import Interval
 from ..._typing import Bools, Floats, Table, Weights
+from ...core.bernoulli.binarization import Binarization
 from ...core.bernoulli.density import MIN_LOG_PROB
-from ...core.bernoulli.threshold import Binarization
 from ...core.blocks import row_slices
 from ...inference.block_map import block_size, slices_of
 from .density import DensityEstimator

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from ..._compat import Interval, StrOptions
 from ..._typing import Floats
-from ...core.bernoulli.threshold import DenseBinarization
+from ...core.bernoulli.binarization import DenseBinarization
 from ...core.standardization import CenteredStandardization
 from .binary import not_binary
 from .validation import too_few_rows

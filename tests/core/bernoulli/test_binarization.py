@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from sklearn_lvm.core.bernoulli.threshold import (
+from sklearn_lvm.core.bernoulli.binarization import (
     PROBE_ROWS,
     Binarization,
     BinaryRowSource,

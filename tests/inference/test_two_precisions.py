@@ -10,8 +10,8 @@ from threadpoolctl import threadpool_limits
 from sklearn_lvm.core.mixture import Mixture
 from sklearn_lvm.inference.block_map import ThreadMap
 from sklearn_lvm.inference.em import EQUAL
-from sklearn_lvm.inference.precision import MIN_ITER, SinglePrecision, run_em_in_two_precisions
 from sklearn_lvm.inference.problem import Problem
+from sklearn_lvm.inference.two_precisions import MIN_ITER, SinglePrecision, run_em_in_two_precisions
 
 from ..helpers import Recorder, problem_of, run
 from ..laws.specs import FAMILIES, every_family, plain_objective
