@@ -64,12 +64,12 @@ def draw(rows: list[dict[str, Any]], target: Path) -> None:
     for panel, problem in zip(panels, problems, strict=True):
         mine = [row for row in rows if row["problem"] == problem]
         top = max(row["log-lik. [nats/row]"] for row in mine)
-        for name, colorize in COLORS.items():
+        for name, color in COLORS.items():
             line = [row for row in mine if row["contender"] == name]
             if line:
                 gaps = [max(top - row["log-lik. [nats/row]"], 1e-8) for row in line]
                 times = [row["wall [s]"] for row in line]
-                panel.loglog(times, gaps, "o-", color=colorize, markersize=3, label=name)
+                panel.loglog(times, gaps, "o-", color=color, markersize=3, label=name)
         panel.set(title=problem, xlabel="wall time [s]", ylim=(0.8e-8, 1))
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("nats per row below the top")

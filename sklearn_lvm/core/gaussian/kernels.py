@@ -153,7 +153,7 @@ class NaturalKernel:
         # The constant of a component without weight is -inf. Some BLAS kernels multiply it by the
         # zeros of their padding too, which no result contains but the floating-point flags do.
         with np.errstate(invalid="ignore"):
-            return np.asarray(_in_precision_of(self.theta, features) @ features)
+            return _in_precision_of(self.theta, features) @ features
 
     def accumulate(self, features: Floats, resp: Floats) -> Sums:
         return _in_float64(resp @ features.T)
