@@ -1,4 +1,4 @@
-"""What tests of several rooms share: small problems of EM, and a callback that keeps what it sees."""
+"""What tests of several rooms share: small problems of EM, a recorder of iterations, scales."""
 
 import numpy as np
 
@@ -40,3 +40,17 @@ class Recorder(Callback):
     def end(self, run):
         self.ended.append(run)
         return len(self.ended) >= self.until
+
+
+def scale_of(x, w=None):
+    """The standard deviation of the values with more than 2 % of the weight on either side, themselves
+    included; that of all values where these are one value."""
+    w = np.ones(len(x)) if w is None else w
+    order = np.argsort(x)
+    total = np.append(0.0, np.cumsum(w[order])) / w.sum()
+    up_to = total[np.searchsorted(x[order], x, side="right")]
+    from_here = 1.0 - total[np.searchsorted(x[order], x, side="left")]
+    inside = np.minimum(up_to, from_here) > 0.02 * (1 + 1e-9)
+    kept = inside if np.ptp(x[inside]) else np.ones(len(x), bool)
+    mean = np.average(x[kept], weights=w[kept])
+    return np.sqrt(np.average((x[kept] - mean) ** 2, weights=w[kept]))

@@ -1,4 +1,4 @@
-"""Standardization: the affine map to features of mean 0 and scale 1, and its Jacobian."""
+"""Standardization: the affine map to features of center 0 and scale 1, and its Jacobian."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,8 +8,13 @@ import numpy as np
 
 from .._typing import Bools, Floats
 from .blocks import row_slices
+from .trimmed_scale import quantile, trimmed_deviation
 
 MAX_DEVIATIONS = 1e100  # rows further out count as this far: log-densities stay finite
+MAX_DEVIATION_RATIO = 3.0  # of plain to trimmed deviations, beyond which means are no centers
+# The tails hold 4 % of the weight: with none further out than this, in units of the trimmed deviation,
+# the plain one is below that ratio.
+MAX_TAIL_RATIO = 13.0
 MAX_GROWTH = 1e30  # the ratio of new deviations to the scale from which on another scale is needed
 
 
@@ -24,8 +29,8 @@ class Standardization:
     ----------
     center, scale : ndarray of shape (d,)
     feature_variance : ndarray of shape (d,)
-        The variance of each standardized feature, or that of a typical one where a feature is
-        constant: regularization in units of the data is a multiple of it.
+        The square of the scale that each standardized feature has of its own, or that of a typical one
+        where a feature is constant: regularization in units of the data is a multiple of it.
     constant : ndarray of bool of shape (d,)
         Features that are constant; their scale is borrowed from the others.
     """
@@ -39,14 +44,24 @@ class Standardization:
     def of(cls, X: Floats, w: Floats, *, per_feature: bool) -> Self:
         """Measure weighted rows; ``per_feature=False`` gives all features one common scale.
 
-        A constant feature is centered at its exact value and takes the typical scale.
+        The scale of a feature is its standard deviation without the tails, which a few rows far out do
+        not move; then it is centered at its median. A constant feature is centered at its exact value
+        and takes the typical scale.
         """
         share = w / w.sum()
         low, high, mean = _range_and_mean(X, w, share)
         constant = low == high
         center = np.where(constant, low, mean)
-        largest = np.where(constant, 1.0, np.maximum(high - center, center - low))
-        deviation = largest * np.sqrt(_mean_square(X, share, center, largest))
+        largest = np.maximum(high - center, center - low)
+        deviation = trimmed_deviation(X, w)
+        for j in np.flatnonzero(largest > MAX_TAIL_RATIO * deviation):
+            column = X[:, j : j + 1]
+            square = _mean_square(column, share, center[j : j + 1], largest[j : j + 1])[0]
+            plain = largest[j] * np.sqrt(square)
+            if not deviation[j]:
+                deviation[j] = plain
+            elif plain > MAX_DEVIATION_RATIO * deviation[j]:
+                center[j] = quantile(column[:, 0], w, 50)
         return cls._scaled(center, deviation, constant, per_feature)
 
     @classmethod
@@ -133,7 +148,7 @@ class CenteredStandardization:
     ----------
     standardization : Standardization
     residual_mean : ndarray of shape (d,)
-        The mean of the standardized rows.
+        The mean of the standardized rows, as far as it is a rounding error of the center.
     """
 
     standardization: Standardization
@@ -146,7 +161,8 @@ class CenteredStandardization:
         Z, share = standardization.transform(X), w / w.sum()
         observed = ~np.isnan(Z)
         mean = (np.where(observed, Z, 0.0) @ share) / (observed @ share)
-        return cls(standardization, mean)
+        rounding = 2.0 * np.spacing(np.abs(standardization.center)) / standardization.scale
+        return cls(standardization, np.clip(mean, -rounding, rounding))
 
     @property
     def center(self) -> Floats:
@@ -187,12 +203,12 @@ def _range_and_mean(X: Floats, w: Floats, share: Floats) -> tuple[Floats, Floats
     return np.asarray(low), np.asarray(high), mean + residual
 
 
-def _mean_square(X: Floats, share: Floats, center: Floats, feature_variance: Floats) -> Floats:
+def _mean_square(X: Floats, share: Floats, center: Floats, unit: Floats) -> Floats:
     """The mean of ((x - center) / unit)^2, (d,)."""
     total = np.zeros(X.shape[1])
     for rows in row_slices(*X.shape):
         Z = np.subtract(X[rows].T, center[:, None], order="C", dtype=np.float64)
-        Z /= feature_variance[:, None]
+        Z /= unit[:, None]
         total += np.square(Z, out=Z) @ share[rows]
     return total
 

@@ -46,8 +46,9 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
     covariance_type : {'full', 'tied', 'diag', 'spherical'}, default='full'
         A full matrix for each component, one for all, a diagonal for each, or a variance for each.
     reg_covar : float, default=1e-6
-        The j-th diagonal entry of E is reg_covar * s_j**2, s_j**2 being the variance of feature j over
-        all rows, or the median of the others' where the feature is constant.
+        The j-th diagonal entry of E is reg_covar * s_j**2, s_j being the standard deviation of feature
+        j without the lowest and highest 2 % of its values, which a few rows far out do not move; the
+        plain one where that is 0; or the median of the others' where the feature is constant.
     {em_parameters}
     init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}, default='auto'
         Where a start comes from: clusters of k-means, rows by the nearest of its seeds, random

@@ -20,6 +20,8 @@ from sklearn_lvm import (
     VAEDensity,
 )
 
+from ..helpers import scale_of
+
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 
 # covariance_type -> public covariances as one d x d matrix for each of K components.
@@ -362,7 +364,9 @@ def sides(model, X):
 
 def added_variance(model, X, w=None):
     """What reg_covar adds to every variance, in the units of the data."""
-    return model.reg_covar * np.diag(np.cov(X.T, aweights=w, bias=True).reshape(X.shape[1], -1))
+    if isinstance(model, GaussianMLE):  # whose statistics know of variances alone
+        return model.reg_covar * np.diag(np.cov(X.T, aweights=w, bias=True).reshape(X.shape[1], -1))
+    return model.reg_covar * np.array([scale_of(x, w) for x in X.T]) ** 2
 
 
 def log_prior(model):

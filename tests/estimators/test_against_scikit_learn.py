@@ -13,6 +13,7 @@ from sklearn.mixture import GaussianMixture
 
 from sklearn_lvm import EMGaussianMixture
 
+from ..helpers import scale_of
 from .specs import COVARIANCE_TYPES, DENSE, clouds, every_covariance_type, objective
 
 N, D, K = 200, 3, 3
@@ -177,11 +178,11 @@ def objective_in_standard_units(model, X):
 
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 def test_reg_covar_is_in_units_of_the_data(covariance_type, X):
-    """One component: its covariance is that of the data, and reg_covar of each variance."""
+    """One component: its covariance is that of the data, and reg_covar of each squared scale."""
     X = X * [1.0, 1e-3, 1e3]
     model = EMGaussianMixture(1, covariance_type=covariance_type, reg_covar=0.1).fit(X)
     C = np.cov(X.T, bias=True)
-    expected = C + 0.1 * np.diag(np.diag(C))
+    expected = C + 0.1 * np.diag([scale_of(x) ** 2 for x in X.T])
     if covariance_type == "spherical":
         expected = np.trace(expected) / D * np.eye(D)
     elif covariance_type == "diag":

@@ -165,7 +165,7 @@ def test_the_random_state_of_a_sample(spec, X):
 @every_spec
 def test_a_sample_without_a_random_state_is_new_each_time(spec, X):
     model = spec.new(random_state=None).fit(X)
-    assert not np.array_equal(model.sample(6), model.sample(6))
+    assert not np.array_equal(model.sample(200), model.sample(200))  # zeros and ones, at times
 
 
 @every_spec

@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 
 from ..._typing import Floats, Ints
+from ..linalg import SingularCovarianceError
 from .covariance import Covariances, Structure
 from .kernels import GaussianKernel, kernel_of
 from .moments import Moments
@@ -47,14 +48,22 @@ class Gaussians:
         return type(self)(self.mean * scale + shift, self.covariance.rescale(scale))
 
     def pooled(self, weights: Floats) -> Self:
-        """The one Gaussian with the mean and the covariance of their mixture."""
+        """The one Gaussian with the mean and the covariance of their mixture.
+
+        A mean too far from the others makes that covariance singular by rounding; then it is the
+        average of theirs.
+        """
         mean = weights @ self.mean
         structure = self.covariance.structure
         between = structure.outer((self.mean - mean) * np.sqrt(weights)[:, None]).sum(axis=0)
         scatter = self.covariance.scatter
         each = np.broadcast_to(scatter, (len(weights), *scatter.shape[1:]))
-        total = (np.tensordot(weights, each, 1) + between)[None]
-        covariance = structure.estimate(total, np.ones(1), np.zeros(len(mean)))
+        within = np.tensordot(weights, each, 1)
+        one, nothing = np.ones(1), np.zeros(len(mean))
+        try:
+            covariance = structure.estimate((within + between)[None], one, nothing)
+        except SingularCovarianceError:
+            covariance = structure.estimate(within[None], one, nothing)
         return type(self)(mean[None], covariance)
 
     def to_coordinates(self, reference: Self) -> tuple[Floats, Floats]:
