@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 from sklearn.base import _fit_context
-from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
 from ._typing import Floats, Table, Weights
@@ -17,6 +17,7 @@ from ._typing import Floats, Table, Weights
 __all__ = [
     "CallbackContext",
     "CallbackSupportMixin",
+    "HasMethods",
     "Interval",
     "RealNotInt",
     "StrOptions",

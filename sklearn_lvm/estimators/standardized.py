@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Protocol, Self
+from collections.abc import Callable
+from copy import copy
+from inspect import signature
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, clone
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.base import BaseEstimator, DensityMixin, clone
+from sklearn.utils import Tags, check_random_state, get_tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
-from .._typing import Floats
+from .._compat import HasMethods, _fit_context
+from .._typing import Floats, RandomState, Weights
+from ..core.standardization import Standardization
+from .base.docs import documented
+from .base.transaction import unchanged_on_failure
+from .base.validation import FLOATS, check_weights, result_dtype, weighted_total
 
 __all__ = ["DensityLike", "StandardizedDensity"]
 
@@ -26,7 +36,12 @@ class DensityLike(Protocol):
         ...
 
 
-class StandardizedDensity(BaseEstimator):
+def _density_has(method: str) -> Callable[[StandardizedDensity], bool]:
+    """Whether the density inside has a method."""
+    return lambda self: hasattr(getattr(self, "density_", self.density), method)
+
+
+class StandardizedDensity(DensityMixin, BaseEstimator):
     r"""Density of rows whose columns are standardized, scored in the data's own units.
 
     With :math:`z_j = (x_j - m_j) / s_j` and the inner density :math:`p_z`,
@@ -34,25 +49,29 @@ class StandardizedDensity(BaseEstimator):
     .. math:: \log p(x) = \log p_z(z) - \sum_j \log s_j .
 
     A ``Pipeline`` of a scaler and a density leaves the last term out, so its scores are in other
-    units than those of a density that was fitted to the columns as they are.
+    units than those of a density that was fitted to the columns as they are. A few rows far out move
+    neither :math:`m_j` nor :math:`s_j`.
 
     Parameters
     ----------
     density : estimator
-        Any estimator with ``fit`` and ``score_samples``.
+        Any estimator with ``fit`` and ``score_samples``. NaN, sample weights, ``sample``, ``bic`` and
+        ``aic`` are there where it has them.
     per_feature : bool, default=True
-        Whether each column is divided by its own standard deviation. If False, all columns are
-        divided by one number, the root of their mean variance, which keeps the directions and the
-        ratios of distances that an isotropic model depends on.
+        Whether each column is divided by a scale of its own, its standard deviation without the lowest
+        and highest 2 % of the values. If False, all columns are divided by one number, the root of the
+        mean square of these, which keeps the directions and the ratios of distances that an isotropic
+        model depends on.
 
     Attributes
     ----------
     density_ : estimator
         The inner density, fitted to the standardized rows.
     mean_, scale_ : ndarray of shape (n_features,)
-        The shift and the divisor of each column. A column that does not vary has divisor one.
+        The shift and the divisor of each column. The shift is the median where rows far out have moved
+        the mean. A column that does not vary has the median of the other divisors.
     n_features_in_ : int
-        Number of columns seen in ``fit``.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
 
     Examples
     --------
@@ -69,74 +88,190 @@ class StandardizedDensity(BaseEstimator):
     True
     """
 
-    density_: DensityLike
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
+        "density": [HasMethods(["fit", "score_samples"])],
+        "per_feature": ["boolean"],
+    }
+
+    density_: Any
     mean_: Floats
     scale_: Floats
     n_features_in_: int
+    _standardization: Standardization
 
     def __init__(self, density: DensityLike, *, per_feature: bool = True) -> None:
         self.density = density
         self.per_feature = per_feature
 
-    def fit(self, X: ArrayLike, y: object = None) -> Self:
+    @_fit_context(prefer_skip_nested_validation=False)
+    @documented
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> Self:
         """Standardize the columns of X and fit a clone of the density to them.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training rows.
-        y : None
-            Ignored.
+            NaN is not observed, if the density takes it.
+        y : Ignored
+        {sample_weight}
+            Only if the density takes weights.
 
         Returns
         -------
         self : StandardizedDensity
-            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the rows do not suit the density, or weights are given to one that takes none.
         """
-        rows: Floats = validate_data(self, X, dtype=np.float64)
-        self.mean_ = rows.mean(axis=0)
-        self.scale_ = _divisors(rows.std(axis=0), self.per_feature)
-        self.density_ = clone(self.density).fit(self._standardize(rows))
+        with unchanged_on_failure(self):
+            rows = self._check_rows(X, reset=True)
+            w = check_weights(sample_weight, rows)
+            _check_observed(rows, w)
+            found = Standardization.of_observed(rows, w, per_feature=bool(self.per_feature))
+            self._standardization = found
+            self.mean_, self.scale_ = found.center, found.scale
+            weights = self._fit_weights(sample_weight, w)
+            self.density_ = clone(self.density).fit(self._standardize(rows), **weights)
         return self
 
+    def _fit_weights(self, given: Weights, w: Floats) -> dict[str, Floats]:
+        """The weights as an argument of the inner ``fit``, if any were given."""
+        if given is None:
+            return {}
+        if not has_fit_parameter(self.density, "sample_weight"):
+            raise ValueError(
+                f"density={self.density!r} takes no sample_weight: leave it out, or repeat rows."
+            )
+        return {"sample_weight": w}
+
+    def _check_rows(self, X: ArrayLike, *, reset: bool = False) -> Floats:
+        """Validated rows, in which NaN stays where the density takes it."""
+        finite = "allow-nan" if get_tags(self).input_tags.allow_nan else True
+        rows: Floats = validate_data(self, X, dtype=FLOATS, ensure_all_finite=finite, reset=reset)
+        return rows
+
+    def _scored(self, X: ArrayLike) -> Floats:
+        """Validated rows for a fitted estimator."""
+        check_is_fitted(self)
+        return self._check_rows(X)
+
+    def _standardize(self, rows: Floats) -> Floats:
+        return self._standardization.transform(rows).T
+
+    def _log_prob(self, rows: Floats) -> Floats:
+        log_prob = np.asarray(self.density_.score_samples(self._standardize(rows)))
+        return log_prob - self._standardization.log_jacobian
+
     def score_samples(self, X: ArrayLike) -> Floats:
-        """Compute the log-density of each row, in nats in the units of X.
+        """Compute the log-density of each row.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows to score.
 
         Returns
         -------
-        log_density : ndarray of shape (n_samples,)
-            Log-density of each row, with the log-Jacobian of the standardization.
+        log_prob : ndarray of shape (n_samples,)
+            log p(x) in nats, in the units of the data.
+        """
+        rows = self._scored(X)
+        return self._log_prob(rows).astype(result_dtype(rows), copy=False)
+
+    @documented
+    def score(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> float:
+        """Compute the mean log-density of the rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+        {sample_weight}
+
+        Returns
+        -------
+        log_prob : float
+            In nats per unit of weight.
+        """
+        rows = self._scored(X)
+        w = check_weights(sample_weight, rows)
+        return weighted_total(w, self._log_prob(rows)) / float(w.sum())
+
+    @available_if(_density_has("sample"))
+    def sample(self, n_samples: int = 1, *, random_state: RandomState = None) -> Floats:
+        """Draw new rows from the fitted density.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        random_state : int, RandomState instance or None, default=None
+            None falls back to that of the density.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Rows in the order in which the density draws them.
         """
         check_is_fitted(self)
-        rows: Floats = validate_data(self, X, dtype=np.float64, reset=False)
-        return self.density_.score_samples(self._standardize(rows)) - np.log(self.scale_).sum()
+        drawn = self._draw(n_samples, random_state)
+        Z = (
+            drawn[0] if isinstance(drawn, tuple) else drawn
+        )  # scikit-learn's mixtures give labels too
+        return self._standardization.inverse_transform(np.asarray(Z, dtype=np.float64))
 
-    def score(self, X: ArrayLike, y: object = None) -> float:
-        """Compute the mean log-density of the rows, in nats per row.
+    def _draw(self, n_samples: int, random_state: RandomState) -> Any:
+        """What the inner density draws, with a random state of the call where it takes one."""
+        density = copy(self.density_)
+        if "random_state" in signature(density.sample).parameters:
+            return density.sample(n_samples, random_state=random_state)
+        if random_state is not None:
+            density.random_state = check_random_state(random_state)
+        return density.sample(n_samples)
+
+    @available_if(_density_has("bic"))
+    def bic(self, X: ArrayLike) -> float:
+        """Compute the Bayesian information criterion of the density, in the units of the data.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows to score.
-        y : None
-            Ignored.
 
         Returns
         -------
-        log_density : float
-            Mean of ``score_samples(X)``.
+        bic : float
+            Lower is better (Schwarz, 1978).
         """
-        return float(np.mean(self.score_samples(X)))
+        return self._criterion("bic", X)
 
-    def _standardize(self, X: Floats) -> Floats:
-        return (X - self.mean_) / self.scale_
+    @available_if(_density_has("aic"))
+    def aic(self, X: ArrayLike) -> float:
+        """Compute the Akaike information criterion of the density, in the units of the data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        aic : float
+            Lower is better (Akaike, 1974).
+        """
+        return self._criterion("aic", X)
+
+    def _criterion(self, name: str, X: ArrayLike) -> float:
+        rows = self._scored(X)
+        of_standardized = float(getattr(self.density_, name)(self._standardize(rows)))
+        return of_standardized + 2.0 * len(rows) * self._standardization.log_jacobian
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = get_tags(self.density).input_tags.allow_nan
+        return tags
 
 
-def _divisors(std: Floats, per_feature: bool) -> Floats:
-    scale = std if per_feature else np.full_like(std, np.sqrt(np.mean(std**2)))
-    return np.where(scale > 0, scale, 1.0)
+def _check_observed(rows: Floats, w: Floats) -> None:
+    """Refuse a column of which no row with weight tells anything."""
+    empty = np.flatnonzero(np.isnan(rows[w > 0]).all(axis=0))
+    if len(empty):
+        raise ValueError(f"column {empty[0]} of X has no observed entry: leave it out.")

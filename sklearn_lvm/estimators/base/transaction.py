@@ -2,7 +2,8 @@
 
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -17,26 +18,31 @@ R = TypeVar("R")
 E = TypeVar("E", bound=BaseEstimator)
 
 
+@contextmanager
+def unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
+    """On any exception, an interrupt included, the attributes are what they were before."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
 def transactional(method: Callable[Concatenate[E, P], R]) -> Callable[Concatenate[E, P], R]:
     """Make a method that fits a transaction; parameters are checked, and callbacks torn down.
 
-    On any exception, an interrupt included, the attributes are what they were before. BLAS is held to
-    one thread, so that no bit of a fit depends on how many there are; blocks of rows are mapped in
-    threads instead.
+    BLAS is held to one thread, so that no bit of a fit depends on how many there are; blocks of rows
+    are mapped in threads instead.
     """
     managed = with_callbacks(_fit_context(prefer_skip_nested_validation=True)(method))
 
     @wraps(method)
     def transaction(self: E, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        before = dict(vars(self))
-        try:
-            with single_threaded_blas():
-                fitted: R = managed(self, *args, **kwargs)
-                return fitted
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
+        with unchanged_on_failure(self), single_threaded_blas():
+            fitted: R = managed(self, *args, **kwargs)
+            return fitted
 
     return transaction
 
