@@ -7,7 +7,6 @@ import csv
 import gzip
 import lzma
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,8 +25,6 @@ __all__ = ["Table", "as_table", "load_digits_table", "read_table"]
 TEXT_FILES = (".csv", ".tsv", ".txt", ".tab", ".dat", ".data")
 # Names of the array that is taken where an NPZ file holds several matrices, first choice first.
 PREFERRED_ARRAYS = ("X", "X_train")
-# What damaged files make NumPy and the standard library raise.
-DAMAGES = (EOFError, OSError, RuntimeError, lzma.LZMAError, zipfile.BadZipFile, zlib.error)
 NEEDS_PANDAS = (
     'text and Parquet files are read by pandas: pip install "sklearn-lvm[cli]"; '
     "NPZ and NPY files need no pandas"
@@ -38,6 +35,10 @@ NO_OBJECTS = (
     "it holds Python objects, which are not read: save numbers, with "
     "np.save(path, X.astype(float)), or np.savez likewise"
 )
+
+
+class FileContentError(ValueError):
+    """A file is whole, but what it holds is not read."""
 
 
 def read_table(
@@ -131,21 +132,32 @@ def _kind(path: Path) -> str:
 
 def _read_text(path: Path, header: bool) -> RawTable:
     _pandas()
-    try:
+    with _undamaged(path.suffix):
         content = DECOMPRESSORS.get(path.suffix.lower(), Path.read_bytes)(path)
-    except DAMAGES as error:
-        raise ValueError(f"the file cannot be read: {error}") from error
     try:
         return read_text(content, header=header)
     except csv.Error as error:
         raise ValueError(f"not a table of text: {error}") from error
 
 
+@contextmanager
+def _undamaged(kind: str) -> Iterator[None]:
+    """Say in one line that a file cannot be read: damage makes libraries raise errors of any kind."""
+    try:
+        yield
+    except (ImportError, MemoryError, PermissionError, FileContentError):
+        raise
+    except Exception as error:
+        if OBJECTS_REFUSED in str(error):
+            raise FileContentError(NO_OBJECTS) from error
+        raise ValueError(f"not a {kind} file, or a damaged one") from error
+
+
 def _unzip(path: Path) -> bytes:
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if not name.endswith("/")]
         if len(names) != 1:
-            raise ValueError(f"it holds {counted(len(names), 'file')}, and must hold one")
+            raise FileContentError(f"it holds {counted(len(names), 'file')}, and must hold one")
         return archive.read(names[0])
 
 
@@ -168,30 +180,18 @@ def _pandas() -> ModuleType:
 def _read_parquet(path: Path) -> list[Column]:
     pandas = _pandas()
     try:
-        frame = pandas.read_parquet(path)
+        with _undamaged("Parquet"):
+            frame = pandas.read_parquet(path)
     except ImportError as error:
         raise ValueError(NEEDS_PANDAS) from error
-    except (*DAMAGES, ValueError) as error:
-        raise ValueError(f"not a Parquet file, or a damaged one ({error})") from error
     return columns_of(frame)
 
 
 def _read_numpy(path: Path) -> list[Column]:
     with path.open("rb") as file:
-        with _one_line_errors():
+        with _undamaged("NumPy"):
             loaded = np.load(file, allow_pickle=False)
         return columns_of(_matrix_of(loaded) if isinstance(loaded, NpzFile) else loaded)
-
-
-@contextmanager
-def _one_line_errors() -> Iterator[None]:
-    """Say in one line why NumPy cannot load a file."""
-    try:
-        yield
-    except (*DAMAGES, ValueError) as error:
-        if OBJECTS_REFUSED in str(error):
-            raise ObjectsError(NO_OBJECTS) from error
-        raise ValueError("not a NumPy file, or a damaged one") from error
 
 
 def _matrix_of(archive: NpzFile) -> Cells:
@@ -219,9 +219,9 @@ def _preferred(matrices: Mapping[str, Cells], archive: NpzFile) -> Cells:
 def _array(archive: NpzFile, key: str) -> Cells | None:
     """Load an array, if it is not one of objects."""
     try:
-        with _one_line_errors():
+        with _undamaged("NumPy"):
             return archive[key]
-    except ObjectsError:
+    except FileContentError:
         return None
 
 
@@ -232,10 +232,6 @@ def _is_matrix_of_numbers(array: Cells) -> bool:
 
 def _is_matrix_of_text(array: Cells) -> bool:
     return array.ndim == 2 and array.dtype.kind in TEXT_KINDS
-
-
-class ObjectsError(ValueError):
-    """Python objects are not read: that would run code of the file."""
 
 
 DECOMPRESSORS: dict[str, Callable[[Path], bytes]] = {

@@ -213,7 +213,14 @@ def _frame(body: Lines, width: int) -> Any:
         index_col=False,
         skipinitialspace=True,
         low_memory=False,
+        **_exactly(pd.__version__),
     )
+
+
+def _exactly(version: str) -> dict[str, str]:
+    """Options with which pandas reads numbers exactly; from 3.1 on it always does."""
+    release = tuple(int(part) for part in version.split(".")[:2])
+    return {"float_precision": "round_trip"} if release < (3, 1) else {}
 
 
 def _without_empty_end(frame: Any, names: Sequence[str]) -> Any:
