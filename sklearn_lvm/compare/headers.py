@@ -41,16 +41,17 @@ def are_names(first: Sequence[str], lines: Sequence[Sequence[str]]) -> bool:
     names = [first[j] for j in numeric]
     numbers = [read_number(first[j], readings[j].marks) for j in numeric]
     values = np.column_stack([readings[j].values for j in numeric])
+    values[np.isinf(values)] = np.nan
     return _number_columns(names, np.array(numbers, dtype=np.float64), values)
 
 
-def header_notes(first: Sequence[str], are_names: bool) -> tuple[str, ...]:
-    """Say how the first line was read where it could be read in another way."""
+def header_notes(first: Sequence[str], taken: bool) -> tuple[str, ...]:
+    """Say whether the first line was taken as a header where that is open to doubt."""
     line = name_list(list(first), MAX_CELLS)
-    if are_names and any(map(is_number, first)):
+    if taken and any(map(is_number, first)):
         remedy = "if it is data, use --no-header (header=False)"
         return (f"the first line is taken as a header of column names ({line}); {remedy}",)
-    if not are_names and len(first) > 2 and _count(first):
+    if not taken and len(first) > 2 and _count(first):
         return (f"the first line ({line}) is taken as data, not as a header of column names",)
     return ()
 
@@ -98,7 +99,7 @@ def _are_whole_by_design(cells: Sequence[str]) -> bool:
 
 def _are_fractions(values: Floats) -> bool:
     """Whether most values of each column are no whole numbers."""
-    return bool((np.mean(values % 1 != 0, axis=0) > 0.5).all())
+    return bool((np.mean(values % 1 > 0, axis=0) > 0.5).all())
 
 
 def _are_far_from(numbers: Floats, values: Floats) -> bool:

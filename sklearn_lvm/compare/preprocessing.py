@@ -56,7 +56,8 @@ def prepare(
     Returns
     -------
     prepared : PreparedTable
-        The new matrix, the names of the columns left, and one note for each thing done.
+        The new matrix, the names of the columns left, and the notes: those of the table, then one
+        for each thing done, or to be looked at.
 
     Raises
     ------
@@ -71,8 +72,8 @@ def prepare(
         return PreparedTable(table.X, table.columns, known)
     steps = np.array([grid_step(column) or 0.0 for column in table.X.T])
     X = table.X + rng.uniform(size=table.X.shape) * steps if dequantize else table.X
-    warnings = filter(None, (_grid_note(table, steps, dequantize), _atom_note(table, steps)))
-    return PreparedTable(X, table.columns, (*known, *warnings))
+    bounds = filter(None, (_grid_note(table, steps, dequantize), _atom_note(table, steps)))
+    return PreparedTable(X, table.columns, (*known, *bounds))
 
 
 def grid_step(x: Floats) -> float | None:

@@ -247,6 +247,8 @@ def test_a_header_of_numbers(tmp_path, first, X):
         (["0", "1"], ONES[:, :2], False),
         (["0.0", "1.0", "2.0"], FRACTIONS, False),
         (["-999", "-998", "-997"], ONES, False),
+        (["3", "12", "40"], np.where(FRACTIONS > -0.7, np.nan, COUNTS[:, :3]), False),
+        (["1", "2"], np.array([[np.inf, -np.inf], [np.inf, 3]]), False),
         (["0", "1", "2"], np.arange(3, 63).reshape(20, 3), True),
         (["0", "1", "2"], np.array([[0, 1, 2], [2, 1, 0], [1, 1, 0]] * 20), True),
     ],
