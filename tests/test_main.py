@@ -75,18 +75,18 @@ def archive(**arrays):
 
 
 BAD_FILES = {
-    "text.csv": (b"a,b\n1,x\n2,y\n", "not numeric: b (for example 'x' in row 1 of b)"),
+    "text.csv": (b"a,b\nu,x\nv,y\n", "no column is numeric: left out 2 columns"),
     "empty_column.csv": (b"a,b\n1,\n2,NA\n", "no values at all in b"),
     "ragged.csv": (b"a,b\n1,2\n1\n", "line 3 has 1 cells, line 1 has 2"),
     "empty.csv": (b"", "no rows"),
     "header.csv": (b"a,b\n", "no rows"),
-    "latin.csv": (b"\xe9,b\n1,2\n", "not a text file in UTF-8"),
+    "binary.csv": (b"\x00\x01", "not a text file"),
     "infinite.csv": (b"a,b\n1,inf\n2,3\n", "infinite values in b"),
     "short.csv": (b"a,b\n1,2\n2,3\n", "2 complete rows are too few for 5 folds"),
     "table.xlsx": (b"", "unknown kind of file; known are .csv"),
     "noise.npz": (b"PK no zip", "not a NumPy file"),
     "noise.npy": (b"noise", "not a NumPy file"),
-    "nothing.npz": (archive(a=[1.0], b=[["x"]]), "no numeric 2-d array; the file holds a, b"),
+    "nothing.npz": (archive(a=[1.0], b=[1]), "no numeric 2-d array; the file holds a, b"),
     "several.npz": (archive(a=[[1.0]], b=[[2.0]]), "several two-dimensional arrays"),
     "objects.npz": (archive(a=np.array([[None]], dtype=object)), "the file holds a"),
 }
@@ -119,7 +119,7 @@ def test_no_file_and_no_such_model(tmp_path, capsys):
     assert command.main([str(tmp_path / "gone.csv")]) == 2
     assert_one_line(capsys, "gone.csv: no such file")
     assert command.main([str(tmp_path)]) == 2
-    assert_one_line(capsys, "unknown kind of file")
+    assert_one_line(capsys, "a directory, not a file")
     assert command.main(["--models", "Fortune"]) == 2
     assert_one_line(capsys, "unknown model Fortune; known are GaussianMLE")
 

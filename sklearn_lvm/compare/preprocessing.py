@@ -8,12 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from .._typing import Bools, Floats
-from .readers import Table
+from .missing_codes import missing_code_notes
+from .tables import Table, counted, name_list
 
 __all__ = ["PreparedTable", "grid_step", "is_binary", "prepare"]
 
-# Columns that a note lists by name.
-MAX_NAMES = 4
 # Values at most this many rounding errors apart are one value: 0.1 + 0.2 and 0.3 are.
 SAME_VALUE_ROUNDING_ERRORS = 32
 # The step of a grid, at least, in units of the smallest gap between values.
@@ -57,21 +56,24 @@ def prepare(
     Returns
     -------
     prepared : PreparedTable
-        The new matrix, the names of the columns left, and one note for each thing done.
+        The new matrix, the names of the columns left, and the notes: those of the table, then one
+        for each thing done, or to be looked at.
 
     Raises
     ------
     ValueError
         If a column is infinite somewhere or missing everywhere, or nothing varies.
     """
+    codes = missing_code_notes(table)
     table, missing = _drop_incomplete_rows(table)
     table, constant = _drop_constant_columns(table)
+    known = (*table.notes, *codes, *filter(None, (missing, constant)))
     if binary:
-        return PreparedTable(table.X, table.columns, tuple(filter(None, (missing, constant))))
+        return PreparedTable(table.X, table.columns, known)
     steps = np.array([grid_step(column) or 0.0 for column in table.X.T])
     X = table.X + rng.uniform(size=table.X.shape) * steps if dequantize else table.X
-    notes = (missing, constant, _grid_note(table, steps, dequantize), _atom_note(table, steps))
-    return PreparedTable(X, table.columns, tuple(filter(None, notes)))
+    bounds = filter(None, (_grid_note(table, steps, dequantize), _atom_note(table, steps)))
+    return PreparedTable(X, table.columns, (*known, *bounds))
 
 
 def grid_step(x: Floats) -> float | None:
@@ -125,14 +127,14 @@ def _same_value_tolerance(x: Floats) -> float:
 def _drop_incomplete_rows(table: Table) -> tuple[Table, str]:
     infinite = np.asarray(np.isinf(table.X).any(axis=0))
     if infinite.any():
-        raise ValueError(f"infinite values in {_name_list(table.columns, infinite)}")
+        raise ValueError(f"infinite values in {name_list(_chosen(table.columns, infinite))}")
     missing = np.isnan(table.X)
     empty = np.asarray(missing.all(axis=0))
     if empty.any():
-        raise ValueError(f"no values at all in {_name_list(table.columns, empty)}")
+        raise ValueError(f"no values at all in {name_list(_chosen(table.columns, empty))}")
     incomplete = missing.any(axis=1)
     count = int(incomplete.sum())
-    note = f"dropped {_counted(count, 'row')} with missing entries" if count else ""
+    note = f"dropped {counted(count, 'row')} with missing entries" if count else ""
     return table._replace(X=table.X[~incomplete]), note
 
 
@@ -142,10 +144,9 @@ def _drop_constant_columns(table: Table) -> tuple[Table, str]:
     constant = np.array([np.ptp(column) <= _same_value_tolerance(column) for column in table.X.T])
     if constant.all():
         raise ValueError("every column is constant")
-    kept = tuple(np.array(table.columns, dtype=object)[~constant])
-    count = int(constant.sum())
-    named = _name_list(table.columns, constant, shown=count)
-    note = f"dropped {_counted(count, 'constant column')}: {named}" if count else ""
+    kept = tuple(_chosen(table.columns, ~constant))
+    names = _chosen(table.columns, constant)
+    note = f"dropped {counted(len(names), 'constant column')}: {', '.join(names)}" if names else ""
     return table._replace(X=table.X[:, ~constant], columns=kept), note
 
 
@@ -170,14 +171,9 @@ def _atom_note(table: Table, steps: Floats) -> str:
 
 
 def _counted_names(columns: Sequence[str], mask: Bools, noun: str) -> str:
-    return f"{_counted(int(mask.sum()), noun)}: {_name_list(columns, mask)}"
+    names = _chosen(columns, mask)
+    return f"{counted(len(names), noun)}: {name_list(names)}"
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _name_list(columns: Sequence[str], mask: Bools, shown: int = MAX_NAMES) -> str:
-    names = [name for name, chosen in zip(columns, mask, strict=True) if chosen]
-    more = len(names) - shown
-    return ", ".join(names[:shown]) + (f" and {more} more" if more > 0 else "")
+def _chosen(columns: Sequence[str], mask: Bools) -> list[str]:
+    return [name for name, chosen in zip(columns, mask, strict=True) if chosen]

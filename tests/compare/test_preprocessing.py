@@ -98,3 +98,15 @@ def test_notes_warn_of_densities_without_a_bound():
     assert off.startswith("no noise added")
     assert off.endswith("1 column: x2")
     assert atom.endswith("in 1 column: x0")
+
+
+def test_notes_of_the_table_come_first_and_name_codes_for_missing():
+    X = np.c_[two_clusters(), np.full(60, 0.3)]
+    X[:3, 0] = -999.0
+    table = as_table(X, ["a", "b", "same"])._replace(notes=("left out a column",))
+    for binary in (False, True):
+        rng = np.random.RandomState(0)
+        own, code, constant = prepare(table, dequantize=True, rng=rng, binary=binary).notes
+        assert own == "left out a column"
+        assert code.startswith("-999 may be a code for missing: it stands 3 times")
+        assert constant.startswith("dropped 1 constant column")
