@@ -65,7 +65,7 @@ GAUSSIAN_MIXTURE = [
     ("precisions_init", 3.0, "array"),
 ]
 FACTOR = [
-    ("n_components", 0, r"\[1"),
+    ("n_components", -1, r"\[0"),
     ("n_components", 0.0, r"\(0"),
     ("n_components", 1.0, r"\(0"),
     ("n_components", 4, "3 features"),

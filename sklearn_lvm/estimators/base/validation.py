@@ -38,9 +38,20 @@ def check_columns(Z: object, name: str, n_columns: int) -> Floats:
     ValueError
         If they are no such rows; ``name`` is that of the argument.
     """
-    rows: Floats = check_array(Z, dtype=FLOATS, input_name=name)
+    try:
+        rows: Floats = check_array(
+            Z, dtype=FLOATS, input_name=name, ensure_min_features=min(n_columns, 1)
+        )
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f"inverse_transform needs {name} to be rows of finite numbers, as transform returns "
+            f"them: {error}"
+        ) from error
     if rows.shape[1] != n_columns:
-        raise ValueError(f"{name} has {rows.shape[1]} columns, expected {n_columns}.")
+        raise ValueError(
+            f"{name} has {rows.shape[1]} columns, expected {n_columns}: inverse_transform needs rows "
+            "as transform returns them."
+        )
     return rows
 
 
