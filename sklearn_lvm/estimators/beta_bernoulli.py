@@ -183,6 +183,11 @@ class BetaBernoulli(
         codes, counts = self._measured(X, w)
         return codes, self._statistics + counts
 
+    def _fit_rows(self, X: Table, w: Floats) -> None:
+        # Of a batch all entries may be on one side by chance: this is for whole tables.
+        self._warn_if_one_sided(X, w)
+        super()._fit_rows(X, w)
+
     # -- the density -------------------------------------------------------------------------------
 
     def _prior(self) -> BetaPosterior:
@@ -226,7 +231,8 @@ class BetaBernoulli(
         check_is_fitted(self)
         if not hasattr(self, "alpha_"):
             raise AttributeError(
-                f"inference={self.inference!r} has no posterior; set inference='bayes' or 'map'."
+                "a fit with inference='mle' has no posterior; set inference='bayes' or 'map', and fit "
+                "again."
             )
         return beta_distribution(*(part.astype(np.float64) for part in (self.alpha_, self.beta_)))
 

@@ -18,6 +18,7 @@ from ..core.linalg import SingularCovarianceError
 from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
 from ..core.standardization import Standardization
+from ..fitting.starts import FEW_ROWS, StartStrategy
 from .base.docs import documented
 from .base.gaussian_parameters import check_given
 from .base.mixture import EM_CONSTRAINTS, Acceleration, InitParams, MixtureEstimator
@@ -54,7 +55,8 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
         responsibilities, or rows by the nearest of n_components random rows. 'auto' is 'kmeans'; where
         rows are many, several draws run a few steps on a subsample, and the best of them is taken.
         All are drawn from the weighted set of distinct rows (a subsample of it if there are many), so
-        that weights count as repetitions and the order of the rows does not matter.
+        that weights count as repetitions and the order of the rows does not matter. With fewer
+        distinct rows than components, each component starts at one of them.
     weights_init : array-like of shape (n_components,), default=None
     means_init : array-like of shape (n_components, n_features), default=None
     precisions_init : array-like, default=None
@@ -207,7 +209,8 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
             )
         K, d = centers.shape
         mixture = cls(K, covariance_type=covariance_type, **params)  # type: ignore[arg-type]
-        mixture.n_features_in_, mixture._structure = d, COVARIANCE_TYPES[covariance_type](d)
+        mixture.n_features_in_, mixture._n_fitted_components = d, K
+        mixture._structure = COVARIANCE_TYPES[covariance_type](d)
         given = check_given(
             mixture._structure, K, weights=weights, means=centers, covariances=covariances
         )
@@ -274,6 +277,15 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
                 "precisions_cholesky_": covariance.precision_factor.astype(self._dtype),
             }
 
+    def _few_rows(self, n_rows: int, weight: float) -> StartStrategy:
+        if self.n_components > weight:
+            raise ValueError(
+                f"n_components={self.n_components}, but X has n_samples={n_rows} distinct rows, of "
+                f"summed weight {weight:g}: lower n_components to at most "
+                f"{max(n_rows, int(weight))}."
+            )
+        return FEW_ROWS["in turn"]
+
     def _failure_message(self, failure: Exception) -> str:
         remedy = "Raise reg_covar, lower n_components, or try another start."
         if isinstance(failure, SingularCovarianceError):
@@ -285,4 +297,4 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
         return f"Every start failed: {failure}. {remedy}"
 
     def _width(self) -> int:
-        return row_width(self._structure, self.n_components)
+        return row_width(self._structure, self._n_fitted_components)

@@ -171,7 +171,11 @@ def test_what_is_not_given_comes_from_init_params(spec, given, X):
 
 def test_a_component_that_sees_no_rows_leaves_a_density(X):
     far = np.concatenate([X[:2], np.full((1, 3), 1e7)])
-    model = EMGaussianMixture(3, means_init=far, random_state=0).fit(X)
+    with pytest.warns(
+        ConvergenceWarning, match=r"components 2 of 3.*n_components.*n_init"
+    ) as caught:
+        model = EMGaussianMixture(3, means_init=far, random_state=0).fit(X)
+    assert caught[0].filename == __file__
     assert model.weights_[2] == 0.0
     assert np.isfinite(model.score_samples(np.concatenate([X, far]))).all()
     assert (model.predict(X) < 2).all()

@@ -536,7 +536,7 @@ def test_components_that_a_fit_did_not_find_are_not_made_up(d):
     model = PPCA(2, solver="subspace").fit(X)
     assert model.partial_fit(X).n_components_ == 2
     model.fit(X).set_params(n_components=3)
-    with pytest.raises(ValueError, match="integer of at most 2.* call fit"):
+    with pytest.raises(ValueError, match=r"integer of at most 2.* call fit"):
         model.partial_fit(X)
     assert model.n_samples_seen_ == 300
 
