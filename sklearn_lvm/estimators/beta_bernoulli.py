@@ -11,7 +11,7 @@ from scipy.stats import rv_continuous
 from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import Interval, StrOptions
+from .._compat import RANDOM_STATE, Interval, StrOptions
 from .._typing import Floats, Ints, RandomState, Table
 from ..core.bernoulli.beta import BetaBernoulliPredictive, BetaPosterior
 from ..core.bernoulli.binarization import Binarization
@@ -143,7 +143,7 @@ class BetaBernoulli(
         "beta": [Interval(Real, 0, None, closed="neither"), "array-like"],
         "inference": [StrOptions(set(INFERENCES))],
         **BINARIZE,
-        "random_state": ["random_state"],
+        "random_state": RANDOM_STATE,
     }
     _of_density = ("probability_",)
 

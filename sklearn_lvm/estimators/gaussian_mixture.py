@@ -22,6 +22,7 @@ from ..fitting.starts import FEW_ROWS, StartStrategy
 from .base.docs import documented
 from .base.gaussian_parameters import check_given
 from .base.mixture import EM_CONSTRAINTS, Acceleration, InitParams, MixtureEstimator
+from .base.validation import result_dtype
 
 CovarianceType = Literal["full", "tied", "diag", "spherical"]
 
@@ -207,6 +208,9 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
             raise ValueError(
                 f"means must be of shape (n_components, n_features), got {centers.shape}."
             )
+        for name, value in (("weights", weights), ("covariances", covariances)):
+            if value is None:
+                raise ValueError(f"{name} must be an array, got None.")
         K, d = centers.shape
         mixture = cls(K, covariance_type=covariance_type, **params)  # type: ignore[arg-type]
         mixture.n_features_in_, mixture._n_fitted_components = d, K
@@ -215,7 +219,7 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
             mixture._structure, K, weights=weights, means=centers, covariances=covariances
         )
         standardization, density = given.standardized()
-        mixture._dtype = np.result_type(centers.dtype, np.float32).type
+        mixture._dtype = result_dtype(centers)
         mixture._set_fitted(
             {
                 "weights_": np.exp(density.log_weights).astype(mixture._dtype),

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import Interval, StrOptions
+from .._compat import RANDOM_STATE, Interval, StrOptions
 from .._typing import Floats, RandomState
 from ..core.gaussian.covariance import Structure
 from ..core.gaussian.density import GaussianFamily, Gaussians
@@ -96,7 +96,7 @@ class GaussianMLE(ClosedFormEstimator[Standardization, Moments, Mixture[Gaussian
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "covariance_type": [StrOptions(SEPARATE)],
         "reg_covar": [Interval(Real, 0, None, closed="left")],
-        "random_state": ["random_state"],
+        "random_state": RANDOM_STATE,
     }
     _of_density = ("covariance_", "precision_", "n_parameters_", "log_likelihood_")
 

@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from .._compat import Interval, RealNotInt, StrOptions
+from .._compat import RANDOM_STATE, Interval, RealNotInt, StrOptions
 from .._typing import Floats, RandomState, Weights
 from ..core.factor.centered_block import Rows
 from ..core.factor.centered_rows import CenteredRows
@@ -135,7 +135,7 @@ class PPCA(LinearGaussianDensity):
         "solver": [StrOptions(set(SOLVERS))],
         "tol": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "random_state": ["random_state"],
+        "random_state": RANDOM_STATE,
     }
     # Whether entries are finite shows in what is computed from them: see _refuse.
     _checks: ClassVar[dict[str, object]] = {

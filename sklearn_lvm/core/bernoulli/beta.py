@@ -87,7 +87,9 @@ class BetaBernoulliPredictive(IndependentBernoulli):
 def _remainder(x: Floats) -> Floats:
     """log Gamma(x) less Stirling's (x - 1/2) log x - x + log(2 pi) / 2."""
     large = np.maximum(x, 10.0)
-    series = (1 / 12 - (1 / 360 - (1 / 1260 - 1 / 1680 / large**2) / large**2) / large**2) / large
+    with np.errstate(over="ignore"):  # its inverse is 0 then
+        square = large**2
+    series = (1 / 12 - (1 / 360 - (1 / 1260 - 1 / 1680 / square) / square) / square) / large
     small = np.minimum(x, 10.0)
     exact = gammaln(small) - (small - 0.5) * np.log(small) + small - 0.5 * np.log(2 * np.pi)
     return np.asarray(np.where(x < 10.0, exact, series))

@@ -41,6 +41,12 @@ class BinaryEstimator(DensityEstimator):
         self._fitted_binarize = self.binarize
         return self._check_binary(rows), w
 
+    def _validated(self, X: ArrayLike | csr_array, *, reset: bool) -> Table:
+        rows = super()._validated(X, reset=reset)
+        if rows.dtype == object:  # as scikit-learn leaves lists; arrays of objects it makes numbers
+            rows = super()._validated(rows, reset=reset)
+        return rows
+
     def _check_rows(self, X: ArrayLike | csr_array) -> Table:
         return self._check_binary(super()._check_rows(X))
 

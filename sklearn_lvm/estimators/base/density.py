@@ -16,11 +16,12 @@ from sklearn.base import (
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..._compat import check_random_state_of
 from ..._typing import Floats, Ints, RandomState, Rows, Table, Weights
 from ...core.rows import Transformation
 from ...inference.block_map import ThreadMap, block_size, slices_of
 from .docs import documented
-from .validation import FLOATS, check_weights, result_dtype, weighted_total
+from .validation import FLOATS, check_weights, explained, result_dtype, weighted_total
 
 A = TypeVar("A", bound=NDArray[np.generic])
 
@@ -69,13 +70,19 @@ class DensityEstimator(
         self, X: ArrayLike, sample_weight: Weights, *, reset: bool = True
     ) -> tuple[Table, Floats]:
         """Validated rows and their weights, (n, d) and (n,)."""
-        X = validate_data(self, X, reset=reset, **self._checks)
-        return X, check_weights(sample_weight, X)
+        rows = self._validated(X, reset=reset)
+        return rows, check_weights(sample_weight, rows)
 
     def _check_rows(self, X: ArrayLike) -> Table:
         """Validated rows for a fitted estimator."""
         check_is_fitted(self)
-        return validate_data(self, X, reset=False, **self._checks)
+        return self._validated(X, reset=False)
+
+    def _validated(self, X: ArrayLike, *, reset: bool) -> Table:
+        try:
+            return validate_data(self, X, reset=reset, **self._checks)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise explained(error, X, type(self).__name__) from error
 
     def _set_fitted(self, attributes: Mapping[str, object]) -> None:
         """Set fitted attributes."""
@@ -150,7 +157,7 @@ class DensityEstimator(
         """
         rows = self._check_rows(X)
         w = check_weights(sample_weight, rows)
-        return weighted_total(w, self._log_prob(rows)) / float(w.sum())
+        return weighted_total(w / w.sum(), self._log_prob(rows))
 
     def _criterion(
         self, X: ArrayLike, sample_weight: Weights, penalty: Callable[[float], float]
@@ -213,7 +220,8 @@ class DensityEstimator(
         ----------
         n_samples : int, default=1
         random_state : int, RandomState instance or None, default=None
-            None falls back to the estimator's own ``random_state``.
+            None falls back to the estimator's own ``random_state``. As in scikit-learn, a NumPy
+            Generator is refused.
         return_latent : bool, default=False
             Whether to return the latent variable of each row as well.
 
@@ -229,12 +237,14 @@ class DensityEstimator(
         Raises
         ------
         ValueError
-            If ``n_samples`` is not a positive integer.
+            If ``n_samples`` is not a positive integer, or the random state is none.
         """
         check_is_fitted(self)
         if not isinstance(n_samples, Integral) or isinstance(n_samples, bool) or n_samples < 1:
             raise ValueError(f"n_samples must be an integer of at least 1, got {n_samples!r}.")
-        rng = check_random_state(self.random_state if random_state is None else random_state)
+        state = self.random_state if random_state is None else random_state
+        check_random_state_of("sample", state)
+        rng = check_random_state(state)
         Z, latent = self._density_or_raise().sample(int(n_samples), rng)
         X = self._transformation.inverse_transform(Z).astype(self._dtype, copy=False)
         if not return_latent:

@@ -92,9 +92,14 @@ def check_given(
 
 def check_shape(name: str, value: ArrayLike, shape: tuple[int, ...]) -> Floats:
     """An array of a shape in float64; the ValueError names it."""
-    array: Floats = check_array(
-        value, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name=name
-    )
+    try:
+        array: Floats = check_array(
+            value, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name=name
+        )
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f"{name} must hold finite numbers, in the shape {shape}: {error}"
+        ) from error
     if array.shape != shape:
         raise ValueError(f"{name} must be of shape {shape}, got {array.shape}.")
     return array

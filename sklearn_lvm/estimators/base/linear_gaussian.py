@@ -17,7 +17,7 @@ from ...core.factor.statistics import Scatter
 from ...core.standardization import Standardization
 from ...inference.block_map import ThreadMap
 from .closed_form import ClosedFormEstimator
-from .validation import check_columns
+from .validation import check_columns, explained
 
 
 class LinearGaussianDensity(ClosedFormEstimator[Standardization, Scatter, PPCADensity]):
@@ -64,7 +64,11 @@ class LinearGaussianDensity(ClosedFormEstimator[Standardization, Scatter, PPCADe
 
     def _refuse(self, X: Rows) -> None:
         """Raise a ValueError if an entry is not finite."""
-        assert_all_finite(X, estimator_name=type(self).__name__, input_name="X")
+        name = type(self).__name__
+        try:
+            assert_all_finite(X, estimator_name=name, input_name="X")
+        except ValueError as error:
+            raise explained(error, X, name) from error
 
     def _log_prob(self, X: Rows) -> Floats:
         return self._map_rows(X, PPCAKernel.log_prob) - self._transformation.log_jacobian

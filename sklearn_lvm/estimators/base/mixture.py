@@ -12,7 +12,13 @@ from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from ..._compat import CallbackContext, CallbackSupportMixin, Interval, StrOptions
+from ..._compat import (
+    RANDOM_STATE,
+    CallbackContext,
+    CallbackSupportMixin,
+    Interval,
+    StrOptions,
+)
 from ..._typing import Floats, Ints, Rows, Table, Weights
 from ...core.family import C, S
 from ...core.mixture import Mixture
@@ -26,7 +32,7 @@ from .callbacks import FitCallback
 from .density import DensityEstimator
 from .docs import documented
 from .transaction import transactional, warn
-from .validation import check_weights, listed, result_dtype
+from .validation import check_weights, listed, result_dtype, weighted_total
 
 # What the parameters that all mixtures share may be.
 EM_CONSTRAINTS: dict[str, list[object]] = {
@@ -35,7 +41,7 @@ EM_CONSTRAINTS: dict[str, list[object]] = {
     "n_init": [Interval(Integral, 1, None, closed="left")],
     "acceleration": [StrOptions({"auto", "squarem"}), None],
     "init_params": [StrOptions(set(STARTS))],
-    "random_state": ["random_state"],
+    "random_state": RANDOM_STATE,
     "n_jobs": [
         Interval(Integral, None, -1, closed="right"),
         Interval(Integral, 1, None, closed="left"),
@@ -331,7 +337,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator, Generic[U, C, S])
         rows = self._check_rows(X)
         resp = self._responsibilities(rows)
         logs = np.log(resp, where=resp > 0, out=np.zeros_like(resp))
-        entropy = -float(check_weights(sample_weight, rows) @ (resp * logs).sum(axis=1))
+        entropy = -weighted_total(check_weights(sample_weight, rows), (resp * logs).sum(axis=1))
         return self.bic(X, sample_weight) + 2.0 * entropy
 
     @property
