@@ -1,7 +1,7 @@
 """BernoulliMixture: mixtures of rows of independent zeros and ones, by expectation-maximization."""
 
 from collections.abc import Callable, Mapping
-from numbers import Integral, Real
+from numbers import Real
 from typing import ClassVar, Literal, Self
 
 import numpy as np
@@ -24,7 +24,7 @@ from ..inference.stepwise import StepwiseStatistics
 from .base.binary import BINARIZE, BinaryEstimator, check_prior
 from .base.docs import documented
 from .base.gaussian_parameters import check_distribution, check_shape, log_of
-from .base.mixture import EM_CONSTRAINTS, Acceleration, InitParams, MixtureEstimator
+from .base.mixture import COUNT, EM_CONSTRAINTS, Acceleration, InitParams, MixtureEstimator
 from .base.transaction import transactional
 from .base.validation import result_dtype
 
@@ -107,7 +107,7 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "n_components": [COUNT],
         "alpha": [Interval(Real, 1, None, closed="left"), "array-like"],
         "beta": [Interval(Real, 1, None, closed="left"), "array-like"],
         "weight_concentration_prior": [Interval(Real, 1, None, closed="left")],

@@ -204,10 +204,12 @@ class BetaBernoulli(
         for name in ("alpha_", "beta_", "log_evidence_"):
             self.__dict__.pop(name, None)  # of another inference
         known = INFERENCES[self.inference].known(self._prior(), counts)
+        with np.errstate(over="ignore"):  # what a single precision cannot hold is infinite there
+            named = {name: value[0].astype(self._dtype) for name, value in known.items()}
         return {
             "n_samples_seen_": as_count(counts.weight[0]),
             "n_parameters_": self.n_features_in_,
-            **{name: value[0].astype(self._dtype) for name, value in known.items()},
+            **named,
         }
 
     def _described(

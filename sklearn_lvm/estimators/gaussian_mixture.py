@@ -1,7 +1,7 @@
 """EMGaussianMixture: mixtures of Gaussians by expectation-maximization."""
 
 from collections.abc import Mapping
-from numbers import Integral, Real
+from numbers import Real
 from typing import ClassVar, Literal, Self
 
 import numpy as np
@@ -17,12 +17,12 @@ from ..core.gaussian.structure_names import COVARIANCE_TYPES
 from ..core.linalg import SingularCovarianceError
 from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
-from ..core.standardization import Standardization
+from ..core.standardization import MAX_DEVIATIONS, Standardization
 from ..fitting.starts import FEW_ROWS, StartStrategy
 from .base.docs import documented
 from .base.gaussian_parameters import check_given
-from .base.mixture import EM_CONSTRAINTS, Acceleration, InitParams, MixtureEstimator
-from .base.validation import result_dtype
+from .base.mixture import COUNT, EM_CONSTRAINTS, Acceleration, InitParams, MixtureEstimator
+from .base.validation import result_dtype, standardization_of
 
 CovarianceType = Literal["full", "tied", "diag", "spherical"]
 
@@ -103,7 +103,7 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "n_components": [COUNT],
         "covariance_type": [StrOptions(set(COVARIANCE_TYPES))],
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
         "weights_init": ["array-like", None],
@@ -237,7 +237,7 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
 
     def _fit_transformation(self, X: Floats, w: Floats) -> Standardization:
         self._structure = COVARIANCE_TYPES[self.covariance_type](self.n_features_in_)
-        return Standardization.of(X, w, per_feature=self._structure.per_feature)
+        return standardization_of(X, w, per_feature=self._structure.per_feature)
 
     def _steps(self, standardization: Standardization) -> MixtureSteps[Gaussians, Moments]:
         added_variance = self.reg_covar * standardization.feature_variance
@@ -265,15 +265,21 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
                 "covariance_type or number of features: set warm_start=False."
             )
         known = Gaussians(gaussians.mean, gaussians.covariance.restructured(structure))
-        shift = (old.center - standardization.center) / standardization.scale
-        scale = old.scale / standardization.scale
+        with np.errstate(all="ignore"):
+            shift = (old.center - standardization.center) / standardization.scale
+            scale = old.scale / standardization.scale
+        if max(np.abs(shift).max(), scale.max(), 1.0 / scale.min()) > MAX_DEVIATIONS:
+            raise ValueError(
+                "warm_start=True cannot continue from a solution for rows that lie so far off, in "
+                "units of these: set warm_start=False."
+            )
         return Mixture(self._density.log_weights, known.rescale(shift, scale))
 
     def _described(
         self, gaussians: Gaussians, standardization: Standardization
     ) -> Mapping[str, object]:
-        covariance = gaussians.covariance.rescale(standardization.scale)
         with np.errstate(all="ignore"):  # in extreme units
+            covariance = gaussians.covariance.rescale(standardization.scale)
             return {
                 "means_": standardization.inverse_transform(gaussians.mean).astype(self._dtype),
                 "covariances_": covariance.matrix.astype(self._dtype),

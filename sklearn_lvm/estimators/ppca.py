@@ -25,7 +25,7 @@ from .base.closed_form import NoDensityError
 from .base.docs import documented
 from .base.linear_gaussian import LinearGaussianDensity
 from .base.transaction import transactional, warn
-from .base.validation import FLOATS, as_count, too_few_rows
+from .base.validation import FLOATS, as_count, check_range, too_few_rows
 
 
 class PPCA(LinearGaussianDensity):
@@ -244,6 +244,7 @@ class PPCA(LinearGaussianDensity):
         rows = CenteredRows.of(X, w / w.sum(), block_map)
         if not np.isfinite(rows.center).all():
             self._refuse(X)
+        check_range(rows.center, np.full(len(rows.center), rows.scale))
         return rows
 
     def _solve(self, rows: CenteredRows) -> Solution:
@@ -314,6 +315,7 @@ class PPCA(LinearGaussianDensity):
             standardization, previous = rescale_for(
                 self._transformation, previous, rows.standardization
             )
+            check_range(standardization.center, standardization.scale)
             return standardization, previous + batch.measure(rows, standardization, float(w.sum()))
 
     def _estimate(self, statistics: Scatter, standardization: Standardization) -> PPCADensity:

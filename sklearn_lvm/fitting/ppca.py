@@ -256,7 +256,7 @@ def _fastest(problem: SpectrumProblem) -> Solution:
         return dense_solver(problem)
     n, d = problem.rows.shape
     k = min(n, d)
-    round_cost = 4.0 * problem.rows.stored * _block_size(problem.q)
+    round_cost = 4.0 * max(problem.rows.stored, 1) * _block_size(problem.q)
     rounds = int((n * d * k + EIGH_COST * k**3) / (THIN_PRODUCT_COST * round_cost))
     if rounds < MIN_ROUNDS:
         return dense_solver(problem)

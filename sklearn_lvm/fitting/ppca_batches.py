@@ -139,6 +139,7 @@ def rescale_for(
 ) -> tuple[Standardization, Scatter]:
     """Adapt the units of earlier batches, and their statistics, to a batch of another scale."""
     constant = np.full(len(new.center), previous.is_constant)
-    adapted = standardization.rescaled_for(constant, new, per_feature=False)
+    with np.errstate(over="ignore"):  # the estimator refuses units that are infinite
+        adapted = standardization.rescaled_for(constant, new, per_feature=False)
     factor = 1.0 if previous.is_constant else standardization.scale[0] / adapted.scale[0]
     return adapted, previous.rescaled(float(factor))

@@ -40,16 +40,22 @@ def _nearest(points: Table, centers: Floats) -> Ints:
     return labels
 
 
+def _near_one(weight: Floats) -> Floats:
+    """The weights over a power of two near the largest, so that no sum of products overflows."""
+    return np.ldexp(weight, -int(np.frexp(weight.max())[1]))
+
+
 def kmeans(points: Table, weight: Floats, n_components: int, rng: Rng) -> Floats:
     """The clusters of weighted k-means."""
     clusters = KMeans(n_components, n_init=1, random_state=rng)
     with single_openmp_thread():
-        clusters.fit(points, sample_weight=weight)
+        clusters.fit(points, sample_weight=_near_one(weight))
     return _one_hot(clusters.labels_, n_components)
 
 
 def kmeans_pp(points: Table, weight: Floats, n_components: int, rng: Rng) -> Floats:
     """Each row to the nearest of the seeds of k-means++."""
+    weight = _near_one(weight)
     centers, _ = kmeans_plusplus(points, n_components, sample_weight=weight, random_state=rng)
     return _one_hot(_nearest(points, centers), n_components)
 

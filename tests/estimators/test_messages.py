@@ -313,9 +313,9 @@ def test_the_argument_of_an_inverse_is_explained(spec, X):
         return
     Z = model.transform(X)
     for bad in (np.full_like(Z, np.nan), np.full_like(Z, np.inf), "Z", Z[0], [["a"] * Z.shape[1]]):
-        with pytest.raises(ValueError, match="inverse_transform needs Z .* as transform returns"):
+        with pytest.raises(ValueError, match=r"inverse_transform needs Z .* as transform returns"):
             model.inverse_transform(bad)
-    with pytest.raises(ValueError, match="Z has .* columns, expected .*: inverse_transform needs"):
+    with pytest.raises(ValueError, match=r"Z has .* columns, expected .*: inverse_transform needs"):
         model.inverse_transform(np.zeros((2, Z.shape[1] + 1)))
 
 
@@ -337,7 +337,7 @@ def test_a_truth_value_is_no_number(spec, value, X):
 
 @every_mixture
 def test_no_jobs_are_refused(spec, X):
-    with pytest.raises(ValueError, match="'n_jobs' parameter .* Got 0"):
+    with pytest.raises(ValueError, match=r"'n_jobs' parameter .* Got 0"):
         spec.new(n_jobs=0).fit(X)
     assert spec.new(n_jobs=-1).fit(X).converged_
 

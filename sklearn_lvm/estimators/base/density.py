@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, metadata
 from numbers import Integral
-from typing import ClassVar, Literal, Protocol, Self, TypeVar, cast, overload
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +23,7 @@ from ...inference.block_map import ThreadMap, block_size, slices_of
 from .docs import documented
 from .validation import FLOATS, check_weights, explained, result_dtype, weighted_total
 
+MAX_SAMPLES = int(np.iinfo(np.intp).max)
 A = TypeVar("A", bound=NDArray[np.generic])
 
 
@@ -80,7 +81,8 @@ class DensityEstimator(
 
     def _validated(self, X: ArrayLike, *, reset: bool) -> Table:
         try:
-            return validate_data(self, X, reset=reset, **self._checks)
+            with np.errstate(all="ignore"):  # the sum of finite entries may overflow
+                return validate_data(self, X, reset=reset, **self._checks)
         except (TypeError, ValueError, OverflowError) as error:
             raise explained(error, X, type(self).__name__) from error
 
@@ -138,7 +140,8 @@ class DensityEstimator(
             log p(x) in nats, in the units of the data.
         """
         rows = self._check_rows(X)
-        return self._log_prob(rows).astype(result_dtype(rows), copy=False)
+        with np.errstate(over="ignore"):  # what single precision cannot hold is -inf there
+            return self._log_prob(rows).astype(result_dtype(rows), copy=False)
 
     @documented
     def score(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> float:
@@ -240,18 +243,24 @@ class DensityEstimator(
             If ``n_samples`` is not a positive integer, or the random state is none.
         """
         check_is_fitted(self)
-        if not isinstance(n_samples, Integral) or isinstance(n_samples, bool) or n_samples < 1:
-            raise ValueError(f"n_samples must be an integer of at least 1, got {n_samples!r}.")
+        whole = isinstance(n_samples, Integral) and not isinstance(n_samples, bool)
+        if not (whole and 1 <= n_samples <= MAX_SAMPLES):
+            raise ValueError(
+                f"n_samples must be an integer from 1 to {MAX_SAMPLES}, got {n_samples!r}."
+            )
         state = self.random_state if random_state is None else random_state
         check_random_state_of("sample", state)
         rng = check_random_state(state)
         Z, latent = self._density_or_raise().sample(int(n_samples), rng)
-        X = self._transformation.inverse_transform(Z).astype(self._dtype, copy=False)
+        X = self._in_own_precision(self._transformation.inverse_transform(Z))
         if not return_latent:
             return X
         latent = self._latent_of(X, latent)
         # Labels stay what they are.
-        return X, latent.astype(self._dtype, copy=False) if latent.dtype.kind == "f" else latent
+        return X, self._in_own_precision(latent) if latent.dtype.kind == "f" else latent
+
+    def _in_own_precision(self, values: NDArray[Any]) -> Floats:
+        return values.astype(self._dtype, copy=False)
 
     def _latent_of(self, X: Floats, latent: Floats | Ints) -> Floats | Ints:
         """The latent variables of sampled rows, given those that the density drew."""

@@ -66,7 +66,8 @@ class LinearGaussianDensity(ClosedFormEstimator[Standardization, Scatter, PPCADe
         """Raise a ValueError if an entry is not finite."""
         name = type(self).__name__
         try:
-            assert_all_finite(X, estimator_name=name, input_name="X")
+            with np.errstate(all="ignore"):  # the sum of finite entries may overflow
+                assert_all_finite(X, estimator_name=name, input_name="X")
         except ValueError as error:
             raise explained(error, X, name) from error
 
@@ -107,8 +108,9 @@ class LinearGaussianDensity(ClosedFormEstimator[Standardization, Scatter, PPCADe
         check_is_fitted(self)
         density = self._density_or_raise()
         latent = check_columns(Z, "Z", len(density.axes))
-        rows = latent.astype(np.float64) @ density.loadings.T + density.mean
-        return self._transformation.inverse_transform(rows).astype(latent.dtype)
+        with np.errstate(over="ignore"):  # rows that are no floating point numbers are infinite
+            rows = latent.astype(np.float64) @ density.loadings.T + density.mean
+            return self._transformation.inverse_transform(rows).astype(latent.dtype)
 
     @property
     def _n_features_out(self) -> int:

@@ -34,17 +34,19 @@ from .docs import documented
 from .transaction import transactional, warn
 from .validation import check_weights, listed, result_dtype, weighted_total
 
+MAX_COUNT = 2**31 - 1
+COUNT = Interval(Integral, 1, MAX_COUNT, closed="both")  # of components, starts or threads
 # What the parameters that all mixtures share may be.
 EM_CONSTRAINTS: dict[str, list[object]] = {
     "tol": [Interval(Real, 0.0, None, closed="left")],
     "max_iter": [Interval(Integral, 0, None, closed="left")],
-    "n_init": [Interval(Integral, 1, None, closed="left")],
+    "n_init": [COUNT],
     "acceleration": [StrOptions({"auto", "squarem"}), None],
     "init_params": [StrOptions(set(STARTS))],
     "random_state": RANDOM_STATE,
     "n_jobs": [
-        Interval(Integral, None, -1, closed="right"),
-        Interval(Integral, 1, None, closed="left"),
+        Interval(Integral, -MAX_COUNT, -1, closed="both"),
+        COUNT,
         None,
     ],
     "warm_start": ["boolean"],

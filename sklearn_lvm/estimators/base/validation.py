@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_array
 
 from ..._compat import check_sample_weight
 from ..._typing import Floats, Table, Weights
+from ...core.standardization import Standardization
 
 FLOAT64 = np.finfo(np.float64)
 MAX_TOTAL_WEIGHT = 1e303  # sums of rows under more weight might overflow
@@ -30,7 +31,8 @@ def check_weights(sample_weight: Weights, X: Table) -> Floats:
         If a weight is negative or no number, or if all of them or their sum are out of range.
     """
     try:
-        w = check_sample_weight(sample_weight, X)
+        with np.errstate(all="ignore"):  # the sum of finite weights may overflow
+            w = check_sample_weight(sample_weight, X)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
             f"sample_weight must hold a finite, non-negative number for each row: {error}"
@@ -55,6 +57,32 @@ def _check_sum(w: Floats) -> None:
             f"sample_weight has a sum above {MAX_TOTAL_WEIGHT:g}, its largest weight being "
             f"{largest:g}: divide all weights by a constant."
         )
+
+
+def standardization_of(X: Floats, w: Floats, *, per_feature: bool) -> Standardization:
+    """The standardization of weighted rows.
+
+    Raises
+    ------
+    ValueError
+        If a feature is spread over more, or less, than a floating point number can hold.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = Standardization.of(X, w, per_feature=per_feature)
+    check_range(found.center, found.scale)
+    return found
+
+
+def check_range(center: Floats, scale: Floats) -> None:
+    """Raise a ValueError if a mean or a standard deviation is out of the range of numbers."""
+    lost = ~(np.isfinite(center) & np.isfinite(scale))
+    for columns, much, remedy in ((lost, "more", "divide"), (scale == 0, "less", "multiply")):
+        if columns.any():
+            named = listed(np.flatnonzero(columns).tolist())
+            raise ValueError(
+                f"X spreads over {much} than a floating point number can hold, in column {named}: "
+                f"{remedy} X by a constant."
+            )
 
 
 def explained(error: Exception, X: object, name: str) -> TypeError | ValueError:
@@ -98,9 +126,10 @@ def check_columns(Z: object, name: str, n_columns: int) -> Floats:
         If they are no such rows; ``name`` is that of the argument.
     """
     try:
-        rows: Floats = check_array(
-            Z, dtype=FLOATS, input_name=name, ensure_min_features=min(n_columns, 1)
-        )
+        with np.errstate(all="ignore"):  # the sum of finite entries may overflow
+            rows: Floats = check_array(
+                Z, dtype=FLOATS, input_name=name, ensure_min_features=min(n_columns, 1)
+            )
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
             f"inverse_transform needs {name} to be rows of finite numbers, as transform returns "
