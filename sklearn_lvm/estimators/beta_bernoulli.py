@@ -82,7 +82,8 @@ class BetaBernoulli(
         likelihood.
     binarize : float or None, default=0.0
         Entries above it are ones, others zeros; with sparse rows it must be at least 0. With None X
-        must hold nothing but 0, 1 and NaN.
+        must hold nothing but 0, 1 and NaN. A fit of several values that are all on one side of it
+        warns with a DataConversionWarning.
     random_state : int, RandomState instance or None, default=None
         Used by ``sample``.
 

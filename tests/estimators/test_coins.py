@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.stats import beta
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
@@ -522,7 +522,7 @@ def test_codes_that_the_threshold_does_not_tell_apart_are_told_of(spec, codes, k
     values, message = CODES[codes]
     larger = np.random.default_rng(0).integers(0, 2, (200, 6)) == 1
     X = np.where(larger, max(values), min(values))
-    with pytest.warns(UserWarning, match=message) as caught:
+    with pytest.warns(DataConversionWarning, match=message) as caught:
         spec.new().fit(kind(X))
     assert caught[0].filename == __file__
     apart = spec.new(binarize=np.mean(values)).fit(X)
@@ -543,5 +543,5 @@ def test_rows_of_no_weight_and_missing_entries_are_on_no_side(spec):
     X = np.full((50, 4), 1.0)
     X[0], X[1, 1] = 2.0, np.nan
     assert np.isfinite(spec.new().fit(X, sample_weight=np.arange(50) > 0).score(X))
-    with pytest.warns(UserWarning, match="binarize"):
+    with pytest.warns(DataConversionWarning, match="binarize"):
         spec.new().fit(X)

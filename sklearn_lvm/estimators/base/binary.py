@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_array, issparse
+from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import Tags
 
 from ..._compat import Interval
@@ -87,7 +88,7 @@ class BinaryEstimator(DensityEstimator):
         warn(
             f"All entries of X are {side} binarize={self.binarize!r}, though they go from {low:g} to "
             f"{high:g}. Set binarize to a threshold in between, such as {low / 2 + high / 2:g}.",
-            UserWarning,
+            DataConversionWarning,
         )
 
     def _log_prob(self, X: Table) -> Floats:
