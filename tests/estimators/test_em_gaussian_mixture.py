@@ -321,3 +321,22 @@ def test_a_talkative_fit_prints_bounds_and_times(capsys, X):
 def test_a_converged_fit_says_so(capsys, X):
     EMGaussianMixture(1, verbose=1).fit(X)
     assert capsys.readouterr().out.splitlines()[-1] == "Initialization converged."
+
+
+@every_covariance_type
+def test_a_warm_start_on_rows_in_far_other_units_is_refused(covariance_type, X):
+    model = EMGaussianMixture(
+        2, covariance_type=covariance_type, warm_start=True, random_state=0
+    ).fit(X)
+    scores = model.score_samples(X)
+    for factor in (1e-200, 1e200):
+        with pytest.raises(ValueError, match=r"so far off.* set warm_start=False"):
+            model.fit(factor * X)
+    assert_array_equal(model.score_samples(X), scores)
+
+
+@every_covariance_type
+def test_rows_that_lie_further_apart_than_numbers_reach_are_refused(covariance_type, X):
+    X = np.where(np.arange(len(X))[:, None] == 3, -1.7e308, 1.7e308 * (X > 0))
+    with pytest.raises(ValueError, match=r"spreads over more than .* divide X by a constant"):
+        EMGaussianMixture(2, covariance_type=covariance_type).fit(X)

@@ -677,3 +677,27 @@ def test_auto_forms_a_matrix_where_lanczos_is_slow():
         model = new_model("auto", 5).fit(X)
     assert model.n_iter_ == 1
     assert_allclose(model.score(X), new_model("svd", 5).fit(X).score(X), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("choice", ["mle", "bic", 0.5, None])
+def test_one_dimension_leaves_no_choice(choice):
+    """Of one column there is one density; of rows on a line in several there is none."""
+    X = clouds(40, 1)
+    assert_allclose(PPCA(choice).fit(X).score(X), GaussianMLE().fit(X).score(X), rtol=1e-12)
+    for rows in (X @ np.ones((1, 3)), clouds(2, 3)):
+        with pytest.raises(ValueError, match="n_components=1 leaves no noise"):
+            PPCA(choice).fit(rows)
+
+
+@every_solver
+def test_a_sparse_table_without_entries_has_equal_rows(solver):
+    with pytest.raises(ValueError, match="at least two distinct rows"):
+        new_model(solver, 1).fit(sparse.csr_matrix((30, 4)))
+
+
+@pytest.mark.parametrize("q", [0, 1, None])
+def test_rows_that_lie_further_apart_than_numbers_reach_are_refused(q):
+    X = np.array([[-1.7e308, 0.0], [1.7e308, 1.0], [1.7e308, 2.0]])
+    for call in (PPCA(q).fit, PPCA(q).partial_fit, PPCA(q).partial_fit(clouds(9, 2)).partial_fit):
+        with pytest.raises(ValueError, match=r"spreads over more than .* divide X by a constant"):
+            call(X)
