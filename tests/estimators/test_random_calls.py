@@ -149,8 +149,8 @@ WEIGHTS = {
     "negative": _one_other(-1.0),
     "NaN": _one_other(np.nan),
     "inf": _one_other(np.inf),
-    "one huge": _one_other(1e300),
-    "huge": lambda rng, n: np.full(n, 1e300),
+    "one huge": _one_other(1e280),
+    "huge": lambda rng, n: np.full(n, 1e280),
     "too large": lambda rng, n: np.full(n, 1e307),
     "small": lambda rng, n: np.full(n, 1e-300),
     "subnormal": lambda rng, n: np.full(n, 5e-324),
@@ -304,9 +304,7 @@ def is_legal(kind, name, array):
     """Finite; but a row may be impossible, and a score, criterion or mean beyond all numbers."""
     if name in ("bic", "aic", "icl"):
         return bool(np.all(array > -np.inf))
-    if issubclass(kind, BINARY) and name in ("score_samples", "score", "transform"):
-        return bool(np.all(array < np.inf))
-    if name in ("score_samples", "score") and array.dtype == np.float32:
+    if name in ("score_samples", "score") or (issubclass(kind, BINARY) and name == "transform"):
         return bool(np.all(array < np.inf))
     if name in ("get_covariance", "get_precision", "inverse_transform"):
         return not np.isnan(array).any()  # squares of extreme units are no floating point numbers

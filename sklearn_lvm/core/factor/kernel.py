@@ -176,6 +176,7 @@ class PPCAKernel:
         return _where_finite(self.direct.latent_mean(rows), rows, self.residual.latent_mean)
 
 
+@np.errstate(all="ignore")
 def well_conditioned(density: PPCADensity, center: Floats, scale: float) -> bool:
     """Whether the direct form is accurate for rows of this density."""
     root = np.sqrt(density.noise)
