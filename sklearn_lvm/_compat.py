@@ -5,16 +5,24 @@ Callbacks came with scikit-learn 1.9; below that version fits run without them.
 
 from collections.abc import Callable
 from inspect import signature
+from numbers import Integral
 from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 from sklearn.base import _fit_context
-from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
+from sklearn.utils._param_validation import (
+    HasMethods,
+    RealNotInt,
+    StrOptions,
+    validate_parameter_constraints,
+)
+from sklearn.utils._param_validation import Interval as _Interval
 from sklearn.utils.validation import _check_sample_weight
 
 from ._typing import Floats, Table, Weights
 
 __all__ = [
+    "RANDOM_STATE",
     "CallbackContext",
     "CallbackSupportMixin",
     "HasMethods",
@@ -22,11 +30,35 @@ __all__ = [
     "RealNotInt",
     "StrOptions",
     "_fit_context",
+    "check_random_state_of",
     "check_sample_weight",
     "with_callbacks",
 ]
 
 Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+class Interval(_Interval):  # type: ignore[misc]
+    """Numbers of an interval; True and False are none, though Python has them for integers."""
+
+    def is_satisfied_by(self, val: object) -> bool:
+        """Whether a value is a number of the interval."""
+        return not isinstance(val, bool) and bool(super().is_satisfied_by(val))
+
+
+RANDOM_STATE: list[object] = [
+    Interval(Integral, 0, 2**32 - 1, closed="both"),
+    np.random.RandomState,
+    None,
+]
+"""What a random state may be."""
+
+
+def check_random_state_of(function: str, random_state: object) -> None:
+    """Raise a ValueError that names the function if a random state is none."""
+    given = {"random_state": random_state}
+    validate_parameter_constraints({"random_state": RANDOM_STATE}, given, caller_name=function)
+
 
 # From 1.9 on, weights that are all zero end in a message that does not name the argument.
 _ZEROS = {"allow_all_zero_weights": True}

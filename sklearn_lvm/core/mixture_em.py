@@ -29,7 +29,9 @@ class MixtureEStep(Generic[S]):
         joint = self.kernel.log_prob(features)
         log_prob, resp = normalize(joint, w.astype(joint.dtype, copy=False))
         sums = self.kernel.accumulate(features, resp)
-        return BlockSums(sums, float(w @ log_prob), float(w.sum()))
+        with np.errstate(over="ignore"):  # an objective that is not finite is refused elsewhere
+            log_likelihood = float(w @ log_prob)
+        return BlockSums(sums, log_likelihood, float(w.sum()))
 
     def statistics(self, total: BlockSums) -> S:
         """The statistics of all rows from their sums."""

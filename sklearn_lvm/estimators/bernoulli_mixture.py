@@ -1,7 +1,7 @@
 """BernoulliMixture: mixtures of rows of independent zeros and ones, by expectation-maximization."""
 
 from collections.abc import Callable, Mapping
-from numbers import Integral, Real
+from numbers import Real
 from typing import ClassVar, Literal, Self
 
 import numpy as np
@@ -16,7 +16,7 @@ from ..core.bernoulli.counts import Counts
 from ..core.bernoulli.density import BernoulliFamily, Bernoullis
 from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
-from ..fitting.starts import STARTS
+from ..fitting.starts import FEW_ROWS, StartStrategy
 from ..inference.block_map import ThreadMap
 from ..inference.em import EMRun
 from ..inference.problem import Problem
@@ -24,7 +24,7 @@ from ..inference.stepwise import StepwiseStatistics
 from .base.binary import BINARIZE, BinaryEstimator, check_prior
 from .base.docs import documented
 from .base.gaussian_parameters import check_distribution, check_shape, log_of
-from .base.mixture import EM_CONSTRAINTS, Acceleration, InitParams, MixtureEstimator
+from .base.mixture import COUNT, EM_CONSTRAINTS, Acceleration, InitParams, MixtureEstimator
 from .base.transaction import transactional
 from .base.validation import result_dtype
 
@@ -107,7 +107,7 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "n_components": [COUNT],
         "alpha": [Interval(Real, 1, None, closed="left"), "array-like"],
         "beta": [Interval(Real, 1, None, closed="left"), "array-like"],
         "weight_concentration_prior": [Interval(Real, 1, None, closed="left")],
@@ -120,7 +120,6 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
 
     probabilities_: Floats
 
-    _few_rows = STARTS["random"]  # with fewer distinct rows than components some are much alike
     _stepwise: StepwiseStatistics[Counts] | None  # of batches since the last fit
 
     def __init__(
@@ -211,6 +210,7 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
         run = EMRun(following, (now.objective,), self.n_iter_ + 1)
         self._set_fitted(self._attributes(binarization, run))
         self._stepwise, self._total_weight = stepwise, stepwise.total_weight
+        self._warn_of_empty_components()
         return self
 
     def predict_proba(self, X: ArrayLike) -> Floats:
@@ -241,6 +241,7 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
     # -- what the fit asks for ---------------------------------------------------------------------
 
     def _fit_transformation(self, X: Table, w: Floats) -> Binarization:
+        self._warn_if_one_sided(X, w)
         return self._binarization()
 
     def _row_source(self, X: Table, w: Floats, binarization: Binarization) -> BinaryRowSource:
@@ -300,6 +301,9 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
             "_stepwise": None,
         }
 
+    def _few_rows(self, n_rows: int, weight: float) -> StartStrategy:
+        return FEW_ROWS["random"]  # some components are much alike
+
     def _failure_message(self, failure: Exception) -> str:
         return (
             f"Every start failed: {failure}. A start with a probability or a weight of exactly 0 or "
@@ -307,4 +311,4 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
         )
 
     def _n_components_per_column(self) -> int:
-        return self.n_components
+        return self._n_fitted_components

@@ -11,7 +11,7 @@ from scipy.stats import rv_continuous
 from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import Interval, StrOptions
+from .._compat import RANDOM_STATE, Interval, StrOptions
 from .._typing import Floats, Ints, RandomState, Table
 from ..core.bernoulli.beta import BetaBernoulliPredictive, BetaPosterior
 from ..core.bernoulli.binarization import Binarization
@@ -82,7 +82,8 @@ class BetaBernoulli(
         likelihood.
     binarize : float or None, default=0.0
         Entries above it are ones, others zeros; with sparse rows it must be at least 0. With None X
-        must hold nothing but 0, 1 and NaN.
+        must hold nothing but 0, 1 and NaN. A fit of several values that are all on one side of it
+        warns with a DataConversionWarning.
     random_state : int, RandomState instance or None, default=None
         Used by ``sample``.
 
@@ -143,7 +144,7 @@ class BetaBernoulli(
         "beta": [Interval(Real, 0, None, closed="neither"), "array-like"],
         "inference": [StrOptions(set(INFERENCES))],
         **BINARIZE,
-        "random_state": ["random_state"],
+        "random_state": RANDOM_STATE,
     }
     _of_density = ("probability_",)
 
@@ -183,6 +184,11 @@ class BetaBernoulli(
         codes, counts = self._measured(X, w)
         return codes, self._statistics + counts
 
+    def _fit_rows(self, X: Table, w: Floats) -> None:
+        # Of a batch all entries may be on one side by chance: this is for whole tables.
+        self._warn_if_one_sided(X, w)
+        super()._fit_rows(X, w)
+
     # -- the density -------------------------------------------------------------------------------
 
     def _prior(self) -> BetaPosterior:
@@ -199,10 +205,12 @@ class BetaBernoulli(
         for name in ("alpha_", "beta_", "log_evidence_"):
             self.__dict__.pop(name, None)  # of another inference
         known = INFERENCES[self.inference].known(self._prior(), counts)
+        with np.errstate(over="ignore"):  # what a single precision cannot hold is infinite there
+            named = {name: value[0].astype(self._dtype) for name, value in known.items()}
         return {
             "n_samples_seen_": as_count(counts.weight[0]),
             "n_parameters_": self.n_features_in_,
-            **{name: value[0].astype(self._dtype) for name, value in known.items()},
+            **named,
         }
 
     def _described(
@@ -226,7 +234,8 @@ class BetaBernoulli(
         check_is_fitted(self)
         if not hasattr(self, "alpha_"):
             raise AttributeError(
-                f"inference={self.inference!r} has no posterior; set inference='bayes' or 'map'."
+                "a fit with inference='mle' has no posterior; set inference='bayes' or 'map', and fit "
+                "again."
             )
         return beta_distribution(*(part.astype(np.float64) for part in (self.alpha_, self.beta_)))
 

@@ -1,7 +1,7 @@
 """EMGaussianMixture: mixtures of Gaussians by expectation-maximization."""
 
 from collections.abc import Mapping
-from numbers import Integral, Real
+from numbers import Real
 from typing import ClassVar, Literal, Self
 
 import numpy as np
@@ -17,10 +17,12 @@ from ..core.gaussian.structure_names import COVARIANCE_TYPES
 from ..core.linalg import SingularCovarianceError
 from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
-from ..core.standardization import Standardization
+from ..core.standardization import MAX_DEVIATIONS, Standardization
+from ..fitting.starts import FEW_ROWS, StartStrategy
 from .base.docs import documented
 from .base.gaussian_parameters import check_given
-from .base.mixture import EM_CONSTRAINTS, Acceleration, InitParams, MixtureEstimator
+from .base.mixture import COUNT, EM_CONSTRAINTS, Acceleration, InitParams, MixtureEstimator
+from .base.validation import result_dtype, standardization_of
 
 CovarianceType = Literal["full", "tied", "diag", "spherical"]
 
@@ -55,7 +57,8 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
         responsibilities, or rows by the nearest of n_components random rows. 'auto' is 'kmeans'; where
         rows are many, several draws run a few steps on a subsample, and the best of them is taken.
         All are drawn from the weighted set of distinct rows (a subsample of it if there are many), so
-        that weights count as repetitions and the order of the rows does not matter.
+        that weights count as repetitions and the order of the rows does not matter. With fewer
+        distinct rows than components, each component starts at one of them.
     weights_init : array-like of shape (n_components,), default=None
     means_init : array-like of shape (n_components, n_features), default=None
     precisions_init : array-like, default=None
@@ -101,7 +104,7 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "n_components": [COUNT],
         "covariance_type": [StrOptions(set(COVARIANCE_TYPES))],
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
         "weights_init": ["array-like", None],
@@ -206,14 +209,18 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
             raise ValueError(
                 f"means must be of shape (n_components, n_features), got {centers.shape}."
             )
+        for name, value in (("weights", weights), ("covariances", covariances)):
+            if value is None:
+                raise ValueError(f"{name} must be an array, got None.")
         K, d = centers.shape
         mixture = cls(K, covariance_type=covariance_type, **params)  # type: ignore[arg-type]
-        mixture.n_features_in_, mixture._structure = d, COVARIANCE_TYPES[covariance_type](d)
+        mixture.n_features_in_, mixture._n_fitted_components = d, K
+        mixture._structure = COVARIANCE_TYPES[covariance_type](d)
         given = check_given(
             mixture._structure, K, weights=weights, means=centers, covariances=covariances
         )
         standardization, density = given.standardized()
-        mixture._dtype = np.result_type(centers.dtype, np.float32).type
+        mixture._dtype = result_dtype(centers)
         mixture._set_fitted(
             {
                 "weights_": np.exp(density.log_weights).astype(mixture._dtype),
@@ -231,7 +238,7 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
 
     def _fit_transformation(self, X: Floats, w: Floats) -> Standardization:
         self._structure = COVARIANCE_TYPES[self.covariance_type](self.n_features_in_)
-        return Standardization.of(X, w, per_feature=self._structure.per_feature)
+        return standardization_of(X, w, per_feature=self._structure.per_feature)
 
     def _steps(self, standardization: Standardization) -> MixtureSteps[Gaussians, Moments]:
         added_variance = self.reg_covar * standardization.feature_variance
@@ -259,21 +266,36 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
                 "covariance_type or number of features: set warm_start=False."
             )
         known = Gaussians(gaussians.mean, gaussians.covariance.restructured(structure))
-        shift = (old.center - standardization.center) / standardization.scale
-        scale = old.scale / standardization.scale
+        with np.errstate(all="ignore"):
+            shift = (old.center - standardization.center) / standardization.scale
+            scale = old.scale / standardization.scale
+        if max(np.abs(shift).max(), scale.max(), 1.0 / scale.min()) > MAX_DEVIATIONS:
+            raise ValueError(
+                "warm_start=True cannot continue from a solution for rows that lie so far off, in "
+                "units of these: set warm_start=False."
+            )
         return Mixture(self._density.log_weights, known.rescale(shift, scale))
 
     def _described(
         self, gaussians: Gaussians, standardization: Standardization
     ) -> Mapping[str, object]:
-        covariance = gaussians.covariance.rescale(standardization.scale)
         with np.errstate(all="ignore"):  # in extreme units
+            covariance = gaussians.covariance.rescale(standardization.scale)
             return {
                 "means_": standardization.inverse_transform(gaussians.mean).astype(self._dtype),
                 "covariances_": covariance.matrix.astype(self._dtype),
                 "precisions_": covariance.precision.astype(self._dtype),
                 "precisions_cholesky_": covariance.precision_factor.astype(self._dtype),
             }
+
+    def _few_rows(self, n_rows: int, weight: float) -> StartStrategy:
+        if self.n_components > weight:
+            raise ValueError(
+                f"n_components={self.n_components}, but X has n_samples={n_rows} distinct rows, of "
+                f"summed weight {weight:g}: lower n_components to at most "
+                f"{max(n_rows, int(weight))}."
+            )
+        return FEW_ROWS["in turn"]
 
     def _failure_message(self, failure: Exception) -> str:
         remedy = "Raise reg_covar, lower n_components, or try another start."
@@ -286,4 +308,4 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
         return f"Every start failed: {failure}. {remedy}"
 
     def _width(self) -> int:
-        return row_width(self._structure, self.n_components)
+        return row_width(self._structure, self._n_fitted_components)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import Interval, StrOptions
+from .._compat import RANDOM_STATE, Interval, StrOptions
 from .._typing import Floats, RandomState
 from ..core.gaussian.covariance import Structure
 from ..core.gaussian.density import GaussianFamily, Gaussians
@@ -21,7 +21,14 @@ from ..core.rows import canonical
 from ..core.standardization import Standardization, root_of_average
 from ..inference.block_map import ThreadMap, block_size, slices_of
 from .base.closed_form import ClosedFormEstimator, NoDensityError
-from .base.validation import as_count, check_columns, listed, too_few_rows
+from .base.validation import (
+    as_count,
+    check_columns,
+    check_range,
+    listed,
+    standardization_of,
+    too_few_rows,
+)
 
 SEPARATE = {"full", "diag", "spherical"}  # a covariance of one Gaussian cannot be tied
 
@@ -96,7 +103,7 @@ class GaussianMLE(ClosedFormEstimator[Standardization, Moments, Mixture[Gaussian
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "covariance_type": [StrOptions(SEPARATE)],
         "reg_covar": [Interval(Real, 0, None, closed="left")],
-        "random_state": ["random_state"],
+        "random_state": RANDOM_STATE,
     }
     _of_density = ("covariance_", "precision_", "n_parameters_", "log_likelihood_")
 
@@ -126,7 +133,7 @@ class GaussianMLE(ClosedFormEstimator[Standardization, Moments, Mixture[Gaussian
 
     def _measured(self, X: Floats, w: Floats) -> tuple[Standardization, Moments]:
         structure = self._structure()
-        standardization = Standardization.of(X, w, per_feature=structure.per_feature)
+        standardization = standardization_of(X, w, per_feature=structure.per_feature)
         return standardization, _moments(X, w, standardization, structure)
 
     def _joined(self, X: Floats, w: Floats) -> tuple[Standardization, Moments]:
@@ -137,10 +144,12 @@ class GaussianMLE(ClosedFormEstimator[Standardization, Moments, Mixture[Gaussian
                 "far; call fit to start anew."
             )
         constant = structure.diagonal(moments.scatter)[0] == 0
-        fresh = Standardization.of(X, w, per_feature=structure.per_feature)
-        standardization = self._transformation.rescaled_for(
-            constant, fresh, per_feature=structure.per_feature
-        )
+        fresh = standardization_of(X, w, per_feature=structure.per_feature)
+        with np.errstate(over="ignore"):
+            standardization = self._transformation.rescaled_for(
+                constant, fresh, per_feature=structure.per_feature
+            )
+        check_range(standardization.center, standardization.scale)
         # A constant feature has a mean and a scatter of zero: they are so in any units.
         factor = np.divide(
             self._transformation.scale,
@@ -201,10 +210,10 @@ class GaussianMLE(ClosedFormEstimator[Standardization, Moments, Mixture[Gaussian
         self, density: Mixture[Gaussians], moments: Moments, standardization: Standardization
     ) -> dict[str, object]:
         gaussian = density.components
-        covariance = gaussian.covariance.rescale(standardization.scale)
         loss = gaussian.trace_penalty(self._added_variance)
         mean_log_prob = float((gaussian.max_log_prob - loss)[0]) - len(standardization.scale) / 2
         with np.errstate(all="ignore"):  # in extreme units
+            covariance = gaussian.covariance.rescale(standardization.scale)
             return {
                 "covariance_": covariance.matrix[0].astype(self._dtype),
                 "precision_": covariance.precision[0].astype(self._dtype),
@@ -250,8 +259,9 @@ class GaussianMLE(ClosedFormEstimator[Standardization, Moments, Mixture[Gaussian
         check_is_fitted(self)
         whitened = check_columns(Z, "Z", self.n_features_in_)
         gaussian = self._density_or_raise().components
-        rows = gaussian.covariance.colorize(whitened.astype(np.float64), 0) + gaussian.mean
-        return self._transformation.inverse_transform(rows).astype(whitened.dtype)
+        with np.errstate(over="ignore"):  # rows that are no floating point numbers are infinite
+            rows = gaussian.covariance.colorize(whitened.astype(np.float64), 0) + gaussian.mean
+            return self._transformation.inverse_transform(rows).astype(whitened.dtype)
 
     def _latent_of(self, X: Floats, latent: object) -> Floats:
         return self.transform(X)

@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from .._compat import Interval, RealNotInt, StrOptions
+from .._compat import RANDOM_STATE, Interval, RealNotInt, StrOptions
 from .._typing import Floats, RandomState, Weights
 from ..core.factor.centered_block import Rows
 from ..core.factor.centered_rows import CenteredRows
@@ -19,13 +19,13 @@ from ..core.factor.spectrum import Spectrum
 from ..core.factor.statistics import Scatter
 from ..core.standardization import Standardization
 from ..fitting.ppca import SOLVERS, Solution, SpectrumProblem, solve
-from ..fitting.ppca_batches import BatchStatistics, rescale_for
+from ..fitting.ppca_batches import BatchStatistics, FittedRows, rescale_for
 from ..inference.block_map import ThreadMap
 from .base.closed_form import NoDensityError
 from .base.docs import documented
 from .base.linear_gaussian import LinearGaussianDensity
 from .base.transaction import transactional, warn
-from .base.validation import FLOATS, as_count, too_few_rows
+from .base.validation import FLOATS, as_count, check_range, too_few_rows
 
 
 class PPCA(LinearGaussianDensity):
@@ -43,7 +43,8 @@ class PPCA(LinearGaussianDensity):
         q, or how it is chosen. A float in (0, 1) is the ratio of the variance that the components
         must explain. 'mle' maximizes Minka's evidence; 'bic' minimizes the Bayesian information
         criterion. None is the largest number whose likelihood is bounded, max(1, min(d, r) - 1),
-        where r is the rank of the centered rows; if r = d that is the full Gaussian.
+        where r is the rank of the centered rows; if r = d that is the full Gaussian. 0 is one
+        spherical Gaussian.
     solver : {'auto', 'covariance', 'svd', 'subspace', 'em'}, default='auto'
         'covariance' forms the d x d matrix; its likelihoods are right to 1e-9 as long as l_1 / s2 is
         below 1e6. 'svd' takes the singular values of the centered rows, and is right to 1e-9 up to
@@ -126,7 +127,7 @@ class PPCA(LinearGaussianDensity):
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "n_components": [
-            Interval(Integral, 1, None, closed="left"),
+            Interval(Integral, 0, None, closed="left"),
             Interval(RealNotInt, 0, 1, closed="neither"),
             StrOptions(set(CRITERIA)),
             None,
@@ -134,7 +135,7 @@ class PPCA(LinearGaussianDensity):
         "solver": [StrOptions(set(SOLVERS))],
         "tol": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "random_state": ["random_state"],
+        "random_state": RANDOM_STATE,
     }
     # Whether entries are finite shows in what is computed from them: see _refuse.
     _checks: ClassVar[dict[str, object]] = {
@@ -169,6 +170,7 @@ class PPCA(LinearGaussianDensity):
         "log_likelihood_",
     )
     _total_variance: float  # of the standardized rows
+    _fitted_rows: FittedRows  # only after fit, until batches follow
 
     def __init__(
         self,
@@ -216,7 +218,8 @@ class PPCA(LinearGaussianDensity):
         with ThreadMap() as block_map:
             rows = self._rows(table, w, block_map)
             solution = self._solve(rows)
-        density = self._density_of(solution.spectrum, weight)
+            density = self._density_of(solution.spectrum, weight)
+            self._fitted_rows = FittedRows.of(rows, solution, weight, len(density.axes))
         self.__dict__.pop("_statistics", None)  # of partial_fit
         self._transformation, self._dtype = rows.standardization, table.dtype.type
         self._density, self._no_density, self._pending_warning = density, None, None
@@ -241,6 +244,7 @@ class PPCA(LinearGaussianDensity):
         rows = CenteredRows.of(X, w / w.sum(), block_map)
         if not np.isfinite(rows.center).all():
             self._refuse(X)
+        check_range(rows.center, np.full(len(rows.center), rows.scale))
         return rows
 
     def _solve(self, rows: CenteredRows) -> Solution:
@@ -278,6 +282,10 @@ class PPCA(LinearGaussianDensity):
         leading directions are kept: mean and total variance stay exact, and the error of the
         components grows with the variance in other directions.
 
+        The rows of an earlier ``fit`` count too. Of more than 128 features, 'subspace' and 'em' know
+        the components and the total variance of these rows alone, and so does 'svd' of fewer rows
+        than features: other directions are taken to vary equally then.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
@@ -292,22 +300,22 @@ class PPCA(LinearGaussianDensity):
         return super().partial_fit(X, y, sample_weight)
 
     def _measured(self, X: Rows, w: Floats) -> tuple[Standardization, Scatter]:
-        return self._batch(X, w, None)
-
-    def _joined(self, X: Rows, w: Floats) -> tuple[Standardization, Scatter]:
-        return self._batch(X, w, self._statistics)
-
-    def _batch(
-        self, X: Rows, w: Floats, previous: Scatter | None
-    ) -> tuple[Standardization, Scatter]:
-        """The statistics of a batch, and of those before it."""
-        batch = BatchStatistics.suited(X.shape[1], self._given_dimension(X.shape[1]), previous)
+        batch = BatchStatistics.suited(X.shape[1], self._given_dimension(X.shape[1]))
         with ThreadMap() as block_map:
             rows = self._rows(X, w, block_map)
-            standardization = rows.standardization
-            if previous is None:
-                return standardization, batch.measure(rows, standardization, float(w.sum()))
-            standardization, previous = rescale_for(self._transformation, previous, standardization)
+            return rows.standardization, batch.measure(rows, rows.standardization, float(w.sum()))
+
+    def _joined(self, X: Rows, w: Floats) -> tuple[Standardization, Scatter]:
+        batch = BatchStatistics.suited(X.shape[1], self._given_dimension(X.shape[1]))
+        fitted = self.__dict__.pop("_fitted_rows", None)
+        previous = self._statistics if fitted is None else fitted.statistics(batch)
+        batch.check_suits(previous)
+        with ThreadMap() as block_map:
+            rows = self._rows(X, w, block_map)
+            standardization, previous = rescale_for(
+                self._transformation, previous, rows.standardization
+            )
+            check_range(standardization.center, standardization.scale)
             return standardization, previous + batch.measure(rows, standardization, float(w.sum()))
 
     def _estimate(self, statistics: Scatter, standardization: Standardization) -> PPCADensity:

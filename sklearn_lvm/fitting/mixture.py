@@ -15,6 +15,7 @@ from ..core.rows import RowSource
 from ..inference.block_map import ThreadMap
 from ..inference.em import Callback, EMRun, run_em
 from ..inference.problem import M, Problem
+from ..inference.stopping import StoppingRule
 from ..inference.two_precisions import run_em_in_two_precisions
 from .starts import Start
 
@@ -53,6 +54,8 @@ class MixtureSearch(Generic[C, S]):
         A key of ``CHOICES``.
     n_jobs : int or None
         Runs side by side, in threads.
+    rule : StoppingRule or None
+        That of a run whose last model is the start.
     """
 
     steps: MixtureSteps[C, S]
@@ -61,6 +64,7 @@ class MixtureSearch(Generic[C, S]):
     tol: float
     acceleration: str | None
     n_jobs: int | None
+    rule: StoppingRule | None = None
 
     def runs(
         self,
@@ -121,6 +125,7 @@ class MixtureSearch(Generic[C, S]):
             tol=self.tol,
             acceleration=acceleration,
             callback=callback,
+            rule=self.rule,
         )
 
     def _rounded(self, model: Mixture[C]) -> bool:

@@ -82,6 +82,8 @@ class Solution:
         Per unit of weight, on the scale of the rows; None if it is that of the closed form.
     exact : bool
         Whether no other solver is more accurate.
+    covariance : ndarray of shape (d, d) or None
+        The covariance of the rows, where the solver formed it.
     """
 
     spectrum: Spectrum
@@ -89,6 +91,7 @@ class Solution:
     converged: bool = True
     log_likelihood: float | None = None
     exact: bool = False
+    covariance: Floats | None = None
 
 
 Solver = Callable[[SpectrumProblem], Solution]
@@ -98,7 +101,8 @@ def covariance_solver(problem: SpectrumProblem) -> Solution:
     """Form the covariance matrix and compute as many eigenvectors as are asked for."""
     rows = problem.rows
     matrix = rows.covariance()
-    return Solution(Spectrum.from_covariance(rows.mean, matrix, problem.q or len(matrix)))
+    spectrum = Spectrum.from_covariance(rows.mean, matrix, problem.q or len(matrix))
+    return Solution(spectrum, covariance=matrix)
 
 
 def svd_solver(problem: SpectrumProblem) -> Solution:
@@ -252,7 +256,7 @@ def _fastest(problem: SpectrumProblem) -> Solution:
         return dense_solver(problem)
     n, d = problem.rows.shape
     k = min(n, d)
-    round_cost = 4.0 * problem.rows.stored * _block_size(problem.q)
+    round_cost = 4.0 * max(problem.rows.stored, 1) * _block_size(problem.q)
     rounds = int((n * d * k + EIGH_COST * k**3) / (THIN_PRODUCT_COST * round_cost))
     if rounds < MIN_ROUNDS:
         return dense_solver(problem)
@@ -275,6 +279,9 @@ SOLVERS: dict[str, Solver] = {
 
 def solve(solver: str, problem: SpectrumProblem) -> Solution:
     """Compute a spectrum; by SVD if that of the named solver leaves no noise above rounding errors."""
+    if problem.q == 0:
+        rows = problem.rows
+        return Solution(Spectrum.without_axes(rows.mean, rows.total_variance()))
     solution, d = SOLVERS[solver](problem), problem.rows.shape[1]
     if solution.exact or problem.resolves(solution.spectrum, 1.0 / (d * EPS)):
         return solution

@@ -40,16 +40,22 @@ def _nearest(points: Table, centers: Floats) -> Ints:
     return labels
 
 
+def _near_one(weight: Floats) -> Floats:
+    """The weights over a power of two near the largest, so that no sum of products overflows."""
+    return np.ldexp(weight, -int(np.frexp(weight.max())[1]))
+
+
 def kmeans(points: Table, weight: Floats, n_components: int, rng: Rng) -> Floats:
     """The clusters of weighted k-means."""
     clusters = KMeans(n_components, n_init=1, random_state=rng)
     with single_openmp_thread():
-        clusters.fit(points, sample_weight=weight)
+        clusters.fit(points, sample_weight=_near_one(weight))
     return _one_hot(clusters.labels_, n_components)
 
 
 def kmeans_pp(points: Table, weight: Floats, n_components: int, rng: Rng) -> Floats:
     """Each row to the nearest of the seeds of k-means++."""
+    weight = _near_one(weight)
     centers, _ = kmeans_plusplus(points, n_components, sample_weight=weight, random_state=rng)
     return _one_hot(_nearest(points, centers), n_components)
 
@@ -66,6 +72,12 @@ def random_from_data(points: Table, weight: Floats, n_components: int, rng: Rng)
     centers = points[drawn]
     dense = centers.toarray() if issparse(centers) else centers
     return _one_hot(_nearest(points, dense), n_components)
+
+
+def in_turn(points: Table, weight: Floats, n_components: int, rng: Rng) -> Floats:
+    """One row to each component, and again from the first row on: these share the row evenly."""
+    resp = _one_hot(np.arange(n_components) % len(weight), len(weight)).T
+    return np.asarray(resp / resp.sum(axis=0))
 
 
 @dataclass(frozen=True)
@@ -102,6 +114,8 @@ STARTS: dict[str, StartStrategy] = {
     "random": StartStrategy(random),
     "random_from_data": StartStrategy(random_from_data),
 }
+FEW_ROWS = {"random": StartStrategy(random), "in turn": StartStrategy(in_turn)}
+"""What starts there are with fewer distinct rows than components."""
 
 
 # -- models --------------------------------------------------------------------------------------------
@@ -132,15 +146,16 @@ class DrawnStart(Generic[C]):
     ----------
     n_components : int
     strategy : StartStrategy
-    few : StartStrategy or None
-        What to do with fewer distinct rows than components; None refuses them.
+    few : callable
+        From the number of distinct rows and their summed weight to the strategy for fewer rows than
+        components; it may raise a ValueError.
     complete : callable
         Puts the parameters that the user gave into a model.
     """
 
     n_components: int
     strategy: StartStrategy
-    few: StartStrategy | None
+    few: Callable[[int, float], StartStrategy]
     complete: Callable[[Mixture[C]], Mixture[C]]
 
     def prepared(
@@ -155,11 +170,12 @@ class DrawnStart(Generic[C]):
         Raises
         ------
         ValueError
-            If there are too few distinct rows.
+            If there are too few rows.
         """
         K = self.n_components
         sample, n_rows = rows.sample(max(self.strategy.n_rows, ROWS_PER_COMPONENT * K))
-        strategy = self.strategy if len(sample) >= K else self._few(len(sample))
+        few = len(sample) < K
+        strategy = self.few(len(sample), float(sample.w.sum())) if few else self.strategy
         points = sample.points()
 
         def draw(rng: Rng) -> Mixture[C]:
@@ -174,14 +190,6 @@ class DrawnStart(Generic[C]):
             run_em, problem, max_iter=strategy.n_steps, tol=0.0, acceleration=acceleration
         )
         return partial(best_start, draw, short_run, n_runs)
-
-    def _few(self, n_rows: int) -> StartStrategy:
-        if self.few is None:
-            raise ValueError(
-                f"n_components={self.n_components}, but X has n_samples={n_rows} distinct rows of "
-                "positive weight: lower n_components to at most that."
-            )
-        return self.few
 
 
 Start = KnownStart[C] | DrawnStart[C]

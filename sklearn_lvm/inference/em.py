@@ -9,9 +9,7 @@ import numpy as np
 
 from .acceleration import ACCELERATIONS
 from .problem import Iterate, M, Problem, S, V, attempt
-from .stopping import StoppingRule
-
-EQUAL = 1e-9  # nats per unit of weight below which two objectives are the same
+from .stopping import EQUAL, StoppingRule
 
 
 @dataclass(frozen=True)
@@ -30,6 +28,8 @@ class EMRun(Generic[M]):
         Whether the estimated remaining gain is below the tolerance.
     stopped : bool
         Whether a callback asked for an end.
+    rule : StoppingRule or None
+        What decides whether it has converged, as it is after these steps.
     """
 
     model: M
@@ -37,6 +37,7 @@ class EMRun(Generic[M]):
     n_iter: int = 0
     converged: bool = False
     stopped: bool = False
+    rule: StoppingRule | None = None
 
     @property
     def objective(self) -> float:
@@ -82,6 +83,7 @@ def run_em(
     tol: float,
     acceleration: str | None = None,
     callback: Callback[M] | None = None,
+    rule: StoppingRule | None = None,
 ) -> EMRun[M]:
     """Raise the objective until its estimated remaining gain is below a tolerance.
 
@@ -97,6 +99,8 @@ def run_em(
     acceleration : str or None
         A key of ``ACCELERATIONS``.
     callback : Callback, optional
+    rule : StoppingRule, optional
+        That of an earlier run, whose last model is the start of this one.
 
     Raises
     ------
@@ -104,7 +108,9 @@ def run_em(
         If the objective of a plain EM step is not finite, or its model cannot be estimated.
     """
     return run_to_end(
-        em_states(problem, model, tol=tol, acceleration=acceleration), max_iter, callback
+        em_states(problem, model, tol=tol, acceleration=acceleration, rule=rule),
+        max_iter,
+        callback,
     )
 
 
@@ -126,9 +132,14 @@ def em_states(
     tol: float,
     acceleration: str | None,
     earlier: EMRun[M] | None = None,
+    rule: StoppingRule | None = None,
 ) -> Iterator[EMRun[M]]:
-    """The states of a run, one after each E-step; ``earlier`` is a run that this one continues."""
-    current, gain, rule = problem.evaluate(model), None, StoppingRule(tol)
+    """The states of a run, one after each E-step.
+
+    ``earlier`` is a run that this one continues; ``rule`` is that of a run that ended at its start.
+    """
+    current = problem.evaluate(model)
+    rule = (rule or StoppingRule(tol)).resumed(current.objective, tol)
     run = EMRun(model, (current.objective,)) if earlier is None else earlier.reevaluated(current)
     method = ACCELERATIONS[acceleration](problem.steps, current)
     while True:
@@ -136,13 +147,10 @@ def em_states(
         proposal = method.propose()
         if proposal is None:
             previous, current = current, problem.evaluate(current.following)
-            last, gain = gain, current.objective - previous.objective
-            rate = method.after_step(current, gain)
-            if rate is None:
-                rate = gain / last if last else inf
+            gain = current.objective - previous.objective
+            rule = rule.after_step(current.objective, gain, method.after_step(current, gain))
             run = run.moved(current)
-            if not run.converged:
-                run = replace(run, converged=rule.is_met(current.objective, gain, rate))
+            run = replace(run, converged=run.converged or rule.is_met, rule=rule)
             continue
         with np.errstate(all="ignore"):
             candidate = attempt(problem.evaluate, proposal)
@@ -150,10 +158,10 @@ def em_states(
             method.after_proposal(current, False)
             run = run.rejected()
             continue
-        current, gain = candidate, None
+        current = candidate
         method.after_proposal(current, True)
-        run = run.moved(current)
-        run = replace(run, converged=rule.is_met(current.objective))
+        rule = rule.after_proposal(current.objective)
+        run = replace(run.moved(current), converged=rule.is_met, rule=rule)
 
 
 def best_run(runs: Sequence[EMRun[M]]) -> EMRun[M]:

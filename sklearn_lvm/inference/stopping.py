@@ -1,13 +1,16 @@
 """The stopping rule of EM: the estimated remaining gain is small, not the last one."""
 
-from collections import deque
+from dataclasses import dataclass, replace
 from math import inf
+from typing import Self
 
 WINDOW = 8  # iterates: the slowest rate among them counts, and what they gained together
 N_CONFIRMATIONS = 2  # estimates in a row that must be below the tolerance
 MIN_GAIN = 1e-12  # nats per unit of weight; smaller gains are rounding
+EQUAL = 1e-9  # nats per unit of weight below which two objectives are the same
 
 
+@dataclass(frozen=True)
 class StoppingRule:
     """Estimates how far an objective is below the optimum that EM converges to.
 
@@ -15,40 +18,72 @@ class StoppingRule:
     EM steps alone, with the slowest recent rate, and counts as unknown unless 0 < r < 1. What the last
     iterates gained together, extrapolations included, must be as small.
 
-    Parameters
+    Attributes
     ----------
     tol : float
         In nats per unit of weight.
+    confirmations : int
+        Estimates below the tolerance, in a row.
+    last_gain : float or None
+        That of the last iterate, if a plain step led to it.
+    rates, objectives : tuple of float
+        Of the last iterates.
     """
 
-    def __init__(self, tol: float) -> None:
-        self.tol, self.confirmations = tol, 0
-        self.rates: deque[float] = deque(maxlen=WINDOW)
-        self.objectives: deque[float] = deque(maxlen=WINDOW)
+    tol: float
+    confirmations: int = 0
+    last_gain: float | None = None
+    rates: tuple[float, ...] = ()
+    objectives: tuple[float, ...] = ()
 
-    def is_met(self, objective: float, gain: float | None = None, rate: float = inf) -> bool:
-        """Whether less than the tolerance remains, by this iterate and those before it.
+    @property
+    def is_met(self) -> bool:
+        """Whether less than the tolerance remains, by the last iterate and those before it."""
+        if self.confirmations < N_CONFIRMATIONS:
+            return False
+        return self.objectives[-1] - self.objectives[0] < self.tol
+
+    def after_proposal(self, objective: float) -> Self:
+        """The rule after an iterate that was extrapolated."""
+        return replace(self, last_gain=None, objectives=_latest(self.objectives, objective))
+
+    def after_step(self, objective: float, gain: float, rate: float | None = None) -> Self:
+        """The rule after a plain step.
 
         Parameters
         ----------
         objective : float
-        gain : float or None
-            What the plain step to this iterate gained; None after an extrapolation.
-        rate : float
-            By what factor the gain of the next plain step is smaller.
+        gain : float
+            What the step gained.
+        rate : float or None
+            By what factor the gain of the next plain step is smaller; None for the ratio of the last
+            two gains.
         """
-        self.objectives.append(objective)
-        if gain is not None:
-            small = self._remaining(gain, rate) < self.tol
-            self.confirmations = self.confirmations + 1 if small else 0
-        recent = objective - self.objectives[0]
-        return self.confirmations >= N_CONFIRMATIONS and recent < self.tol
+        if rate is None:
+            rate = gain / self.last_gain if self.last_gain else inf
+        known = gain > MIN_GAIN and 0.0 < rate < 1.0
+        rates = _latest(self.rates, rate) if known else self.rates
+        small = _remaining(gain, max(rates) if known else inf) < self.tol
+        return replace(
+            self,
+            confirmations=self.confirmations + 1 if small else 0,
+            last_gain=gain,
+            rates=rates,
+            objectives=_latest(self.objectives, objective),
+        )
 
-    def _remaining(self, gain: float, rate: float) -> float:
-        if gain <= MIN_GAIN:
-            return 0.0
-        if not 0.0 < rate < 1.0:
-            return inf
-        self.rates.append(rate)
-        slowest = max(self.rates)
-        return gain * slowest / (1.0 - slowest)
+    def resumed(self, objective: float, tol: float) -> Self:
+        """The rule of a run from the last iterate on; a new one if the objective is another there."""
+        last = self.objectives[-1] if self.objectives else inf
+        same = tol == self.tol and abs(objective - last) <= EQUAL
+        return self if same else type(self)(tol)
+
+
+def _latest(values: tuple[float, ...], value: float) -> tuple[float, ...]:
+    return (*values, value)[-WINDOW:]
+
+
+def _remaining(gain: float, rate: float) -> float:
+    if gain <= MIN_GAIN:
+        return 0.0
+    return gain * rate / (1.0 - rate) if rate < 1.0 else inf

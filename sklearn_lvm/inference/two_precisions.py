@@ -10,6 +10,7 @@ import numpy as np
 from .._typing import AnySlice, Block
 from .em import Callback, EMRun, em_states, run_to_end
 from .problem import Iterate, M, Problem, S, V
+from .stopping import StoppingRule
 
 EPS = float(np.finfo(np.float32).eps)
 MAX_ERROR = 1e-3  # nats by which rounding its entries may move the log-density of a row
@@ -57,13 +58,15 @@ def run_em_in_two_precisions(
     tol: float,
     acceleration: str | None = None,
     callback: Callback[M] | None = None,
+    rule: StoppingRule | None = None,
 ) -> EMRun[M]:
     """``run_em`` on float32 blocks as far as their digits lead, then on float64 blocks.
 
     The second run begins with one more E-step of the last model, and alone decides about the end.
+    Of an earlier run only the rule of one in float64 goes on.
     """
     if max_iter < MIN_ITER:
-        states = em_states(problem, model, tol=tol, acceleration=acceleration)
+        states = em_states(problem, model, tol=tol, acceleration=acceleration, rule=rule)
     else:
         states = _states(problem, model, tol, acceleration, max_iter - LAST_STEPS)
     return run_to_end(states, max_iter, callback)

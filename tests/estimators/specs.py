@@ -98,8 +98,9 @@ def _mixture(covariance_type, K, **params):
         mixture=True,
         one_scale=covariance_type == "spherical",
         refused={"reg_covar": -1.0},
-        # What is added to the variances makes one row data enough for one component.
-        accepted=("one row", "equal rows") if K == 1 else (),
+        # What is added to the variances makes one row data enough for a component, and a repeated
+        # row data enough for several.
+        accepted=("one row", "equal rows") if K == 1 else ("equal rows",),
     )
 
 

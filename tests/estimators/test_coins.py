@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.stats import beta
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
@@ -502,3 +502,46 @@ def test_equal_rows_are_fitted_once(monkeypatch):
     X = hidden_coins(5000, d=6)
     BernoulliMixture(2, random_state=0).fit(X)
     assert set(seen) == {len(np.unique(X, axis=0))}
+
+
+# -- codes other than 0 and 1 --------------------------------------------------------------------------
+
+CODES = {
+    "1 and 2": ([1, 2], r"ones, .* binarize=0.0, .* from 1 to 2\. .* such as 1\.5"),
+    "shares": ([0.2, 0.7], r"ones, .* such as 0\.45"),
+    "negative": ([-1.0, -2.0], r"zeros, .* binarize=0.0, .* from -2 to -1\. .* such as -1\.5"),
+    "0 and -1": ([0, -1], r"zeros, .* such as -0\.5"),
+}
+kinds_of_tables = pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array])
+
+
+@every_coin
+@kinds_of_tables
+@pytest.mark.parametrize("codes", CODES)
+def test_codes_that_the_threshold_does_not_tell_apart_are_told_of(spec, codes, kind):
+    values, message = CODES[codes]
+    larger = np.random.default_rng(0).integers(0, 2, (200, 6)) == 1
+    X = np.where(larger, max(values), min(values))
+    with pytest.warns(DataConversionWarning, match=message) as caught:
+        spec.new().fit(kind(X))
+    assert caught[0].filename == __file__
+    apart = spec.new(binarize=np.mean(values)).fit(X)
+    assert_array_equal(apart.score_samples(X), spec.new().fit(larger).score_samples(larger))
+
+
+@every_coin
+@kinds_of_tables
+@pytest.mark.parametrize("value", [0.0, 1.0, 2.0])
+def test_tables_of_one_value_are_what_they_are(spec, value, kind):
+    X = np.full((50, 4), value)
+    assert np.isfinite(spec.new().fit(kind(X)).score(X))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # of equal rows
+@every_coin
+def test_rows_of_no_weight_and_missing_entries_are_on_no_side(spec):
+    X = np.full((50, 4), 1.0)
+    X[0], X[1, 1] = 2.0, np.nan
+    assert np.isfinite(spec.new().fit(X, sample_weight=np.arange(50) > 0).score(X))
+    with pytest.warns(DataConversionWarning, match="binarize"):
+        spec.new().fit(X)

@@ -20,7 +20,7 @@ from .specs import (
 )
 
 N = 150
-BAD_COUNTS = [0, -1, 2.5, True, "3", None, np.float64(2.0)]
+BAD_COUNTS = [0, -1, 10**30, 2.5, True, "3", None, np.float64(2.0)]
 
 
 @pytest.fixture

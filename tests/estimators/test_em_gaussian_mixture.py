@@ -171,7 +171,11 @@ def test_what_is_not_given_comes_from_init_params(spec, given, X):
 
 def test_a_component_that_sees_no_rows_leaves_a_density(X):
     far = np.concatenate([X[:2], np.full((1, 3), 1e7)])
-    model = EMGaussianMixture(3, means_init=far, random_state=0).fit(X)
+    with pytest.warns(
+        ConvergenceWarning, match=r"components 2 of 3.*n_components.*n_init"
+    ) as caught:
+        model = EMGaussianMixture(3, means_init=far, random_state=0).fit(X)
+    assert caught[0].filename == __file__
     assert model.weights_[2] == 0.0
     assert np.isfinite(model.score_samples(np.concatenate([X, far]))).all()
     assert (model.predict(X) < 2).all()
@@ -317,3 +321,22 @@ def test_a_talkative_fit_prints_bounds_and_times(capsys, X):
 def test_a_converged_fit_says_so(capsys, X):
     EMGaussianMixture(1, verbose=1).fit(X)
     assert capsys.readouterr().out.splitlines()[-1] == "Initialization converged."
+
+
+@every_covariance_type
+def test_a_warm_start_on_rows_in_far_other_units_is_refused(covariance_type, X):
+    model = EMGaussianMixture(
+        2, covariance_type=covariance_type, warm_start=True, random_state=0
+    ).fit(X)
+    scores = model.score_samples(X)
+    for factor in (1e-200, 1e200):
+        with pytest.raises(ValueError, match=r"so far off.* set warm_start=False"):
+            model.fit(factor * X)
+    assert_array_equal(model.score_samples(X), scores)
+
+
+@every_covariance_type
+def test_rows_that_lie_further_apart_than_numbers_reach_are_refused(covariance_type, X):
+    X = np.where(np.arange(len(X))[:, None] == 3, -1.7e308, 1.7e308 * (X > 0))
+    with pytest.raises(ValueError, match=r"spreads over more than .* divide X by a constant"):
+        EMGaussianMixture(2, covariance_type=covariance_type).fit(X)

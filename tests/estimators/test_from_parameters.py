@@ -209,3 +209,8 @@ def test_initial_precisions_must_be_positive_definite(covariance_type):
     )
     with pytest.raises(ValueError, match=r"precisions_init.* not positive definite"):
         model.fit(clouds(50))
+
+
+def test_means_whose_squares_are_no_numbers_are_refused():
+    with pytest.raises(ValueError, match=r"means are too large, up to 1e\+200.* Divide"):
+        EMGaussianMixture.from_parameters([0.5, 0.5], [[0.0], [1e200]], np.ones((2, 1, 1)))

@@ -372,3 +372,19 @@ def test_a_stream_cannot_change_its_covariance_type(X):
     model = GaussianMLE().partial_fit(X).set_params(covariance_type="diag")
     with pytest.raises(ValueError, match="covariance_type='diag' differs"):
         model.partial_fit(X)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical"])
+def test_rows_that_lie_further_apart_than_numbers_reach_are_refused(covariance_type):
+    X = np.array([[-1.7e308, 0.0], [1.7e308, 1.0], [1.7e308, 2.0]])
+    model = GaussianMLE(covariance_type=covariance_type)
+    fitted = GaussianMLE(covariance_type=covariance_type).fit(clouds(9, 2))
+    for call in (model.fit, model.partial_fit, fitted.partial_fit):
+        with pytest.raises(ValueError, match=r"spreads over more than .* divide X by a constant"):
+            call(X)
+    assert fitted.n_samples_seen_ == 9
+
+
+def test_an_inverse_beyond_all_numbers_is_infinite():
+    model = GaussianMLE().fit(1e200 * np.array([[0.0], [1.0], [3.0]]))
+    assert model.inverse_transform([[1e300]])[0, 0] == np.inf

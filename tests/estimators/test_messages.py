@@ -13,7 +13,7 @@ from sklearn_lvm import (
     VAEDensity,
 )
 
-from .specs import clouds, every_spec
+from .specs import clouds, every_exact, every_mixture, every_spec
 
 N = 60
 
@@ -65,7 +65,7 @@ GAUSSIAN_MIXTURE = [
     ("precisions_init", 3.0, "array"),
 ]
 FACTOR = [
-    ("n_components", 0, r"\[1"),
+    ("n_components", -1, r"\[0"),
     ("n_components", 0.0, r"\(0"),
     ("n_components", 1.0, r"\(0"),
     ("n_components", 4, "3 features"),
@@ -229,3 +229,134 @@ def test_parameters_are_checked_in_fit_and_stored_untouched():
 def test_more_components_than_rows_are_counted(X):
     with pytest.raises(ValueError, match=r"n_components=61.*n_samples=60.*lower n_components"):
         EMGaussianMixture(61).fit(X)
+
+
+# -- weights -----------------------------------------------------------------------------------------
+
+# Weights, and what is said of them.
+WEIGHTS = {
+    "too large": (np.full(N, 1e307), r"sample_weight has a sum above .* 1e\+307: divide"),
+    "near the end": (np.full(N, 1e306), r"sample_weight has a sum above .* 1e\+306: divide"),
+    "subnormal": (np.full(N, 5e-324), "sample_weight is too small .*: multiply"),
+    "NaN": (np.full(N, np.nan), "sample_weight must hold a finite.*NaN"),
+    "words": (["heavy"] * N, "sample_weight must hold a finite.*heavy"),
+    "None": ([None] * N, "sample_weight must hold a finite"),
+    "negative": (-np.ones(N), "sample_weight must hold a finite, non-negative"),
+}
+
+
+@every_exact
+@pytest.mark.parametrize("case", WEIGHTS)
+def test_bad_weights_are_named_by_every_method(spec, case, X):
+    w, message = WEIGHTS[case]
+    fitted = spec.new().fit(X)
+    calls = [spec.new().fit, fitted.fit, fitted.score]
+    calls += [
+        getattr(fitted, name) for name in ("partial_fit", "fit_predict") if hasattr(fitted, name)
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=message):
+            call(X, sample_weight=w)
+    for name in ("bic", "aic", "icl"):
+        if hasattr(fitted, name):
+            with pytest.raises(ValueError, match=message):
+                getattr(fitted, name)(X, w)
+
+
+@every_exact
+@pytest.mark.parametrize("size", [3e-308, 1e300])
+def test_the_smallest_and_the_largest_weights_are_weights(spec, size, X):
+    w = np.full(N, size)
+    model = spec.new().fit(X, sample_weight=w)
+    assert np.isfinite(model.score(X, sample_weight=w))
+    np.testing.assert_allclose(model.score(X, sample_weight=w), model.score(X), rtol=1e-12)
+
+
+# -- entries -----------------------------------------------------------------------------------------
+
+ENTRIES = {
+    "a word": ([[1.0, "a"], [2.0, 3.0]], ValueError, r"X holds 'a' in row 0, column 1: encode"),
+    "a dict": ([[1.0, 2.0], [{}, 3.0]], TypeError, r"X holds \{\} in row 1, column 0: encode"),
+    "a huge integer": (
+        [[1, 2], [3, 10**400]],
+        ValueError,
+        r"X holds 10+\.\.\.0+ in row 1, column 1",
+    ),
+}
+
+
+@every_exact
+@pytest.mark.parametrize("objects", [list, lambda rows: np.array(rows, dtype=object)])
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_an_entry_that_is_no_number_is_shown_with_its_place(spec, entry, objects):
+    rows, kind, message = ENTRIES[entry]
+    with pytest.raises(kind, match=message):
+        spec.new().fit(objects(rows))
+
+
+@every_exact
+def test_where_a_missing_entry_is_refused_models_that_take_it_are_named(spec, X):
+    if spec.missing:
+        return
+    hole = np.where(np.arange(N)[:, None] == 3, np.nan, X)
+    model, message = spec.new().fit(X), "(?s)Input X contains NaN.*VAEDensity.*BernoulliMixture"
+    for call in (model.fit, model.score_samples, model.transform):
+        with pytest.raises(ValueError, match=message) as caught:
+            call(hole)
+        assert f"{type(model).__name__} does not accept missing values" in str(caught.value)
+
+
+@every_exact
+def test_the_argument_of_an_inverse_is_explained(spec, X):
+    model = spec.new().fit(X)
+    if not hasattr(model, "inverse_transform"):
+        return
+    Z = model.transform(X)
+    for bad in (np.full_like(Z, np.nan), np.full_like(Z, np.inf), "Z", Z[0], [["a"] * Z.shape[1]]):
+        with pytest.raises(ValueError, match=r"inverse_transform needs Z .* as transform returns"):
+            model.inverse_transform(bad)
+    with pytest.raises(ValueError, match=r"Z has .* columns, expected .*: inverse_transform needs"):
+        model.inverse_transform(np.zeros((2, Z.shape[1] + 1)))
+
+
+# -- truth values and random states ------------------------------------------------------------------
+
+NUMBERS = {
+    "n_components", "n_init", "max_iter", "n_jobs", "verbose_interval", "tol", "reg_covar", "alpha",
+    "beta", "weight_concentration_prior", "binarize", "random_state",
+}  # fmt: skip
+
+
+@every_exact
+@pytest.mark.parametrize("value", [True, False, np.True_, np.False_], ids=repr)
+def test_a_truth_value_is_no_number(spec, value, X):
+    for name in NUMBERS & spec.new().get_params().keys():
+        with pytest.raises(ValueError, match=f"'{name}' parameter .* Got {value!r}"):
+            spec.new(**{name: value}).fit(X)
+
+
+@every_mixture
+def test_no_jobs_are_refused(spec, X):
+    with pytest.raises(ValueError, match=r"'n_jobs' parameter .* Got 0"):
+        spec.new(n_jobs=0).fit(X)
+    assert spec.new(n_jobs=-1).fit(X).converged_
+
+
+@every_spec
+@pytest.mark.parametrize(
+    "state", [np.random.default_rng(0), -1, 2**32, 1.5, "now", True], ids=lambda s: repr(s)[:9]
+)
+def test_what_a_random_state_is_not_is_told_by_sample(spec, state, X):
+    model = spec.new().fit(X)
+    message = r"'random_state' parameter of sample must be an int .*RandomState.* Got "
+    with pytest.raises(ValueError, match=message):
+        model.sample(random_state=state)
+    with pytest.raises(ValueError, match=message):
+        model.set_params(random_state=state).sample()
+
+
+@pytest.mark.parametrize("given", ["weights", "means", "covariances"])
+def test_known_parameters_must_be_given(given):
+    known = {"weights": [1.0], "means": [[0.0]], "covariances": [[[1.0]]]}
+    with pytest.raises(ValueError, match=f"{given} must be .*(None|\\(\\))"):
+        EMGaussianMixture.from_parameters(**known | {given: None})

@@ -488,7 +488,82 @@ def test_a_fit_forgets_earlier_batches():
     X = near_a_plane(60, 4, 2)
     model = PPCA(2).partial_fit(5 * X).fit(X)
     assert model.score(X) == PPCA(2).fit(X).score(X)
-    assert model.partial_fit(X).n_samples_seen_ == 60
+    assert model.partial_fit(X).n_samples_seen_ == 120
+    assert_allclose(model.score(X), PPCA(2).fit(X).score(X), rtol=1e-12)
+
+
+# The number of components, the solver, and the shape of a table.
+FITS = [
+    *((q, solver, (200, 7)) for q in (1, 3, 6) for solver in SOLVERS),
+    *((q, solver, (80, 100)) for q in (1, 4) for solver in SOLVERS),
+    *((q, solver, (600, 150)) for q in (4,) for solver in ("auto", "covariance", "svd")),
+    *((q, "auto", (200, 7)) for q in (None, "mle", "bic", 0.8)),
+]
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix])
+@pytest.mark.parametrize(("q", "solver", "shape"), FITS)
+def test_batches_after_a_fit_are_added_to_its_rows(q, solver, shape, kind):
+    X, w = near_a_plane(*shape), weights(shape[0])
+    half = shape[0] // 2
+    model = new_model(solver, q).fit(kind(X[:half]), sample_weight=w[:half])
+    model.partial_fit(kind(X[half:]), sample_weight=w[half:])
+    whole = new_model("auto", q).fit(X, sample_weight=w)
+    assert_allclose(model.score_samples(X), whole.score_samples(X), rtol=0, atol=1e-8)
+    assert_allclose(model.score(X), whole.score(X), rtol=0, atol=1e-10)
+    assert_allclose(model.n_samples_seen_, w.sum(), rtol=1e-14)
+    model.partial_fit(X[:5])
+    assert_allclose(model.n_samples_seen_, w.sum() + 5, rtol=1e-14)
+
+
+@pytest.mark.parametrize("shape", [(600, 200, 3), (100, 200, 3), (100, 1100, 3)])
+@pytest.mark.parametrize("solver", ["subspace", "em", "svd"])
+def test_of_many_fitted_features_components_and_total_variance_are_kept(solver, shape):
+    X = near_a_plane(*shape, noise=0.05)
+    half = shape[0] // 2
+    model, whole = new_model(solver, 3).fit(X[:half]).partial_fit(X[half:]), PPCA(3).fit(X)
+    assert model.n_samples_seen_ == shape[0]
+    assert_allclose(model.mean_, whole.mean_, rtol=1e-10)
+    total = np.trace(np.cov(X.T, bias=True))
+    found = model.explained_variance_.sum() + (shape[1] - 3) * model.noise_variance_
+    assert_allclose(found, total, rtol=1e-8 if solver == "em" else 1e-12)
+    assert -1e-9 < whole.score(X) - model.score(X) < 1e-3
+
+
+@pytest.mark.parametrize("d", [200, 1100])
+def test_components_that_a_fit_did_not_find_are_not_made_up(d):
+    X = near_a_plane(300, d, 3)
+    model = PPCA(2, solver="subspace").fit(X)
+    assert model.partial_fit(X).n_components_ == 2
+    model.fit(X).set_params(n_components=3)
+    with pytest.raises(ValueError, match=r"integer of at most 2.* call fit"):
+        model.partial_fit(X)
+    assert model.n_samples_seen_ == 300
+
+
+@every_solver
+@pytest.mark.parametrize("d", [1, 2, 40])
+def test_no_components_are_one_spherical_gaussian(solver, d):
+    X, w = clouds(80, d) + 3.0, weights(80)
+    gaussian = GaussianMLE(covariance_type="spherical").fit(X, sample_weight=w)
+    for table in (X, sparse.csr_matrix(X)):
+        model = new_model(solver, 0).fit(table, sample_weight=w)
+        assert_allclose(model.score_samples(table), gaussian.score_samples(X), rtol=1e-12)
+        assert_allclose(model.log_likelihood_, gaussian.log_likelihood_, rtol=1e-12)
+        assert model.n_parameters_ == gaussian.n_parameters_
+        Z = model.transform(table)
+        assert Z.shape == (80, 0)
+        assert_allclose(model.inverse_transform(Z), np.tile(gaussian.mean_, (80, 1)))
+        drawn, latent = model.sample(5, return_latent=True)
+        assert drawn.shape == (5, d)
+        assert latent.shape == (5, 0)
+        assert list(model.get_feature_names_out()) == []
+        assert_allclose(model.get_covariance(), gaussian.covariance_ * np.eye(d), rtol=1e-12)
+    batches = PPCA(0).partial_fit(X[:30], sample_weight=w[:30])
+    batches.partial_fit(X[30:], sample_weight=w[30:])
+    assert_allclose(batches.score(X), gaussian.score(X), rtol=1e-12)
+    twice = PPCA(0).fit(X[:30], sample_weight=w[:30]).partial_fit(X[30:], sample_weight=w[30:])
+    assert_allclose(twice.score(X), gaussian.score(X), rtol=1e-12)
 
 
 def test_batches_of_wide_rows_keep_their_leading_directions():
@@ -602,3 +677,27 @@ def test_auto_forms_a_matrix_where_lanczos_is_slow():
         model = new_model("auto", 5).fit(X)
     assert model.n_iter_ == 1
     assert_allclose(model.score(X), new_model("svd", 5).fit(X).score(X), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("choice", ["mle", "bic", 0.5, None])
+def test_one_dimension_leaves_no_choice(choice):
+    """Of one column there is one density; of rows on a line in several there is none."""
+    X = clouds(40, 1)
+    assert_allclose(PPCA(choice).fit(X).score(X), GaussianMLE().fit(X).score(X), rtol=1e-12)
+    for rows in (X @ np.ones((1, 3)), clouds(2, 3)):
+        with pytest.raises(ValueError, match="n_components=1 leaves no noise"):
+            PPCA(choice).fit(rows)
+
+
+@every_solver
+def test_a_sparse_table_without_entries_has_equal_rows(solver):
+    with pytest.raises(ValueError, match="at least two distinct rows"):
+        new_model(solver, 1).fit(sparse.csr_matrix((30, 4)))
+
+
+@pytest.mark.parametrize("q", [0, 1, None])
+def test_rows_that_lie_further_apart_than_numbers_reach_are_refused(q):
+    X = np.array([[-1.7e308, 0.0], [1.7e308, 1.0], [1.7e308, 2.0]])
+    for call in (PPCA(q).fit, PPCA(q).partial_fit, PPCA(q).partial_fit(clouds(9, 2)).partial_fit):
+        with pytest.raises(ValueError, match=r"spreads over more than .* divide X by a constant"):
+            call(X)

@@ -7,7 +7,13 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV, KFold, cross_val_score, cross_validate
+from sklearn.model_selection import (
+    GridSearchCV,
+    KFold,
+    cross_val_predict,
+    cross_val_score,
+    cross_validate,
+)
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -102,6 +108,24 @@ def test_a_grid_is_searched_by_held_out_likelihood(spec, X):
     assert_allclose(search.best_score_, np.mean(scores), rtol=1e-12)
     assert search.best_score_ == search.cv_results_["mean_test_score"].max()
     assert_allclose(search.score(X), best.fit(X).score(X), rtol=1e-12)
+
+
+@every_spec
+def test_rows_are_scored_by_fits_that_have_not_seen_them(spec, X):
+    """scikit-learn asks for ``predict``, whatever method is meant."""
+    with config_context(skip_parameter_validation=True):
+        found = cross_val_predict(spec.new(), X, method="score_samples", cv=KFold(3))
+    for train, test in KFold(3).split(X):
+        assert_array_equal(found[test], spec.new().fit(X[train]).score_samples(X[test]))
+
+
+@every_spec
+def test_samples_go_back_through_a_pipeline(spec, X):
+    scaler = StandardScaler().fit(X)
+    pipeline = make_pipeline(StandardScaler(), spec.new()).fit(X)
+    drawn = pipeline[:-1].inverse_transform(pipeline[-1].sample(5, random_state=0))
+    plain = spec.new().fit(scaler.transform(X)).sample(5, random_state=0)
+    assert_array_equal(drawn, scaler.inverse_transform(plain))
 
 
 def requesting(spec):

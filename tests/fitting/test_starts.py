@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_lvm.fitting.starts import SHORT_RUN_COST, STARTS, StartStrategy, best_start
+from sklearn_lvm.fitting.starts import (
+    FEW_ROWS,
+    SHORT_RUN_COST,
+    STARTS,
+    StartStrategy,
+    best_start,
+)
 from sklearn_lvm.inference.em import EMRun
 
 N, K = 60, 3
@@ -101,3 +107,10 @@ def test_seeds_are_drawn_by_weight(name):
         resp = STARTS[name].draw(points, weight, 2, np.random.RandomState(seed))
         nearest = np.abs(points - [[-0.5, 0.5]]).argmin(axis=1)
         assert len(set(zip(nearest, resp.argmax(axis=0), strict=True))) == 2
+
+
+def test_few_rows_go_to_components_in_turn():
+    resp = FEW_ROWS["in turn"].draw(np.zeros((2, 1)), np.ones(2), 5, np.random.RandomState(0))
+    assert_array_equal(resp.argmax(axis=1), [0, 1, 0, 1, 0])
+    assert_allclose(resp.sum(axis=0), 1.0)
+    assert_allclose(resp[::2, 0], 1 / 3)

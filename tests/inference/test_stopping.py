@@ -3,12 +3,19 @@
 import numpy as np
 import pytest
 
-from sklearn_lvm.inference.stopping import MIN_GAIN, WINDOW, StoppingRule
+from sklearn_lvm.inference.stopping import EQUAL, MIN_GAIN, WINDOW, StoppingRule
+
+
+def rules(rule, *steps):
+    """The rule after each of some steps of a gain and a rate, all equally high."""
+    for gain, rate in steps:
+        rule = rule.after_proposal(0.0) if gain is None else rule.after_step(0.0, gain, rate)
+        yield rule
 
 
 def met(rule, *steps):
-    """Whether the rule is met after each of some steps of a gain and a rate, all equally high."""
-    return [rule.is_met(0.0, *step) for step in steps]
+    """Whether the rule is met after each of some steps."""
+    return [after.is_met for after in rules(rule, *steps)]
 
 
 SMALL, STEEP, PROPOSAL = (0.01, 0.5), (1.0, 0.5), (None, 0.5)
@@ -29,22 +36,35 @@ def test_what_remains_is_unknown_where_gains_do_not_shrink(rate):
 
 
 def test_the_slowest_recent_rate_counts():
-    rule = StoppingRule(0.1)
-    assert met(rule, (1.0, 0.999)) == [False]
+    (rule,) = rules(StoppingRule(0.1), (1.0, 0.999))
+    assert not rule.is_met
     assert met(rule, *[SMALL] * (WINDOW + 1)) == [False] * WINDOW + [True]
 
 
 def test_as_long_as_extrapolations_gain_more_remains():
     """Of iterates in pairs, the second of which a plain step reaches that gains next to nothing."""
-    rule = StoppingRule(0.1)
-    objectives = [*np.repeat(np.arange(5.0), 2), *np.full(WINDOW, 4.0)]
-    found = [
-        rule.is_met(objective, 1e-6 if i % 2 else None, 0.5)
-        for i, objective in enumerate(objectives)
-    ]
+    rule, found = StoppingRule(0.1), []
+    for i, objective in enumerate([*np.repeat(np.arange(5.0), 2), *np.full(WINDOW, 4.0)]):
+        rule = rule.after_step(objective, 1e-6, 0.5) if i % 2 else rule.after_proposal(objective)
+        found.append(rule.is_met)
     assert found.index(True) == 8 + WINDOW - 1
 
 
 def test_a_gain_of_rounding_leaves_nothing():
     assert met(StoppingRule(1e-300), (MIN_GAIN, np.inf), (-MIN_GAIN, np.nan)) == [False, True]
     assert not any(met(StoppingRule(0.0), *[(0.0, 0.5)] * 5))
+
+
+def test_without_a_rate_the_last_two_gains_tell_it():
+    (rule,) = rules(StoppingRule(0.1), (0.04, None))
+    assert rule.confirmations == 0
+    assert met(rule, (0.02, None), (0.01, None)) == [False, True]
+    (proposed,) = rules(rule, PROPOSAL)
+    assert met(proposed, (0.02, None), (0.01, None), (0.005, None)) == [False, False, True]
+
+
+def test_a_rule_goes_on_where_its_run_ended():
+    (rule,) = rules(StoppingRule(0.1), SMALL)
+    assert met(rule.resumed(EQUAL / 2, 0.1), SMALL) == [True]
+    assert rule.resumed(2 * EQUAL, 0.1) == StoppingRule(0.1)
+    assert rule.resumed(0.0, 0.2) == StoppingRule(0.2)

@@ -10,6 +10,8 @@ from ..._typing import Floats
 from .counts import Counts
 from .density import Bernoullis, IndependentBernoulli
 
+TINY = np.finfo(np.float64).smallest_subnormal  # for shares that are too small to be numbers
+
 
 @dataclass(frozen=True, eq=False)
 class BetaPosterior:
@@ -62,10 +64,13 @@ class BetaPosterior:
         s, n = a + b, ones + zeros
         pairs = [(a, ones, 1.0), (b, zeros, 1.0), (s, n, -1.0)]
         rest = sum(
-            sign * ((x - 0.5) * np.log1p(m / x) + _remainder(x + m) - _remainder(x))
+            sign * ((x - 0.5) * _log1p_ratio(m, x) + _remainder(x + m) - _remainder(x))
             for x, m, sign in pairs
         )
-        means = ones * np.log((a + ones) / (s + n)) + zeros * np.log((b + zeros) / (s + n))
+        shares = ((a + ones) / (s + n), (b + zeros) / (s + n))
+        means = sum(
+            m * np.log(np.maximum(p, TINY)) for m, p in zip((ones, zeros), shares, strict=True)
+        )
         return np.asarray(means + rest)
 
 
@@ -84,10 +89,19 @@ class BetaBernoulliPredictive(IndependentBernoulli):
         return self.posterior.sample(n, rng)[:, 0]
 
 
+def _log1p_ratio(m: Floats, x: Floats) -> Floats:
+    """log(1 + m / x), where the ratio may overflow."""
+    with np.errstate(over="ignore", divide="ignore"):
+        ratio, apart = m / x, np.log(m) - np.log(x)
+    return np.asarray(np.where(np.isfinite(ratio), np.log1p(ratio), apart))
+
+
 def _remainder(x: Floats) -> Floats:
     """log Gamma(x) less Stirling's (x - 1/2) log x - x + log(2 pi) / 2."""
     large = np.maximum(x, 10.0)
-    series = (1 / 12 - (1 / 360 - (1 / 1260 - 1 / 1680 / large**2) / large**2) / large**2) / large
+    with np.errstate(over="ignore"):  # its inverse is 0 then
+        square = large**2
+    series = (1 / 12 - (1 / 360 - (1 / 1260 - 1 / 1680 / square) / square) / square) / large
     small = np.minimum(x, 10.0)
     exact = gammaln(small) - (small - 0.5) * np.log(small) + small - 0.5 * np.log(2 * np.pi)
     return np.asarray(np.where(x < 10.0, exact, series))

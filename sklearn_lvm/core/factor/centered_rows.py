@@ -234,7 +234,12 @@ def _mean_residual(X: Rows, share: Floats, center: Floats, scale: float, rows: S
 
 
 def _power_of_two(size: float) -> float:
-    """1 if squares of this size are within float64, else the power of two nearest to it."""
+    """1 if squares of this size are within float64, else the power of two nearest to it.
+
+    Infinity or NaN, of rows that hold such entries or spread beyond float64, stays what it is.
+    """
+    if not np.isfinite(size):
+        return float(size)
     if size == 0.0 or 1.0 / UNSCALED_LIMIT < size < UNSCALED_LIMIT:
         return 1.0
     return float(2.0 ** np.clip(np.rint(np.log2(size)), -1000, 1000))

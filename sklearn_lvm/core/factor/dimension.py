@@ -50,7 +50,8 @@ def choose_dimension(
     if n_components is None:
         return max_dimension(spectrum)
     if isinstance(n_components, str):
-        return CRITERIA[n_components](spectrum, weight)
+        several = spectrum.rank is None or spectrum.rank > 1  # dimensions, between which to choose
+        return CRITERIA[n_components](spectrum, weight) if several else 1
     if isinstance(n_components, Integral):
         return int(n_components)
     return dimension_explaining(spectrum, float(n_components))

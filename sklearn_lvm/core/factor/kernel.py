@@ -17,7 +17,7 @@ from .centered_block import RowBlock, Rows, dense, float64
 from .density import PPCADensity
 
 MAX_CANCELLATION = 1e6  # largest ratio of squares to the noise variance in the direct form
-SAFE_SCALES = (1e-100, 1e100)  # standard deviations of the noise whose squares are within float64
+SAFE_SCALES = (1e-100, 1e100)  # scales and standard deviations with squares within float64
 PRODUCT_MULTIPLE = 4  # matrix products are fastest where the number of rows is a multiple of this
 UNWEIGHTED = np.empty(0)  # the weights of a block in whose products weights have no part
 
@@ -176,13 +176,15 @@ class PPCAKernel:
         return _where_finite(self.direct.latent_mean(rows), rows, self.residual.latent_mean)
 
 
+@np.errstate(all="ignore")
 def well_conditioned(density: PPCADensity, center: Floats, scale: float) -> bool:
     """Whether the direct form is accurate for rows of this density."""
     root = np.sqrt(density.noise)
     mean = center + scale * density.mean
     ratio = np.linalg.norm(mean / (scale * root)) ** 2
     ratio += (density.variance / density.noise).sum() + density.n_noise_dimensions
-    return bool(ratio < MAX_CANCELLATION and SAFE_SCALES[0] < scale * root < SAFE_SCALES[1])
+    low, high = SAFE_SCALES
+    return bool(ratio < MAX_CANCELLATION and low < scale * root < high and low < scale < high)
 
 
 def _where_finite(values: Floats, rows: Rows, fallback: Callable[[Rows], Floats]) -> Floats:

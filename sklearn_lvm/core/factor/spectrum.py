@@ -5,7 +5,7 @@ values of the centered rows cost more, and their squares are accurate to eps^2 l
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -43,11 +43,18 @@ class Spectrum:
     def from_covariance(cls, mean: Floats, covariance: Floats, k: int) -> "Spectrum":
         """Compute the k largest eigenvalues of a covariance (d, d)."""
         d = len(mean)
+        if k == 0:
+            return cls.without_axes(mean, float(np.trace(covariance)))
         chosen = None if k == d else [d - k, d - 1]
         variance, axes = eigh(covariance, subset_by_index=chosen, check_finite=False)
         variance = np.maximum(variance[::-1], 0.0)
         rank = int(np.count_nonzero(variance > d * EPS * variance[0])) if k == d else None
         return cls(mean, variance, fix_signs(axes.T[::-1]), float(np.trace(covariance)), rank)
+
+    @classmethod
+    def without_axes(cls, mean: Floats, total: float) -> "Spectrum":
+        """The sum of the eigenvalues alone."""
+        return cls(mean, np.empty(0), np.empty((0, len(mean))), total)
 
     @classmethod
     def from_blocks(
@@ -84,6 +91,15 @@ class Spectrum:
             variance = np.append(variance, np.zeros(len(axes) - rank))
         return cls(mean, variance, fix_signs(axes), float(variance.sum()), rank)
 
+    def leading(self, k: int) -> "Spectrum":
+        """The spectrum with no more than the first k axes, in memory of their own."""
+        return replace(self, axes=self.axes[:k].copy()) if k < len(self.axes) else self
+
+    @property
+    def complete(self) -> bool:
+        """Whether the axes leave nothing of the covariance out."""
+        return self.rank is not None and self.rank <= len(self.axes)
+
     @cached_property
     def known(self) -> bool:
         """Whether all eigenvalues beyond the k largest are zero."""
@@ -100,6 +116,14 @@ class Spectrum:
         d = len(self.mean)
         below = min(q, d - 1)
         return self.rest(below) / (d - below)
+
+    def covariance(self) -> Floats:
+        """The covariance (d, d): exact if all axes are there, else with equal variance beyond them."""
+        k, d = self.axes.shape
+        noise = self.rest(k) / (d - k) if k < d else 0.0
+        matrix: Floats = (self.axes.T * (self.variance[:k] - noise)) @ self.axes
+        matrix.flat[:: d + 1] += noise
+        return matrix
 
     def resolved(self, q: int, condition_number: float) -> bool:
         """Whether the largest eigenvalue is less than ``condition_number`` times the noise."""

@@ -63,6 +63,18 @@ class FullScatter:
         """Measure rows (n, d) with weights (n,)."""
         return cls(Moments.of(V.T, w[None], Full(V.shape[1])))
 
+    @classmethod
+    def of_covariance(cls, mean: Floats, covariance: Floats, weight: float) -> "FullScatter":
+        """The scatter of rows of a summed weight, of which mean and covariance are known."""
+        count, structure = np.full(1, weight), Full(len(mean))
+        return cls(Moments(count, count, mean[None], weight * covariance[None], structure))
+
+    @classmethod
+    def of_spectrum(cls, spectrum: Spectrum, weight: float) -> "FullScatter":
+        """The scatter that a spectrum tells of; where axes are missing, all directions are alike."""
+        covariance = spectrum.covariance()
+        return cls.of_covariance(spectrum.mean, covariance, weight)
+
     def __add__(self, other: "FullScatter") -> "FullScatter":
         return FullScatter(self.moments + other.moments)
 
@@ -118,6 +130,8 @@ class LowRankScatter:
     trace : float
         The trace of the scatter.
     max_rank : int
+    complete : bool
+        Whether fewer than ``max_rank`` rows of R leave nothing of the scatter out.
     """
 
     weight: float
@@ -125,6 +139,7 @@ class LowRankScatter:
     root: Floats
     trace: float
     max_rank: int
+    complete: bool = True
 
     @classmethod
     def of(cls, V: Floats, w: Floats, max_rank: int) -> "LowRankScatter":
@@ -142,7 +157,8 @@ class LowRankScatter:
         gap = shift * np.sqrt(self.weight * share)
         root = _truncated(np.vstack([self.root, other.root, gap]), self.max_rank)
         trace = self.trace + other.trace + float(gap @ gap)
-        return LowRankScatter(weight, self.mean + share * shift, root, trace, self.max_rank)
+        mean, complete = self.mean + share * shift, self.complete and other.complete
+        return LowRankScatter(weight, mean, root, trace, self.max_rank, complete)
 
     @property
     def is_constant(self) -> bool:
@@ -152,17 +168,26 @@ class LowRankScatter:
     def rescaled(self, factor: float) -> "LowRankScatter":
         """The statistics of the rows after z -> factor z."""
         mean, root = self.mean * factor, self.root * factor
-        return LowRankScatter(self.weight, mean, root, self.trace * factor**2, self.max_rank)
+        return replace(self, mean=mean, root=root, trace=self.trace * factor**2)
 
     def shifted(self, shift: Floats) -> "LowRankScatter":
         """The statistics of the rows after z -> z + shift."""
         return replace(self, mean=self.mean + shift)
 
+    @classmethod
+    def of_spectrum(cls, spectrum: Spectrum, weight: float, max_rank: int) -> "LowRankScatter":
+        """The scatter along the axes of a spectrum of rows of a summed weight."""
+        axes = spectrum.axes[:max_rank]
+        length = np.sqrt(weight * spectrum.variance[: len(axes)])
+        root = axes[length > 0] * length[length > 0, None]
+        trace = weight * spectrum.total
+        return cls(weight, spectrum.mean, root, trace, max_rank, spectrum.complete)
+
     def spectrum(self, q: int | None) -> Spectrum:
         """All eigenvalues of R'R over the weight; their number is the rank if nothing was left out."""
         length = np.linalg.norm(self.root, axis=1)
         axes = self.root / np.where(length > 0, length, 1.0)[:, None]
-        rank = len(length) if len(length) < self.max_rank else None
+        rank = len(length) if self.complete and len(length) < self.max_rank else None
         variance = length**2 / self.weight
         return Spectrum(self.mean, variance, fix_signs(axes), self.trace / self.weight, rank)
 

@@ -120,6 +120,7 @@ class DiagonalCovariances(Covariances):
     def restructured(self, structure: Structure) -> Self:
         return replace(self, structure=structure)
 
+    @np.errstate(over="ignore")
     def cancellation(self, mean: Floats) -> Floats:
         return np.asarray(((mean / self.deviation) ** 2).max(axis=1) + 1.0)
 

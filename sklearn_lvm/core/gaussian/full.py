@@ -171,6 +171,7 @@ class FullCovariances(Covariances):
     def restructured(self, structure: Structure) -> Self:
         return replace(self, structure=structure)
 
+    @np.errstate(over="ignore")
     def cancellation(self, mean: Floats) -> Floats:
         square = (mean**2).sum(axis=1) + self.variances.sum(axis=1)
         return np.asarray(square * self.precision_diagonal.max(axis=1))

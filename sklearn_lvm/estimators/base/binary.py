@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_array, issparse
+from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import Tags
 
 from ..._compat import Interval
@@ -15,6 +16,7 @@ from ...core.bernoulli.density import MIN_LOG_PROB
 from ...core.blocks import row_slices
 from ...inference.block_map import block_size, slices_of
 from .density import DensityEstimator
+from .transaction import warn
 
 MIN_BLOCK_ROWS = 1 << 13  # rows that are worth a table of all patterns of eight columns
 BINARIZE: dict[str, list[object]] = {
@@ -31,26 +33,35 @@ class BinaryEstimator(DensityEstimator):
         "ensure_all_finite": "allow-nan",
     }
     binarize: float | None
+    _fitted_binarize: float | None  # which binarize is no longer once a user has changed it
 
     def _check_training(
         self, X: ArrayLike | csr_array, sample_weight: Weights, *, reset: bool = True
     ) -> tuple[Table, Floats]:
         rows, w = super()._check_training(X, sample_weight, reset=reset)
+        self._fitted_binarize = self.binarize
         return self._check_binary(rows), w
+
+    def _validated(self, X: ArrayLike | csr_array, *, reset: bool) -> Table:
+        rows = super()._validated(X, reset=reset)
+        if rows.dtype == object:  # as scikit-learn leaves lists; arrays of objects it makes numbers
+            rows = super()._validated(rows, reset=reset)
+        return rows
 
     def _check_rows(self, X: ArrayLike | csr_array) -> Table:
         return self._check_binary(super()._check_rows(X))
 
     def _check_binary(self, X: Table) -> Table:
         """Rows whose entries the threshold, if there is one, makes zeros and ones."""
+        threshold = self._fitted_binarize
         if issparse(X):
             X = _without_duplicates(X)
-            if self.binarize is not None and self.binarize < 0:
+            if threshold is not None and threshold < 0:
                 raise ValueError(
-                    f"binarize={self.binarize!r} would make ones of the entries that a sparse X "
+                    f"binarize={threshold!r} would make ones of the entries that a sparse X "
                     "leaves out: with sparse input it must be at least 0."
                 )
-        if self.binarize is None and (found := not_binary(X)) is not None:
+        if threshold is None and (found := not_binary(X)) is not None:
             i, j = found
             raise ValueError(
                 f"binarize=None needs X to hold nothing but 0, 1 and NaN, got {X[i, j]} in row {i}, "
@@ -64,6 +75,21 @@ class BinaryEstimator(DensityEstimator):
 
     def _binarization(self) -> Binarization:
         return Binarization(0.5 if self.binarize is None else float(self.binarize))
+
+    def _warn_if_one_sided(self, X: Table, w: Floats) -> None:
+        """Warn if the threshold tells no entry from another though there are several values."""
+        if self.binarize is None:
+            return
+        found = range_on_one_side(X if w.all() else X[w > 0], float(self.binarize))
+        if found is None:
+            return
+        low, high = found
+        side = "ones, being above" if low > self.binarize else "zeros, none being above"
+        warn(
+            f"All entries of X are {side} binarize={self.binarize!r}, though they go from {low:g} to "
+            f"{high:g}. Set binarize to a threshold in between, such as {low / 2 + high / 2:g}.",
+            DataConversionWarning,
+        )
 
     def _log_prob(self, X: Table) -> Floats:
         log_prob = super()._log_prob(X)
@@ -116,6 +142,22 @@ def _first_dense(X: Floats) -> tuple[int, int] | None:
         if len(bad):
             return rows.start + int(bad[0, 0]), int(bad[0, 1])
     return None
+
+
+def range_on_one_side(X: Table, threshold: float) -> tuple[float, float] | None:
+    """The least and the largest entry, if they differ and a threshold has both on one side."""
+    low, high = np.inf, -np.inf
+    for entries in _stored(X) if issparse(X) else (X[rows] for rows in row_slices(*X.shape)):
+        low = float(np.fmin.reduce(entries, axis=None, initial=low, dtype=np.float64))
+        high = float(np.fmax.reduce(entries, axis=None, initial=high, dtype=np.float64))
+        if low <= threshold < high:
+            return None
+    return (low, high) if low < high else None
+
+
+def _stored(X: csr_array) -> list[Floats]:
+    """All entries of a sparse table, but one zero for those that are left out."""
+    return [X.data, np.zeros(int(X.nnz < X.shape[0] * X.shape[1]))]
 
 
 def _neither(values: Floats) -> Bools:

@@ -114,7 +114,7 @@ class ClosedFormEstimator(DensityEstimator, Generic[U, S, D]):
             Until the rows determine a density, scoring raises a ValueError.
         """
         self._validate_params()  # which scikit-learn leaves out in later calls
-        first = not hasattr(self, "_statistics")
+        first = not hasattr(self, "_density")
         rows, w = self._check_training(X, sample_weight, reset=first)
         measure = self._measured if first else self._joined
         self._take(*measure(rows, w), result_dtype(rows))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, metadata
 from numbers import Integral
-from typing import ClassVar, Literal, Protocol, Self, TypeVar, cast, overload
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,12 +16,14 @@ from sklearn.base import (
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..._compat import check_random_state_of
 from ..._typing import Floats, Ints, RandomState, Rows, Table, Weights
 from ...core.rows import Transformation
 from ...inference.block_map import ThreadMap, block_size, slices_of
 from .docs import documented
-from .validation import FLOATS, check_weights, result_dtype, weighted_total
+from .validation import FLOATS, check_weights, explained, result_dtype, weighted_total
 
+MAX_SAMPLES = int(np.iinfo(np.intp).max)
 A = TypeVar("A", bound=NDArray[np.generic])
 
 
@@ -69,13 +71,20 @@ class DensityEstimator(
         self, X: ArrayLike, sample_weight: Weights, *, reset: bool = True
     ) -> tuple[Table, Floats]:
         """Validated rows and their weights, (n, d) and (n,)."""
-        X = validate_data(self, X, reset=reset, **self._checks)
-        return X, check_weights(sample_weight, X)
+        rows = self._validated(X, reset=reset)
+        return rows, check_weights(sample_weight, rows)
 
     def _check_rows(self, X: ArrayLike) -> Table:
         """Validated rows for a fitted estimator."""
         check_is_fitted(self)
-        return validate_data(self, X, reset=False, **self._checks)
+        return self._validated(X, reset=False)
+
+    def _validated(self, X: ArrayLike, *, reset: bool) -> Table:
+        try:
+            with np.errstate(all="ignore"):  # the sum of finite entries may overflow
+                return validate_data(self, X, reset=reset, **self._checks)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise explained(error, X, type(self).__name__) from error
 
     def _set_fitted(self, attributes: Mapping[str, object]) -> None:
         """Set fitted attributes."""
@@ -131,7 +140,8 @@ class DensityEstimator(
             log p(x) in nats, in the units of the data.
         """
         rows = self._check_rows(X)
-        return self._log_prob(rows).astype(result_dtype(rows), copy=False)
+        with np.errstate(over="ignore"):  # what single precision cannot hold is -inf there
+            return self._log_prob(rows).astype(result_dtype(rows), copy=False)
 
     @documented
     def score(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> float:
@@ -150,7 +160,7 @@ class DensityEstimator(
         """
         rows = self._check_rows(X)
         w = check_weights(sample_weight, rows)
-        return weighted_total(w, self._log_prob(rows)) / float(w.sum())
+        return weighted_total(w / w.sum(), self._log_prob(rows))
 
     def _criterion(
         self, X: ArrayLike, sample_weight: Weights, penalty: Callable[[float], float]
@@ -213,7 +223,8 @@ class DensityEstimator(
         ----------
         n_samples : int, default=1
         random_state : int, RandomState instance or None, default=None
-            None falls back to the estimator's own ``random_state``.
+            None falls back to the estimator's own ``random_state``. As in scikit-learn, a NumPy
+            Generator is refused.
         return_latent : bool, default=False
             Whether to return the latent variable of each row as well.
 
@@ -229,19 +240,27 @@ class DensityEstimator(
         Raises
         ------
         ValueError
-            If ``n_samples`` is not a positive integer.
+            If ``n_samples`` is not a positive integer, or the random state is none.
         """
         check_is_fitted(self)
-        if not isinstance(n_samples, Integral) or isinstance(n_samples, bool) or n_samples < 1:
-            raise ValueError(f"n_samples must be an integer of at least 1, got {n_samples!r}.")
-        rng = check_random_state(self.random_state if random_state is None else random_state)
+        whole = isinstance(n_samples, Integral) and not isinstance(n_samples, bool)
+        if not (whole and 1 <= n_samples <= MAX_SAMPLES):
+            raise ValueError(
+                f"n_samples must be an integer from 1 to {MAX_SAMPLES}, got {n_samples!r}."
+            )
+        state = self.random_state if random_state is None else random_state
+        check_random_state_of("sample", state)
+        rng = check_random_state(state)
         Z, latent = self._density_or_raise().sample(int(n_samples), rng)
-        X = self._transformation.inverse_transform(Z).astype(self._dtype, copy=False)
+        X = self._in_own_precision(self._transformation.inverse_transform(Z))
         if not return_latent:
             return X
         latent = self._latent_of(X, latent)
         # Labels stay what they are.
-        return X, latent.astype(self._dtype, copy=False) if latent.dtype.kind == "f" else latent
+        return X, self._in_own_precision(latent) if latent.dtype.kind == "f" else latent
+
+    def _in_own_precision(self, values: NDArray[Any]) -> Floats:
+        return values.astype(self._dtype, copy=False)
 
     def _latent_of(self, X: Floats, latent: Floats | Ints) -> Floats | Ints:
         """The latent variables of sampled rows, given those that the density drew."""

@@ -49,7 +49,8 @@ TEXTS = {
     "binarize": """
         binarize : float or None, default=0.0
             Entries above it are ones, others zeros; with sparse rows it must be at least 0. With None X
-            must hold nothing but 0, 1 and NaN.
+            must hold nothing but 0, 1 and NaN. A fit of several values that are all on one side of it
+            warns with a DataConversionWarning.
         """,
     "sample_weight": """
         sample_weight : array-like of shape (n_samples,), default=None

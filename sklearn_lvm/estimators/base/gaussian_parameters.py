@@ -44,13 +44,25 @@ class GivenParameters:
         return Mixture(log_weights, Gaussians(mean, covariance))
 
     def standardized(self) -> tuple[Standardization, Mixture[Gaussians]]:
-        """A mixture of which all is given, standardized by its own mean and standard deviations."""
+        """A mixture of which all is given, standardized by its own mean and standard deviations.
+
+        Raises
+        ------
+        ValueError
+            If squares of the means are out of the range of numbers.
+        """
         weights, means, covariance = self.weights, self.means, self.covariance
         assert weights is not None
         assert means is not None
         assert covariance is not None
-        center = weights @ means
-        variance = weights @ (covariance.variances + (means - center) ** 2)
+        with np.errstate(over="ignore"):
+            center = weights @ means
+            variance = weights @ (covariance.variances + (means - center) ** 2)
+        if not np.isfinite(variance).all():
+            raise ValueError(
+                f"means are too large, up to {np.abs(means).max():g}: their squares must be floating "
+                "point numbers. Divide them by a constant."
+            )
         if not covariance.structure.per_feature:
             variance = np.full_like(variance, variance.mean())
         scale = np.sqrt(variance)
@@ -92,9 +104,14 @@ def check_given(
 
 def check_shape(name: str, value: ArrayLike, shape: tuple[int, ...]) -> Floats:
     """An array of a shape in float64; the ValueError names it."""
-    array: Floats = check_array(
-        value, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name=name
-    )
+    try:
+        array: Floats = check_array(
+            value, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name=name
+        )
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f"{name} must hold finite numbers, in the shape {shape}: {error}"
+        ) from error
     if array.shape != shape:
         raise ValueError(f"{name} must be of shape {shape}, got {array.shape}.")
     return array

@@ -17,7 +17,7 @@ from ...core.factor.statistics import Scatter
 from ...core.standardization import Standardization
 from ...inference.block_map import ThreadMap
 from .closed_form import ClosedFormEstimator
-from .validation import check_columns
+from .validation import check_columns, explained
 
 
 class LinearGaussianDensity(ClosedFormEstimator[Standardization, Scatter, PPCADensity]):
@@ -64,7 +64,12 @@ class LinearGaussianDensity(ClosedFormEstimator[Standardization, Scatter, PPCADe
 
     def _refuse(self, X: Rows) -> None:
         """Raise a ValueError if an entry is not finite."""
-        assert_all_finite(X, estimator_name=type(self).__name__, input_name="X")
+        name = type(self).__name__
+        try:
+            with np.errstate(all="ignore"):  # the sum of finite entries may overflow
+                assert_all_finite(X, estimator_name=name, input_name="X")
+        except ValueError as error:
+            raise explained(error, X, name) from error
 
     def _log_prob(self, X: Rows) -> Floats:
         return self._map_rows(X, PPCAKernel.log_prob) - self._transformation.log_jacobian
@@ -103,8 +108,9 @@ class LinearGaussianDensity(ClosedFormEstimator[Standardization, Scatter, PPCADe
         check_is_fitted(self)
         density = self._density_or_raise()
         latent = check_columns(Z, "Z", len(density.axes))
-        rows = latent.astype(np.float64) @ density.loadings.T + density.mean
-        return self._transformation.inverse_transform(rows).astype(latent.dtype)
+        with np.errstate(over="ignore"):  # rows that are no floating point numbers are infinite
+            rows = latent.astype(np.float64) @ density.loadings.T + density.mean
+            return self._transformation.inverse_transform(rows).astype(latent.dtype)
 
     @property
     def _n_features_out(self) -> int:

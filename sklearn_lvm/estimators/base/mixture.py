@@ -12,7 +12,13 @@ from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from ..._compat import CallbackContext, CallbackSupportMixin, Interval, StrOptions
+from ..._compat import (
+    RANDOM_STATE,
+    CallbackContext,
+    CallbackSupportMixin,
+    Interval,
+    StrOptions,
+)
 from ..._typing import Floats, Ints, Rows, Table, Weights
 from ...core.family import C, S
 from ...core.mixture import Mixture
@@ -21,21 +27,28 @@ from ...core.rows import RowSource, Transformation
 from ...fitting.mixture import MixtureSearch, Outcome
 from ...fitting.starts import STARTS, DrawnStart, KnownStart, Start, StartStrategy
 from ...inference.em import EMRun, best_run
+from ...inference.stopping import StoppingRule
 from .callbacks import FitCallback
 from .density import DensityEstimator
 from .docs import documented
 from .transaction import transactional, warn
-from .validation import check_weights, result_dtype
+from .validation import check_weights, listed, result_dtype, weighted_total
 
+MAX_COUNT = 2**31 - 1
+COUNT = Interval(Integral, 1, MAX_COUNT, closed="both")  # of components, starts or threads
 # What the parameters that all mixtures share may be.
 EM_CONSTRAINTS: dict[str, list[object]] = {
     "tol": [Interval(Real, 0.0, None, closed="left")],
     "max_iter": [Interval(Integral, 0, None, closed="left")],
-    "n_init": [Interval(Integral, 1, None, closed="left")],
+    "n_init": [COUNT],
     "acceleration": [StrOptions({"auto", "squarem"}), None],
     "init_params": [StrOptions(set(STARTS))],
-    "random_state": ["random_state"],
-    "n_jobs": [Integral, None],
+    "random_state": RANDOM_STATE,
+    "n_jobs": [
+        Interval(Integral, -MAX_COUNT, -1, closed="both"),
+        COUNT,
+        None,
+    ],
     "warm_start": ["boolean"],
     "verbose": ["verbose"],
     "verbose_interval": [Interval(Integral, 1, None, closed="left")],
@@ -74,8 +87,9 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator, Generic[U, C, S])
 
     _transformation: U
     _density: Mixture[C]
+    _n_fitted_components: int  # which n_components is no longer once a user has changed it
     _total_weight: float
-    _few_rows: StartStrategy | None = None  # what to do with fewer distinct rows than components
+    _stopping_rule: StoppingRule | None = None  # of the last run, which a warm start continues
 
     @abstractmethod
     def _fit_transformation(self, X: Table, w: Floats) -> U:
@@ -92,6 +106,16 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator, Generic[U, C, S])
     @abstractmethod
     def _given_model(self, transformation: U, model: Mixture[C] | None) -> Mixture[C] | None:
         """A model with the parameters that the user gave; None if some are left open."""
+
+    @abstractmethod
+    def _few_rows(self, n_rows: int, weight: float) -> StartStrategy:
+        """The start from fewer distinct rows than components, of a summed weight.
+
+        Raises
+        ------
+        ValueError
+            If there are too few.
+        """
 
     @abstractmethod
     def _described(self, components: C, transformation: U) -> Mapping[str, object]:
@@ -120,15 +144,17 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator, Generic[U, C, S])
         Raises
         ------
         ValueError
-            If there are fewer distinct rows than components, unless these are Bernoulli densities, or
-            if no start succeeds, since a covariance became singular, say; the message names the
-            cause, such as the component, and the remedy.
+            If there are more components than rows, repetitions and weights counted, unless these are
+            Bernoulli densities, or if no start succeeds, since a covariance became singular, say; the
+            message names the cause, such as the component, and the remedy.
 
         Warns
         -----
         ConvergenceWarning
-            If the best start had not converged after ``max_iter`` steps.
+            If the best start had not converged after ``max_iter`` steps, or left components without
+            weight.
         """
+        self._n_fitted_components = self.n_components
         rows, w = self._check_training(X, sample_weight)
         self._dtype = result_dtype(rows)
         transformation = self._fit_transformation(rows, w)
@@ -142,7 +168,17 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator, Generic[U, C, S])
                 "E-steps. Raise max_iter or tol, or try another start.",
                 ConvergenceWarning,
             )
+        self._warn_of_empty_components()
         return self
+
+    def _warn_of_empty_components(self) -> None:
+        empty = np.flatnonzero(self.weights_ == 0).tolist()
+        if empty:
+            warn(
+                f"No weight is left to components {listed(empty)} of {len(self.weights_)}: no row "
+                "belongs to them. Lower n_components, or raise n_init for other starts.",
+                ConvergenceWarning,
+            )
 
     @documented
     def fit_predict(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> Ints:
@@ -179,6 +215,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator, Generic[U, C, S])
             tol=self.tol,
             acceleration=self.acceleration,
             n_jobs=self.n_jobs,
+            rule=self._stopping_rule if warm else None,
         )
         outcomes = search.runs(
             KnownStart(self._warm_model(transformation)) if warm else self._start(transformation),
@@ -227,6 +264,7 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator, Generic[U, C, S])
             "lower_bounds_": bounds[1:] or bounds,
             "_transformation": transformation,
             "_density": self._steps(transformation).predictive(run.model),
+            "_stopping_rule": run.rule,
         }
 
     # -- rows --------------------------------------------------------------------------------------
@@ -301,9 +339,9 @@ class MixtureEstimator(CallbackSupportMixin, DensityEstimator, Generic[U, C, S])
         rows = self._check_rows(X)
         resp = self._responsibilities(rows)
         logs = np.log(resp, where=resp > 0, out=np.zeros_like(resp))
-        entropy = -float(check_weights(sample_weight, rows) @ (resp * logs).sum(axis=1))
+        entropy = -weighted_total(check_weights(sample_weight, rows), (resp * logs).sum(axis=1))
         return self.bic(X, sample_weight) + 2.0 * entropy
 
     @property
     def _n_features_out(self) -> int:
-        return self.n_components
+        return self._n_fitted_components

@@ -1,13 +1,19 @@
 """Validation that estimators share: weights, precision of results, numbers of rows, and messages."""
 
 from collections.abc import Sequence
+from reprlib import repr
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.utils.validation import check_array
 
 from ..._compat import check_sample_weight
 from ..._typing import Floats, Table, Weights
+from ...core.standardization import Standardization
 
+FLOAT64 = np.finfo(np.float64)
+MAX_TOTAL_WEIGHT = 1e303  # sums of rows under more weight might overflow
 FLOATS = [np.float64, np.float32]
 N_NAMED = 5  # features that a message names
 
@@ -17,17 +23,98 @@ class CovarianceWarning(UserWarning):
 
 
 def check_weights(sample_weight: Weights, X: Table) -> Floats:
-    """Non-negative weights in float64, not all of them zero.
+    """Non-negative weights in float64, not all of them zero, whose sum is a number.
 
     Raises
     ------
     ValueError
-        If a weight is negative, no number, or all are zero.
+        If a weight is negative or no number, or if all of them or their sum are out of range.
     """
-    w = check_sample_weight(sample_weight, X)
-    if not w.any():
-        raise ValueError("sample_weight is zero for every row: give at least one row some weight.")
+    try:
+        with np.errstate(all="ignore"):  # the sum of finite weights may overflow
+            w = check_sample_weight(sample_weight, X)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f"sample_weight must hold a finite, non-negative number for each row: {error}"
+        ) from error
+    _check_sum(w)
     return w
+
+
+def _check_sum(w: Floats) -> None:
+    largest = float(w.max())
+    if largest == 0.0:
+        raise ValueError("sample_weight is zero for every row: give at least one row some weight.")
+    if largest < FLOAT64.smallest_normal:
+        raise ValueError(
+            f"sample_weight is too small for full precision, its largest weight being {largest:g}: "
+            "multiply all weights by a constant."
+        )
+    with np.errstate(over="ignore"):
+        total = w.sum()
+    if total > MAX_TOTAL_WEIGHT:
+        raise ValueError(
+            f"sample_weight has a sum above {MAX_TOTAL_WEIGHT:g}, its largest weight being "
+            f"{largest:g}: divide all weights by a constant."
+        )
+
+
+def standardization_of(X: Floats, w: Floats, *, per_feature: bool) -> Standardization:
+    """The standardization of weighted rows.
+
+    Raises
+    ------
+    ValueError
+        If a feature is spread over more, or less, than a floating point number can hold.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = Standardization.of(X, w, per_feature=per_feature)
+    check_range(found.center, found.scale)
+    return found
+
+
+def check_range(center: Floats, scale: Floats) -> None:
+    """Raise a ValueError if a mean or a standard deviation is out of the range of numbers."""
+    lost = ~(np.isfinite(center) & np.isfinite(scale))
+    for columns, much, remedy in ((lost, "more", "divide"), (scale == 0, "less", "multiply")):
+        if columns.any():
+            named = listed(np.flatnonzero(columns).tolist())
+            raise ValueError(
+                f"X spreads over {much} than a floating point number can hold, in column {named}: "
+                f"{remedy} X by a constant."
+            )
+
+
+def explained(error: Exception, X: object, name: str) -> TypeError | ValueError:
+    """What validation of X by the estimator of some name has raised, with cause and remedy."""
+    if str(error).startswith("Input X contains NaN"):
+        return ValueError(
+            f"Input X contains NaN.\n{name} does not accept missing values encoded as NaN natively. "
+            "These take NaN as not observed: VAEDensity, and for zeros and ones BernoulliMixture and "
+            "BetaBernoulli. Otherwise drop incomplete rows, or fill in what is missing."
+        )
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    return kind(f"{error}{_first_that_is_no_number(X)}")
+
+
+def _objects(X: object) -> NDArray[np.object_]:
+    """A table of what it holds; of no dimension if that is no table."""
+    try:
+        return np.array(X, dtype=object)
+    except ValueError:  # rows of unequal shape
+        return np.array(None, dtype=object)
+
+
+def _first_that_is_no_number(X: object) -> str:
+    """Where a table of objects or strings holds what is no number; nothing of other tables."""
+    if issparse(X) or (table := _objects(X)).ndim != 2:
+        return ""
+    for (i, j), entry in np.ndenumerate(table):
+        try:
+            float(entry)
+        except (TypeError, ValueError, OverflowError):
+            return f". X holds {repr(entry)} in row {i}, column {j}: encode it as a number, or drop it."
+    return ""
 
 
 def check_columns(Z: object, name: str, n_columns: int) -> Floats:
@@ -38,9 +125,21 @@ def check_columns(Z: object, name: str, n_columns: int) -> Floats:
     ValueError
         If they are no such rows; ``name`` is that of the argument.
     """
-    rows: Floats = check_array(Z, dtype=FLOATS, input_name=name)
+    try:
+        with np.errstate(all="ignore"):  # the sum of finite entries may overflow
+            rows: Floats = check_array(
+                Z, dtype=FLOATS, input_name=name, ensure_min_features=min(n_columns, 1)
+            )
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f"inverse_transform needs {name} to be rows of finite numbers, as transform returns "
+            f"them: {error}"
+        ) from error
     if rows.shape[1] != n_columns:
-        raise ValueError(f"{name} has {rows.shape[1]} columns, expected {n_columns}.")
+        raise ValueError(
+            f"{name} has {rows.shape[1]} columns, expected {n_columns}: inverse_transform needs rows "
+            "as transform returns them."
+        )
     return rows
 
 
@@ -57,7 +156,8 @@ def as_count(weight: float) -> int | float:
 def weighted_total(w: Floats, log_prob: Floats) -> float:
     """The weighted sum of log-densities; rows of zero weight are left out, even those of -inf."""
     held = w > 0
-    return float(w[held] @ log_prob[held])
+    with np.errstate(over="ignore"):
+        return float(w[held] @ log_prob[held])
 
 
 def too_few_rows(model: str, n_rows: int) -> str:

@@ -59,3 +59,14 @@ def test_biases_are_drawn_from_the_belief_and_tosses_from_the_predictive():
     assert_allclose(biases.var(axis=0), [10 / 49 / 8, 0.25, 0.0], atol=0.01)
     _, known = IndependentBernoulli(belief.predictive()).sample(5, np.random.RandomState(0))
     assert_allclose(known, np.repeat(belief.predictive().probability, 5, axis=0))
+
+
+def test_evidence_survives_priors_beyond_all_proportion():
+    """log B(a + n1, b + n0) - log B(a, b) of one entry is the logarithm of a prior mean."""
+    one, zero = (Counts(np.ones(1), np.full((1, 1), x), np.full((1, 1), 1 - x)) for x in (1.0, 0.0))
+    for a, b in ((1e-300, 1.0), (1.0, 1e300), (1e300, 1.0), (1.0, 1e-300)):
+        prior = BetaPosterior(np.full((1, 1), a), np.full((1, 1), b))
+        assert_allclose(prior.log_evidence(one)[0, 0], np.log(a / (a + b)), rtol=1e-12, atol=1e-12)
+        assert_allclose(prior.log_evidence(zero)[0, 0], np.log(b / (a + b)), rtol=1e-12, atol=1e-12)
+    prior = BetaPosterior(np.full((1, 1), 1e300), np.full((1, 1), 1e-300))
+    assert prior.log_evidence(one)[0, 0] == 0.0

@@ -46,3 +46,23 @@ def test_a_low_rank_scatter_keeps_the_largest_eigenvalues():
         assert_allclose(found.spectrum(3).variance[:3], exact.variance[:3], rtol=0.01)
         assert_allclose(found.spectrum(3).total, exact.total, rtol=1e-12)
         assert found.spectrum(3).rank is None
+
+
+@pytest.mark.parametrize("k", [0, 2, D])
+def test_of_a_spectrum_the_scatter_along_its_axes_is_known(k):
+    """Mean and trace exactly; beyond the axes all directions are alike."""
+    V, w, _ = random_rows(0)
+    exact, weight = FullScatter.of(V + 3.0, w), w.sum()
+    spectrum = exact.spectrum(k)
+    scatter = FullScatter.of_spectrum(spectrum, weight)
+    low_rank = LowRankScatter.of_spectrum(spectrum, weight, 2 * D)
+    for found in (scatter, low_rank):
+        assert_allclose(found.weight, weight)
+        assert_allclose(found.mean, exact.mean)
+        assert_allclose(found.spectrum(k).total, spectrum.total)
+        assert_allclose(found.spectrum(k).variance[:k], spectrum.variance[:k])
+    assert_allclose(scatter.spectrum(D).variance[k:], spectrum.noise(k) if k < D else [])
+    rest = exact.moments.scatter - scatter.moments.scatter
+    assert_allclose(spectrum.axes @ rest[0] @ spectrum.axes.T, np.zeros((k, k)), atol=1e-8)
+    assert (low_rank.spectrum(k).rank is None) == (k < D)
+    assert ((low_rank + low_rank).spectrum(k).rank is None) == (k < D)
