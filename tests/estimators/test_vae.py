@@ -84,6 +84,12 @@ def test_the_default_number_of_latent_variables_is_half_the_columns(d, q):
     assert model.n_components_ == model.transform(X).shape[1] == q
 
 
+@pytest.mark.parametrize("criterion", ["bic", "aic"])
+def test_a_bound_has_no_information_criteria(criterion):
+    assert not hasattr(VAEDensity(), criterion)
+    assert hasattr(PPCA(), criterion)
+
+
 def ring(n, seed):
     rng = np.random.default_rng(seed)
     angle = rng.uniform(0, 2 * np.pi, n)

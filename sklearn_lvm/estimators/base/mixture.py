@@ -22,8 +22,8 @@ from ...fitting.mixture import MixtureSearch, Outcome
 from ...fitting.starts import STARTS, DrawnStart, KnownStart, Start, StartStrategy
 from ...inference.em import EMRun, best_run
 from .callbacks import FitCallback
-from .density import DensityEstimator
 from .docs import documented
+from .exact import ExactDensityEstimator
 from .transaction import transactional, warn
 from .validation import check_weights, result_dtype
 
@@ -46,7 +46,7 @@ InitParams = Literal["auto", "kmeans", "k-means++", "random", "random_from_data"
 U = TypeVar("U", bound=Transformation)
 
 
-class MixtureEstimator(CallbackSupportMixin, DensityEstimator, Generic[U, C, S]):
+class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C, S]):
     """Base of the mixtures: fits by several starts of expectation-maximization.
 
     A subclass measures the units in which it computes (``_fit_transformation``), and says how its
