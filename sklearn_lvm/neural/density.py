@@ -11,6 +11,7 @@ from .._typing import Floats
 from . import bounds
 from .likelihoods import SharedGaussian
 from .networks import Architecture, Autoencoder, build
+from .settings import recorded_gradients
 
 MAX_CELLS = 1 << 21  # float64 numbers in the largest array of a block: 16 MB
 Weights = dict[str, Floats]
@@ -28,9 +29,11 @@ def device_of(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as failure:
-        raise ValueError(f"device={name!r} is not to be had here: {failure}") from failure
+        torch.zeros(1, device=device, dtype=torch.float64).item()
+    except Exception as failure:  # each kind of device has exceptions of its own
+        raise ValueError(
+            f"device={name!r} cannot compute in float64 here; set device='auto'. {failure}"
+        ) from failure
     return device
 
 
@@ -57,6 +60,7 @@ class NeuralDensity:
     weights: Weights
     device: str
 
+    @recorded_gradients()
     def __post_init__(self) -> None:
         model = build(self.architecture, seed=0)
         load(model, self.weights)

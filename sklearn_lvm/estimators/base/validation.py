@@ -22,9 +22,16 @@ def check_weights(sample_weight: Weights, X: Table) -> Floats:
     Raises
     ------
     ValueError
-        If a weight is negative, no number, or all are zero.
+        If a weight is negative, no number, all are zero, or their sum is no finite number.
     """
     w = check_sample_weight(sample_weight, X)
+    with np.errstate(over="ignore"):
+        total = w.sum()
+    if not np.isfinite(total):
+        raise ValueError(
+            f"the sum of sample_weight overflows, its largest is {w.max():g}: divide all weights by "
+            "one number."
+        )
     if not w.any():
         raise ValueError("sample_weight is zero for every row: give at least one row some weight.")
     return w
