@@ -1,15 +1,11 @@
 """What torch keeps for a thread or for the process, held while networks are built or trained."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock, RLock
-from typing import ParamSpec, TypeVar
 
 import torch
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 _defaults = RLock()  # held while torch's own generator and defaults are changed
 _threads = Lock()  # held while numbers of threads are changed
@@ -55,25 +51,30 @@ def one_thread() -> Iterator[None]:
     """Hold torch to one thread where this thread calls it; others keep their numbers of threads.
 
     torch has a number for each thread that calls it, and takes for a new one the number that was
-    set last, by whichever thread.
+    set last, by whichever thread; therefore another thread sets that one again.
     """
     with _threads:
-        own, of_new = torch.get_num_threads(), _in_a_new_thread(torch.get_num_threads)
-        _set_threads(1, of_new)
+        own = torch.get_num_threads()
+        of_new = _hold() if own > 1 else 1
     try:
         yield
     finally:
         with _threads:
-            _set_threads(own, of_new)
+            if own > 1:
+                _give_back(own, of_new)
 
 
-def _set_threads(own: int, of_new: int) -> None:
-    """Set the number of this thread, and the one that new threads take."""
+def _hold() -> int:
+    """Hold this thread to one, and return the number that new threads have taken and will take."""
+    with ThreadPoolExecutor(1) as other:
+        of_new = other.submit(torch.get_num_threads).result()
+        torch.set_num_threads(1)
+        other.submit(torch.set_num_threads, of_new).result()
+    return of_new
+
+
+def _give_back(own: int, of_new: int) -> None:
     torch.set_num_threads(own)
     if of_new != own:
-        _in_a_new_thread(torch.set_num_threads, of_new)
-
-
-def _in_a_new_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(function, *args, **kwargs).result()
+        with ThreadPoolExecutor(1) as other:
+            other.submit(torch.set_num_threads, of_new).result()
