@@ -40,10 +40,10 @@ def lent(generator: torch.Generator) -> Iterator[None]:
 
 def _shared_generator(device: torch.device) -> torch.Generator:
     """The generator that all draw from who name none."""
-    if device.type != "cuda":
+    if device.type == "cpu":
         return torch.default_generator
-    index = torch.cuda.current_device() if device.index is None else device.index
-    return torch.cuda.default_generators[index]
+    module = getattr(torch, device.type)
+    return module.default_generators[device.index or 0]
 
 
 @contextmanager
