@@ -12,9 +12,9 @@ from sklearn.utils import check_random_state
 
 from .._compat import CallbackSupportMixin
 from .._typing import Floats, RandomState, Weights
-from ..core.rows import canonical_with_missing
 from .base.docs import documented
 from .base.epochs import run_epochs
+from .base.fingerprint import fingerprint
 from .base.importance_sampled import ImportanceSampledDensity
 from .base.transaction import transactional, warn
 from .base.vae_parameters import (
@@ -25,7 +25,7 @@ from .base.vae_parameters import (
     architecture_of,
     check_entries,
     check_same_architecture,
-    fingerprint,
+    distinct_rows,
     options_of,
     scale_attributes,
     training_rows,
@@ -89,7 +89,8 @@ class VAEDensity(CallbackSupportMixin, ImportanceSampledDensity):
     encoder, decoder : callable, default=None
         A function of the numbers of inputs and outputs that returns a ``torch.nn.Module`` to be used
         instead: of rows (n, d) to means and log-variances (n, 2 q), and of latent variables (n, q) to
-        (n, m), where m is 2 d with 'gaussian' (means, then log-variances) and d otherwise.
+        (n, m), where m is 2 d with 'gaussian' (means, then log-variances) and d otherwise. It is tried
+        with two rows before training.
     n_importance_samples : int, default=1
         k of the bound that training maximizes; 1 is the evidence lower bound.
     beta : float, default=1.0
@@ -281,7 +282,8 @@ class VAEDensity(CallbackSupportMixin, ImportanceSampledDensity):
             If torch is not installed.
         ValueError
             If there are fewer than two distinct rows, a column has no observed entry, entries do not
-            suit the likelihood, or a checkpoint is of another fit.
+            suit the likelihood, a network has other numbers of inputs or outputs, or a checkpoint is
+            of another fit, damaged, or cannot be written.
 
         Warns
         -----
@@ -292,21 +294,21 @@ class VAEDensity(CallbackSupportMixin, ImportanceSampledDensity):
         table, w = self._check_training(X, sample_weight)
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
         previous = self._density if self.warm_start and hasattr(self, "_density") else None
-        rows, weight = self._distinct(table, w)
+        rows, weight = distinct_rows(table, w, self.likelihood, self.binarize)
         problem, transformation = self._problem(rows, weight, previous)
-        training = neural.start(
+        with neural.start(
             problem,
             new_seed=self._new_seed,
             validation_fraction=self.validation_fraction if self.early_stopping else None,
             checkpoint=self.checkpoint,
-            fingerprint=fingerprint(rows, weight, self.get_params()),
-        )
+            fingerprint=fingerprint(rows, weight, self.get_params(deep=False)),
+        ) as training:
 
-        def attributes() -> dict[str, object]:
-            return self._attributes(training.result(), transformation, table)
+            def attributes() -> dict[str, object]:
+                return self._attributes(training.result(), transformation, table)
 
-        run_epochs(self, training, attributes, {"X": table, "y": y, "metadata": metadata})
-        result = training.result()
+            run_epochs(self, training, attributes, {"X": table, "y": y, "metadata": metadata})
+            result = training.result()
         self._set_fitted(self._attributes(result, transformation, table))
         self.__dict__.pop("_training_state", None)  # of partial_fit
         if result.failed:
@@ -336,19 +338,14 @@ class VAEDensity(CallbackSupportMixin, ImportanceSampledDensity):
         self._validate_params()  # scikit-learn validates them in the first call only
         previous = getattr(self, "_density", None)
         table, w = self._check_training(X, sample_weight, reset=previous is None)
-        problem, transformation = self._problem(*self._distinct(table, w), previous)
+        rows, weight = distinct_rows(table, w, self.likelihood, self.binarize)
+        problem, transformation = self._problem(rows, weight, previous)
         seed = self._new_seed() if previous is None else self._seed
         state = getattr(self, "_training_state", None)
         result = neural.partial_fit(problem, seed=seed, state=state)
         self._set_fitted(self._attributes(result, transformation, table))
         self._training_state = result.state
         return self
-
-    def _distinct(self, X: Floats, w: Floats) -> tuple[Floats, Floats]:
-        """Distinct rows and their weights, in an order that depends on nothing else."""
-        check_entries(X, self.likelihood, self.binarize)
-        distinct = canonical_with_missing(X, w)
-        return X[distinct.index], distinct.weight
 
     def _problem(
         self, rows: Floats, weight: Floats, previous: "NeuralDensity | None"

@@ -1,6 +1,7 @@
 """The density of a trained autoencoder, in float64: arrays in, arrays out."""
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -11,6 +12,7 @@ from .._typing import Floats
 from . import bounds
 from .likelihoods import SharedGaussian
 from .networks import Architecture, Autoencoder, build
+from .settings import one_thread, recorded_gradients
 
 MAX_CELLS = 1 << 21  # float64 numbers in the largest array of a block: 16 MB
 Weights = dict[str, Floats]
@@ -28,9 +30,11 @@ def device_of(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as failure:
-        raise ValueError(f"device={name!r} is not to be had here: {failure}") from failure
+        torch.zeros(1, device=device, dtype=torch.float64).item()
+    except Exception as failure:  # each kind of device has exceptions of its own
+        raise ValueError(
+            f"device={name!r} cannot compute in float64 here; set device='auto'. {failure}"
+        ) from failure
     return device
 
 
@@ -57,6 +61,7 @@ class NeuralDensity:
     weights: Weights
     device: str
 
+    @recorded_gradients()
     def __post_init__(self) -> None:
         model = build(self.architecture, seed=0)
         load(model, self.weights)
@@ -171,9 +176,12 @@ class NeuralDensity:
     def _by_block(
         self, rows: Floats, function: Callable[[Tensor, Tensor | None], Tensor], k: int
     ) -> Floats:
-        """Apply a function to all rows, in blocks so small that k samples of each fit into memory."""
+        """Apply a function to all rows, in blocks so small that k samples of each fit into memory.
+
+        A single block is too little work for more than one thread.
+        """
         size = max(1, MAX_CELLS // (self.architecture.width * k))
-        with torch.inference_mode():
+        with torch.inference_mode(), one_thread() if len(rows) <= size else nullcontext():
             values = [
                 function(*self._filled(rows[start : start + size])).cpu().numpy()
                 for start in range(0, len(rows), size)

@@ -70,7 +70,9 @@ class SharedGaussian(Gaussian):
 
     def __init__(self, n_features: int) -> None:
         super().__init__(n_features)
-        self.raw_log_variance = nn.Parameter(torch.zeros(self.n_variances(n_features)))
+        self.raw_log_variance = nn.Parameter(
+            torch.zeros(self.n_variances(n_features), dtype=torch.float32, device="cpu")
+        )
 
     @staticmethod
     def n_variances(n_features: int) -> int:

@@ -7,12 +7,13 @@ from math import prod
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
+from .custom import Factory, custom
+from .layers import Layers
 from .likelihoods import LIKELIHOODS
+from .settings import recorded_gradients
 
-CLIP_DEVIATIONS = 100.0  # standard deviations to which the encoder clips entries
-MIN_ONEDNN_PRODUCTS = 1 << 22  # in a layer; below this the call of oneDNN costs more than it saves
+CLIP_DEVIATIONS = 10.0  # standard deviations to which the encoder, and it alone, clips entries
 MAX_LOG_VARIANCE = 12.0  # of the posterior, in absolute value; exp(12) is 163 thousand
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -21,7 +22,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
     "relu": nn.ReLU,
 }
-Factory = Callable[[int, int], nn.Module]
+COUNTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d)  # layers that take time
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ class Architecture:
     def n_outputs(self) -> int:
         """Number of outputs of the decoder for one row."""
         return LIKELIHOODS[self.likelihood].outputs_per_feature * self.n_features
+
+    @property
+    def custom(self) -> bool:
+        """Whether a network is a user's."""
+        return self.encoder is not None or self.decoder is not None
 
     @property
     def width(self) -> int:
@@ -82,7 +88,7 @@ class Encoder(nn.Module):
 class Autoencoder(nn.Module):
     """Encoder, decoder, and the likelihood of a row given the outputs of the decoder."""
 
-    def __init__(self, architecture: Architecture) -> None:
+    def __init__(self, architecture: Architecture, layers: Layers) -> None:
         super().__init__()
         make_encoder, make_decoder = NETWORKS[architecture.network]
         if architecture.encoder is not None:
@@ -90,7 +96,8 @@ class Autoencoder(nn.Module):
         if architecture.decoder is not None:
             make_decoder = _custom_decoder
         self.architecture, self.n_components = architecture, architecture.n_components
-        self.encoder, self.decoder = make_encoder(architecture), make_decoder(architecture)
+        self.encoder = make_encoder(architecture, layers)
+        self.decoder = make_decoder(architecture, layers)
         self.likelihood = LIKELIHOODS[architecture.likelihood](architecture.n_features)
 
     def decode(self, t: Tensor) -> Tensor:
@@ -105,73 +112,68 @@ class Autoencoder(nn.Module):
 
 
 def build(architecture: Architecture, seed: int) -> Autoencoder:
-    """Networks with random weights that depend on the seed alone; torch's generator is not advanced."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return Autoencoder(architecture).to(torch.float32)
+    """Networks on the CPU, in float32, with random weights that depend on the seed alone."""
+    with recorded_gradients():
+        return Autoencoder(architecture, Layers(seed))
 
 
-# -- layers --------------------------------------------------------------------------------------------
+def n_products(model: Autoencoder, k: int) -> int:
+    """Multiplications for a row and k latent variables in linear layers and convolutions, about."""
+    counts: list[int] = []
+
+    def count(layer: nn.Module, inputs: object, output: Tensor) -> None:
+        counts.append(output.numel() * layer.weight[0].numel())
+
+    layers = [part for part in model.modules() if isinstance(part, COUNTED)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
+    x = next(model.parameters())
+    with torch.no_grad():
+        model.encoder(x.new_zeros(1, model.architecture.n_features), None)
+        model.decode(x.new_zeros(k, 1, model.n_components))
+    for hook in hooks:
+        hook.remove()
+    return sum(counts)
 
 
-class Dense(nn.Linear):
-    """A linear layer that uses oneDNN for large float32 products on the CPU.
-
-    torch itself uses its BLAS for them, which is half as fast on some processors.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        if _faster_by_onednn(x, self.out_features):
-            return linear(x.to_mkldnn(), self.weight, self.bias).to_dense()
-        return super().forward(x)
+# -- dense layers --------------------------------------------------------------------------------------
 
 
-def _faster_by_onednn(x: Tensor, n_outputs: int) -> bool:
-    return (
-        x.numel() * n_outputs > MIN_ONEDNN_PRODUCTS
-        and x.dtype is torch.float32
-        and x.device.type == "cpu"
-        and torch.backends.mkldnn.is_available()
-        and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
-    )
-
-
-def _chain(widths: list[int], activation: type[nn.Module]) -> nn.Sequential:
+def _chain(widths: list[int], activation: type[nn.Module], layers: Layers) -> nn.Sequential:
     """Linear layers with an activation between any two."""
-    layers: list[nn.Module] = []
+    chain: list[nn.Module] = []
     for n_inputs, n_outputs in pairwise(widths):
-        layers += [activation(), Dense(n_inputs, n_outputs)]
-    return nn.Sequential(*layers)
+        chain += [activation(), layers.dense(n_inputs, n_outputs)]
+    return nn.Sequential(*chain)
 
 
-def _mlp_encoder(architecture: Architecture) -> Encoder:
+def _mlp_encoder(architecture: Architecture, layers: Layers) -> Encoder:
     d = architecture.n_features
     widths = [*architecture.hidden_layer_sizes, 2 * architecture.n_components]
-    missing_layer = Dense(d, widths[0], bias=False)
-    rest = _chain(widths, ACTIVATIONS[architecture.activation])
-    return Encoder(Dense(d, widths[0]), missing_layer, rest)
+    missing_layer = layers.dense(d, widths[0], bias=False)
+    rest = _chain(widths, ACTIVATIONS[architecture.activation], layers)
+    return Encoder(layers.dense(d, widths[0]), missing_layer, rest)
 
 
-def _mlp_decoder(architecture: Architecture) -> nn.Module:
+def _mlp_decoder(architecture: Architecture, layers: Layers) -> nn.Module:
     sizes = reversed(architecture.hidden_layer_sizes)
     widths = [architecture.n_components, *sizes, architecture.n_outputs]
-    first = Dense(widths[0], widths[1])
-    return nn.Sequential(first, *_chain(widths[1:], ACTIVATIONS[architecture.activation]))
+    first = layers.dense(widths[0], widths[1])
+    return nn.Sequential(first, *_chain(widths[1:], ACTIVATIONS[architecture.activation], layers))
 
 
-def _custom_encoder(architecture: Architecture) -> Encoder:
+def _custom_encoder(architecture: Architecture, layers: Layers) -> Encoder:
     """A user's encoder; a linear function of the mask fills in missing entries."""
     assert architecture.encoder is not None
-    d = architecture.n_features
-    module = architecture.encoder(d, 2 * architecture.n_components)
-    return Encoder(nn.Identity(), nn.Linear(d, d, bias=False), module)
+    d, n_outputs = architecture.n_features, 2 * architecture.n_components
+    module = custom("encoder", architecture.encoder, d, n_outputs, layers.generator)
+    return Encoder(nn.Identity(), layers.dense(d, d, bias=False), module)
 
 
-def _custom_decoder(architecture: Architecture) -> nn.Module:
+def _custom_decoder(architecture: Architecture, layers: Layers) -> nn.Module:
     """A user's decoder."""
     assert architecture.decoder is not None
-    return architecture.decoder(architecture.n_components, architecture.n_outputs)
+    sizes = architecture.n_components, architecture.n_outputs
+    return custom("decoder", architecture.decoder, *sizes, layers.generator)
 
 
 # -- convolutions: each stage halves the sides of the image --------------------------------------------
@@ -188,45 +190,44 @@ def _image_shapes(architecture: Architecture) -> list[tuple[int, ...]]:
     return shapes
 
 
-def _halve(before: tuple[int, ...], after: tuple[int, ...], **options: bool) -> nn.Conv2d:
-    return nn.Conv2d(before[0], after[0], 3, stride=2, padding=1, **options)
-
-
-def _double(before: tuple[int, ...], after: tuple[int, ...], n_channels: int) -> nn.Module:
+def _double(
+    before: tuple[int, ...], after: tuple[int, ...], n_channels: int, layers: Layers
+) -> nn.Module:
     """A transposed convolution; an image of odd side has one row less than twice the half."""
     more = tuple(after[i] - (2 * before[i] - 1) for i in (1, 2))
-    return nn.ConvTranspose2d(before[0], n_channels, 3, 2, padding=1, output_padding=more)
+    return layers.transposed(before[0], n_channels, more)
 
 
-def _conv_encoder(architecture: Architecture) -> Encoder:
+def _conv_encoder(architecture: Architecture, layers: Layers) -> Encoder:
     shapes, activation = _image_shapes(architecture), ACTIVATIONS[architecture.activation]
     image = nn.Unflatten(1, shapes[0])
     rest: list[nn.Module] = [activation()]
     for before, after in pairwise(shapes[1:]):
-        rest += [_halve(before, after), activation()]
-    rest += [nn.Flatten(), Dense(prod(shapes[-1]), 2 * architecture.n_components)]
-    first, missing_layer = (_halve(shapes[0], shapes[1], bias=bias) for bias in (True, False))
+        rest += [layers.convolution(before[0], after[0]), activation()]
+    rest += [nn.Flatten(), layers.dense(prod(shapes[-1]), 2 * architecture.n_components)]
+    n_channels = shapes[0][0], shapes[1][0]
+    first, missing_layer = (layers.convolution(*n_channels, bias=bias) for bias in (True, False))
     return Encoder(
         nn.Sequential(image, first), nn.Sequential(image, missing_layer), nn.Sequential(*rest)
     )
 
 
-def _conv_decoder(architecture: Architecture) -> nn.Module:
+def _conv_decoder(architecture: Architecture, layers: Layers) -> nn.Module:
     shapes, activation = _image_shapes(architecture), ACTIVATIONS[architecture.activation]
-    layers: list[nn.Module] = [
-        Dense(architecture.n_components, prod(shapes[-1])),
+    stages: list[nn.Module] = [
+        layers.dense(architecture.n_components, prod(shapes[-1])),
         nn.Unflatten(1, shapes[-1]),
     ]
     for before, after in zip(shapes[:1:-1], shapes[-2:0:-1], strict=True):
-        layers += [activation(), _double(before, after, after[0])]
+        stages += [activation(), _double(before, after, after[0], layers)]
     n_channels = architecture.n_outputs // prod(shapes[0][1:])
-    return nn.Sequential(
-        *layers, activation(), _double(shapes[1], shapes[0], n_channels), nn.Flatten()
-    )
+    last = _double(shapes[1], shapes[0], n_channels, layers)
+    return nn.Sequential(*stages, activation(), last, nn.Flatten())
 
 
 NETWORKS: dict[
-    str, tuple[Callable[[Architecture], Encoder], Callable[[Architecture], nn.Module]]
+    str,
+    tuple[Callable[[Architecture, Layers], Encoder], Callable[[Architecture, Layers], nn.Module]],
 ] = {
     "mlp": (_mlp_encoder, _mlp_decoder),
     "conv": (_conv_encoder, _conv_decoder),

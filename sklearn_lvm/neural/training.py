@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Self
@@ -14,7 +15,8 @@ from .._typing import Floats
 from . import bounds
 from .checkpoint import State, Weights
 from .density import load
-from .networks import Autoencoder
+from .networks import Autoencoder, n_products
+from .settings import lent
 
 MAX_GRADIENT_NORM = 1.0  # of the mean loss per entry; longer gradients are clipped
 MISSING_LAYER_EVERY_STEPS = (
@@ -117,7 +119,7 @@ class Trainer:
         The highest validation bound, and the averaged weights that it belongs to.
     average : Autoencoder
         The running average of the weights over the last tenth of all steps, two epochs at most.
-        Its bound is validated, and its weights are kept.
+        Its bound is validated, and its weights are kept. It is in evaluation mode.
     history : dict of list
         Of each epoch the mean bound of ``rows`` during it, that of ``validation`` at its end, and the
         learning rate.
@@ -141,7 +143,8 @@ class Trainer:
 
     def __post_init__(self) -> None:
         self.device = self.rows.x.device
-        self.average = deepcopy(self.model).requires_grad_(False)
+        shared = self.model.architecture  # whose functions are the user's, and are not copied
+        self.average = deepcopy(self.model, {id(shared): shared}).requires_grad_(False).eval()
         self.parameters = list(self.model.parameters())
         self.missing_layer = list(self.model.encoder.missing_layer.parameters())
         self.objective = bounds.objective(self.options.n_importance_samples)
@@ -166,6 +169,12 @@ class Trainer:
 
     def _keep_all_weights(self) -> None:
         self.best, self.last_finite = _weights(self.average), _weights(self.model)
+
+    def products_of_a_step(self) -> int:
+        """Multiplications of one pass forward in a step, about."""
+        with self._lent(self._generator(0)):
+            products = n_products(self.average, self.options.n_importance_samples)
+        return products * min(self.options.batch_size, len(self.rows))
 
     # -- epochs --------------------------------------------------------------------------------------
 
@@ -206,7 +215,7 @@ class Trainer:
         n, d = self.rows.x.shape
         order = torch.randperm(n, generator=self.generator, device=self.device)
         batches = order.tensor_split(-(-n // self.options.batch_size))
-        total = torch.zeros((), device=self.device)
+        total = torch.zeros((), device=self.device, dtype=torch.float32)
         for index in batches:
             x, observed = self.rows.take(index, self.generator)
             bound = self._bound(x, observed, index)
@@ -219,11 +228,12 @@ class Trainer:
             self.optimizer.step()
             self._update_average(2 * len(batches))
             total += bound.detach() * len(index)
+        self._copy_buffers()
         return float(total) / n
 
     def _bound(self, x: Tensor, observed: Tensor | None, index: Tensor) -> Tensor:
         noise = self._noise(len(x), self.generator)
-        with self._autocast():
+        with self._autocast(), self._lent(self.generator):
             values = self.compiled_objective(self.model, x, observed, noise, self.options.beta)
         return self.rows.mean(values, index)
 
@@ -234,7 +244,14 @@ class Trainer:
 
     def _autocast(self) -> torch.autocast:
         low = PRECISIONS[self.options.precision]
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=low)
+        # The cache of rounded weights would outlive the step where a caller's autocast is around it.
+        return torch.autocast(
+            self.device.type, dtype=torch.bfloat16, enabled=low, cache_enabled=False
+        )
+
+    def _lent(self, generator: torch.Generator) -> AbstractContextManager[None]:
+        """Users' networks draw from a generator, for dropout or as they like; others draw nothing."""
+        return lent(generator) if self.model.architecture.custom else nullcontext()
 
     def _set_missing_layer_gradient(self, x: Tensor, index: Tensor) -> None:
         """The gradient of the encoder's layer for missing entries, with entries hidden at random.
@@ -258,6 +275,11 @@ class Trainer:
         with torch.no_grad():
             torch._foreach_lerp_(list(self.average.parameters()), self.parameters, interval / span)
 
+    def _copy_buffers(self) -> None:
+        """Give the average what users' networks keep beside weights, such as moments of batches."""
+        for kept, buffer in zip(self.average.buffers(), self.model.buffers(), strict=True):
+            kept.copy_(buffer)
+
     def validate(self) -> float:
         """The mean bound of the validation rows under the average, with one noise for all epochs."""
         generator, total = self._generator(1), 0.0
@@ -266,7 +288,8 @@ class Trainer:
             for index in everything.split(VALIDATION_BLOCK_ROWS):
                 x, observed = self.validation.take(index, generator)
                 noise = self._noise(len(x), generator)
-                values = self.objective(self.average, x, observed, noise, self.options.beta)
+                with self._lent(generator):
+                    values = self.objective(self.average, x, observed, noise, self.options.beta)
                 total += float(self.validation.mean(values, index)) * len(index)
         return total / len(self.validation)
 

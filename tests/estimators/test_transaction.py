@@ -14,7 +14,7 @@ from sklearn_lvm.core.factor.density import PPCADensity
 from sklearn_lvm.core.gaussian.density import GaussianFamily
 from sklearn_lvm.core.gaussian.moments import Moments
 from sklearn_lvm.core.standardization import Standardization
-from sklearn_lvm.estimators import vae
+from sklearn_lvm.estimators.base import vae_parameters
 from sklearn_lvm.inference.em import EMRun
 
 from .specs import (
@@ -55,7 +55,7 @@ PLACES = {
     "binarizing": (Binarization, "transform", 0, COINS),
     "counting": (Counts, "of", 0, COINS),
     "estimating probabilities": (Bernoullis, "of", 0, COINS),
-    "merging": (vae, "canonical_with_missing", 0, NEURAL),
+    "merging": (vae_parameters, "canonical_with_missing", 0, NEURAL),
     "settling": (VAEDensity, "_set_fitted", 0, NEURAL),
     "making a kernel of Bernoulli densities": (BernoulliFamily, "kernel", 1, COIN_MIXTURES),
 }
@@ -204,7 +204,7 @@ def test_a_fit_after_a_broken_one_is_a_fresh_fit(spec, X, monkeypatch):
     with monkeypatch.context() as patch:
         coins = (Bernoullis, "of") if spec.binary else (GaussianFamily, "estimate")
         owner, name = (PPCADensity, "from_spectrum") if spec.linear else coins
-        owner, name = (vae, "canonical_with_missing") if spec.neural else (owner, name)
+        owner, name = (vae_parameters, "canonical_with_missing") if spec.neural else (owner, name)
         patch.setattr(owner, name, _interrupt)
         with pytest.raises(KeyboardInterrupt):
             model.fit(X)

@@ -84,6 +84,12 @@ def test_the_default_number_of_latent_variables_is_half_the_columns(d, q):
     assert model.n_components_ == model.transform(X).shape[1] == q
 
 
+@pytest.mark.parametrize("criterion", ["bic", "aic"])
+def test_a_bound_has_no_information_criteria(criterion):
+    assert not hasattr(VAEDensity(), criterion)
+    assert hasattr(PPCA(), criterion)
+
+
 def ring(n, seed):
     rng = np.random.default_rng(seed)
     angle = rng.uniform(0, 2 * np.pi, n)
@@ -116,6 +122,26 @@ def test_the_density_integrates_to_one(d, of_a_ring):
 def test_the_middle_of_a_ring_is_empty(of_a_ring):
     on, inside = of_a_ring[0].score_samples([[1.0, 0.0], [0.0, 0.0]])
     assert on > inside + 2
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "gaussian_shared", "gaussian_isotropic"])
+def test_the_score_falls_without_end_as_a_row_moves_away(likelihood, X):
+    model = VAEDensity(**SMALL, likelihood=likelihood).fit(X)
+    direction = model.scale_ * np.array([1.0, -1.0, 1.0])
+    far = np.geomspace(1e3, 1e100, 40)
+    scores = model.score_samples(model.mean_ + far[:, None] * direction)
+    assert (np.diff(scores) < 0).all()
+    # A Gaussian falls by the square of the distance.
+    assert_allclose(scores[1:] / scores[:-1], (far[1:] / far[:-1]) ** 2, rtol=0.1)
+
+
+def test_the_encoder_clips_entries_and_the_density_does_not(X):
+    model = VAEDensity(**SMALL).fit(X)
+    near, far = (model.mean_ + distance * model.scale_ for distance in (11.0, 1e6))
+    assert_array_equal(model.transform([near]), model.transform([far]))
+    inside = model.mean_ + 9.0 * model.scale_
+    assert not np.array_equal(model.transform([near]), model.transform([inside]))
+    assert model.score([far]) < 1e6 * model.score([near])
 
 
 # -- rows --------------------------------------------------------------------------------------------
@@ -219,8 +245,24 @@ BAD = {
         r"gray levels in \[0, 1\]",
     ),
     "binarized Gaussian": ({"binarize": 0.0}, "binarize=0.0 is for likelihood='bernoulli'"),
+    "a true size": ({"hidden_layer_sizes": (3, True)}, r"hidden_layer_sizes must be .*\(3, True\)"),
+    "sizes of sizes": (
+        {"hidden_layer_sizes": [[1, 2], [3]]},
+        r"hidden_layer_sizes .*\[1, 2\], \[3\]",
+    ),
+    "sizes by name": ({"hidden_layer_sizes": ("a",)}, r"hidden_layer_sizes must be .*\('a',\)"),
+    "letters": ({"hidden_layer_sizes": "abc"}, "'hidden_layer_sizes'.*an array-like. Got 'abc'"),
+    "half sides": (
+        {"network": "conv", "image_shape": (1.0, 3)},
+        r"image_shape must be .*\(1.0, 3\)",
+    ),
     "no device": ({"device": "abacus"}, "device='abacus'"),
+    "a device without numbers": ({"device": "meta"}, "device='meta' cannot compute"),
+    "a numbered device": ({"device": 3}, "'device'.*an instance of 'str'. Got 3"),
+    "a numbered file": ({"checkpoint": 5}, "'checkpoint'.*'os.PathLike' or None. Got 5"),
 }
+NUMBERS = ["beta", "learning_rate", "tol", "validation_fraction", "binarize"]
+INTEGERS = ["n_components", "batch_size", "max_iter", "n_score_samples", "n_importance_samples"]
 
 
 @pytest.mark.parametrize("case", BAD)
@@ -228,6 +270,24 @@ def test_messages_name_unsuitable_parameters(case, X):
     params, message = BAD[case]
     with pytest.raises(ValueError, match=message):
         VAEDensity(**SMALL | params).fit(X)
+
+
+@pytest.mark.parametrize("name", [*NUMBERS, *INTEGERS, "n_iter_no_change"])
+def test_truth_is_no_number(name, X):
+    for method in ("fit", "partial_fit"):
+        model = VAEDensity(**SMALL | {name: True})
+        with pytest.raises(ValueError, match=f"'{name}' .* Got True instead"):
+            getattr(model, method)(X)
+        assert vars(model).keys() == model.get_params().keys()
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "score"])
+def test_weights_whose_sum_overflows_are_refused(method, X):
+    model = VAEDensity(**SMALL).fit(X) if method == "score" else VAEDensity(**SMALL)
+    with pytest.raises(ValueError, match=r"sum of sample_weight overflows.*1e\+308.*divide"):
+        getattr(model, method)(X, sample_weight=np.full(N, 1e308))
+    large = VAEDensity(**SMALL).fit(X, sample_weight=np.full(N, 2.0**1000))
+    assert same_state(large, VAEDensity(**SMALL).fit(X, sample_weight=np.full(N, 2.0)))
 
 
 def test_the_message_names_a_column_without_entries(X):

@@ -90,3 +90,23 @@ def test_the_farthest_rows_have_a_finite_score(likelihood):
     model = density(architecture, spread=3.0)
     X = rows(architecture) * (1.0 if likelihood == "bernoulli" else 1e100)
     assert np.isfinite(model.evidence(X, noise(3))).all()
+
+
+def test_few_rows_are_scored_on_one_thread(monkeypatch):
+    model, before, seen = density(), torch.get_num_threads(), []
+    filled = NeuralDensity._filled
+
+    def watched(self, X):
+        seen.append(torch.get_num_threads())
+        return filled(self, X)
+
+    monkeypatch.setattr(NeuralDensity, "_filled", watched)
+    torch.set_num_threads(3)
+    try:
+        few = model.evidence(rows(), noise(5))
+        monkeypatch.setattr("sklearn_lvm.neural.density.MAX_CELLS", 5 * D * (N - 1))
+        assert_allclose(model.evidence(rows(), noise(5)), few, rtol=1e-12)
+        assert seen == [1, 3, 3]
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)

@@ -1,15 +1,12 @@
-"""Networks: convolutions, large linear layers, and the names that users give."""
-
-from copy import deepcopy
+"""Networks: convolutions, the work of a row, and the names that users give."""
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
 
 torch = pytest.importorskip("torch", reason="torch is not installed: neural densities are an extra")
 
 from sklearn_lvm.neural import likelihoods  # noqa: E402
-from sklearn_lvm.neural.networks import NETWORKS, Architecture, Dense  # noqa: E402
+from sklearn_lvm.neural.networks import NETWORKS, Architecture, build, n_products  # noqa: E402
 
 from .models import Q, density, noise, rows  # noqa: E402
 
@@ -42,23 +39,19 @@ def test_the_names_of_networks_and_likelihoods_are_those_of_the_estimator():
     assert SCALES.keys() == likelihoods.LIKELIHOODS.keys()
 
 
-@pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("rows", [1, 300])
-def test_large_layers_have_the_values_and_gradients_of_linear_layers(rows, bias):
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        layer, x = Dense(200, 90, bias=bias), torch.randn(rows, 200, requires_grad=True)
-    found = torch.autograd.grad(layer(x).square().sum(), [x, *layer.parameters()])
-    exact, z = deepcopy(layer).double(), x.detach().double().requires_grad_()
-    expected = torch.autograd.grad(
-        torch.nn.functional.linear(z, exact.weight, exact.bias).square().sum(),
-        [z, *exact.parameters()],
+def products(**changes):
+    known = {"hidden_layer_sizes": (5, 3), "network": "mlp", "image_shape": None}
+    known |= {"encoder": None, "decoder": None} | changes
+    return n_products(build(Architecture(36, Q, "bernoulli", activation="relu", **known), 0), k=4)
+
+
+def test_the_work_of_a_row_is_counted():
+    encoder, decoder = 36 * 5 + 5 * 3 + 3 * 2 * Q, Q * 3 + 3 * 5 + 5 * 36
+    assert products() == encoder + 4 * decoder
+    linear = products(encoder=torch.nn.Linear, decoder=torch.nn.Linear)
+    assert linear == 36 * 2 * Q + 4 * Q * 36
+    # Each weight of a convolution is used at each place of the image.
+    first, last = 9 * 2 * 9, 9 * 36
+    assert products(network="conv", image_shape=(6, 6), hidden_layer_sizes=(2,)) == (
+        first + 18 * 2 * Q + 4 * (Q * 18 + last)
     )
-    for gradient, other in zip(found, expected, strict=True):
-        assert_allclose(gradient, other, rtol=1e-4, atol=1e-4 * float(other.abs().max()))
-
-
-def test_large_layers_obey_autocast():
-    x = torch.randn(300, 200)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert Dense(200, 90)(x).dtype is torch.bfloat16

@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike
 
 from ..._typing import Floats, Table, Weights
 from ...core.rows import Transformation
-from .density import Density, DensityEstimator
+from .density import Density
 from .docs import documented
+from .exact import ExactDensityEstimator
 from .transaction import transactional, warn
 from .validation import CovarianceWarning, result_dtype
 
@@ -23,7 +24,7 @@ class NoDensityError(ValueError):
     """The statistics do not determine a density; the message says why, and what to do."""
 
 
-class ClosedFormEstimator(DensityEstimator, Generic[U, S, D]):
+class ClosedFormEstimator(ExactDensityEstimator, Generic[U, S, D]):
     """Base of densities that are a function of statistics, values with ``+``.
 
     A subclass measures rows (``_measured``), adds those of later rows (``_joined``), and makes a

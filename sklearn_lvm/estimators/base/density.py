@@ -162,46 +162,6 @@ class DensityEstimator(
         w = check_weights(sample_weight, rows)
         return weighted_total(w / w.sum(), self._log_prob(rows))
 
-    def _criterion(
-        self, X: ArrayLike, sample_weight: Weights, penalty: Callable[[float], float]
-    ) -> float:
-        rows = self._check_rows(X)
-        w = check_weights(sample_weight, rows)
-        log_likelihood = weighted_total(w, self._log_prob(rows))
-        return -2.0 * log_likelihood + float(penalty(w.sum())) * self.n_parameters_
-
-    def bic(self, X: ArrayLike, sample_weight: Weights = None) -> float:
-        """Compute the Bayesian information criterion, ``-2 log L + n_parameters_ log n``.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        sample_weight : array-like of shape (n_samples,), default=None
-            The weights count as rows: n is their sum.
-
-        Returns
-        -------
-        bic : float
-            Lower is better (Schwarz, 1978).
-        """
-        return self._criterion(X, sample_weight, np.log)
-
-    @documented
-    def aic(self, X: ArrayLike, sample_weight: Weights = None) -> float:
-        """Compute the Akaike information criterion, ``-2 log L + 2 n_parameters_``.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        {sample_weight}
-
-        Returns
-        -------
-        aic : float
-            Lower is better (Akaike, 1974).
-        """
-        return self._criterion(X, sample_weight, lambda n: 2.0)
-
     @overload
     def sample(
         self,

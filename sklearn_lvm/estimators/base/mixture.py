@@ -29,8 +29,8 @@ from ...fitting.starts import STARTS, DrawnStart, KnownStart, Start, StartStrate
 from ...inference.em import EMRun, best_run
 from ...inference.stopping import StoppingRule
 from .callbacks import FitCallback
-from .density import DensityEstimator
 from .docs import documented
+from .exact import ExactDensityEstimator
 from .transaction import transactional, warn
 from .validation import check_weights, listed, result_dtype, weighted_total
 
@@ -59,7 +59,7 @@ InitParams = Literal["auto", "kmeans", "k-means++", "random", "random_from_data"
 U = TypeVar("U", bound=Transformation)
 
 
-class MixtureEstimator(CallbackSupportMixin, DensityEstimator, Generic[U, C, S]):
+class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C, S]):
     """Base of the mixtures: fits by several starts of expectation-maximization.
 
     A subclass measures the units in which it computes (``_fit_transformation``), and says how its

@@ -1,6 +1,5 @@
 """Validation of VAEDensity's parameters, and the architecture, rows and files that they describe."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from inspect import signature
 from math import prod
@@ -14,6 +13,7 @@ from numpy.typing import ArrayLike
 from ..._compat import Interval, StrOptions
 from ..._typing import Floats
 from ...core.bernoulli.binarization import DenseBinarization
+from ...core.rows import canonical_with_missing
 from ...core.standardization import CenteredStandardization
 from .binary import not_binary
 from .validation import too_few_rows
@@ -32,11 +32,17 @@ Binarize = float | Literal["dynamic"] | None
 MIN_COMPONENTS, MAX_COMPONENTS = 2, 50  # latent variables, if their number is not given
 ROUND_TO = 4096.0  # parts of a standard deviation: the least noise is about 40 of them
 
-# Parameters that may differ between a fit and the checkpoint that it continues.
-UNCHECKED = {"max_iter", "n_score_samples", "device", "checkpoint", "verbose", "warm_start"}
 
+class Number(Interval):
+    """An interval of numbers; True and False are none, although Python counts with them."""
+
+    def is_satisfied_by(self, val: object) -> bool:
+        return not isinstance(val, bool) and bool(super().is_satisfied_by(val))
+
+
+SIZE = Number(Integral, 1, None, closed="left")
 CONSTRAINTS: dict[str, list[object]] = {
-    "n_components": [Interval(Integral, 1, None, closed="left"), None],
+    "n_components": [Number(Integral, 1, None, closed="left"), None],
     "likelihood": [StrOptions(set(SCALES))],
     "hidden_layer_sizes": ["array-like"],
     "activation": [StrOptions({"identity", "logistic", "tanh", "relu"})],
@@ -44,17 +50,17 @@ CONSTRAINTS: dict[str, list[object]] = {
     "image_shape": ["array-like", None],
     "encoder": [callable, None],
     "decoder": [callable, None],
-    "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
-    "beta": [Interval(Real, 0, None, closed="left")],
-    "learning_rate": [Interval(Real, 0, None, closed="neither")],
-    "batch_size": [Interval(Integral, 1, None, closed="left")],
-    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "n_importance_samples": [Number(Integral, 1, None, closed="left")],
+    "beta": [Number(Real, 0, None, closed="left")],
+    "learning_rate": [Number(Real, 0, None, closed="neither")],
+    "batch_size": [Number(Integral, 1, None, closed="left")],
+    "max_iter": [Number(Integral, 1, None, closed="left")],
     "early_stopping": ["boolean"],
-    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-    "tol": [Interval(Real, 0, None, closed="left")],
-    "n_score_samples": [Interval(Integral, 1, None, closed="left")],
-    "binarize": [Interval(Real, None, None, closed="neither"), StrOptions({DYNAMIC}), None],
+    "validation_fraction": [Number(Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [Number(Integral, 1, None, closed="left")],
+    "tol": [Number(Real, 0, None, closed="left")],
+    "n_score_samples": [Number(Integral, 1, None, closed="left")],
+    "binarize": [Number(Real, None, None, closed="neither"), StrOptions({DYNAMIC}), None],
     "device": [str],
     "precision": [StrOptions({"float32", "bf16"})],
     "compile": ["boolean"],
@@ -93,6 +99,15 @@ def check_entries(X: Floats, likelihood: str, binarize: Binarize) -> None:
             "binarize='dynamic' needs gray levels in [0, 1], got entries from "
             f"{np.nanmin(X)} to {np.nanmax(X)}: divide X by its highest level."
         )
+
+
+def distinct_rows(
+    X: Floats, w: Floats, likelihood: str, binarize: Binarize
+) -> tuple[Floats, Floats]:
+    """Distinct rows and their weights, in an order that depends on nothing else."""
+    check_entries(X, likelihood, binarize)
+    distinct = canonical_with_missing(X, w)
+    return X[distinct.index], distinct.weight
 
 
 def transformation_of(
@@ -193,8 +208,8 @@ def _check_images(shape: tuple[int, ...] | None, given: object, d: int) -> None:
 def _sizes(name: str, given: ArrayLike | None) -> tuple[int, ...] | None:
     if given is None:
         return None
-    sizes = np.atleast_1d(np.asarray(given))
-    if sizes.ndim != 1 or (sizes.size and (sizes.dtype.kind not in "iu" or sizes.min() < 1)):
+    sizes = np.atleast_1d(np.asarray(given, dtype=object))  # which keeps what integers were not
+    if sizes.ndim != 1 or not all(SIZE.is_satisfied_by(size) for size in sizes):
         raise ValueError(f"{name} must be a sequence of integers of at least 1, got {given!r}.")
     return tuple(int(size) for size in sizes)
 
@@ -214,16 +229,3 @@ def check_same_architecture(architecture: object, previous: object) -> None:
                 f"{name}={value!r} differs from {before!r}, with which the networks were built: "
                 "they cannot go on. Set warm_start=False and call fit to start anew."
             )
-
-
-# -- checkpoints ---------------------------------------------------------------------------------------
-
-
-def fingerprint(rows: Floats, weight: Floats, params: Mapping[str, object]) -> dict[str, str]:
-    """What a fit and the checkpoint that it continues have in common: data and parameters."""
-    digest = hashlib.sha256()
-    for array in (rows, weight):
-        digest.update(str((array.shape, array.dtype)).encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    checked = {name: value for name, value in params.items() if name not in UNCHECKED}
-    return {"data": digest.hexdigest(), "parameters": repr(sorted(checked.items()))}

@@ -1,7 +1,8 @@
 """Validation that estimators share: weights, precision of results, numbers of rows, and messages."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from reprlib import repr
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +11,9 @@ from sklearn.utils.validation import check_array
 
 from ..._compat import check_sample_weight
 from ..._typing import Floats, Table, Weights
-from ...core.standardization import Standardization
+from ...core.standardization import CenteredStandardization, Standardization
 
+Z = TypeVar("Z", Standardization, CenteredStandardization)
 FLOAT64 = np.finfo(np.float64)
 MAX_TOTAL_WEIGHT = 1e303  # sums of rows under more weight might overflow
 FLOATS = [np.float64, np.float32]
@@ -59,16 +61,16 @@ def _check_sum(w: Floats) -> None:
         )
 
 
-def standardization_of(X: Floats, w: Floats, *, per_feature: bool) -> Standardization:
-    """The standardization of weighted rows.
+def standardization_of(X: Floats, w: Floats, measure: Callable[..., Z], *, per_feature: bool) -> Z:
+    """The standardization of weighted rows that a function makes.
 
     Raises
     ------
     ValueError
         If a feature is spread over more, or less, than a floating point number can hold.
     """
-    with np.errstate(over="ignore", invalid="ignore"):
-        found = Standardization.of(X, w, per_feature=per_feature)
+    with np.errstate(all="ignore"):
+        found = measure(X, w, per_feature=per_feature)
     check_range(found.center, found.scale)
     return found
 
