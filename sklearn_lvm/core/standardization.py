@@ -8,13 +8,10 @@ import numpy as np
 
 from .._typing import Bools, Floats
 from .blocks import row_slices
-from .trimmed_scale import quantile, trimmed_deviation
+from .outliers import outlier_limits, quantile
 
 MAX_DEVIATIONS = 1e100  # rows further out count as this far: log-densities stay finite
-MAX_DEVIATION_RATIO = 3.0  # of plain to trimmed deviations, beyond which means are no centers
-# The tails hold 4 % of the weight: with none further out than this, in units of the trimmed deviation,
-# the plain one is below that ratio.
-MAX_TAIL_RATIO = 13.0
+MAX_DEVIATION_RATIO = 3.0  # with outliers to without, beyond which the mean is no center
 MAX_GROWTH = 1e30  # the ratio of new deviations to the scale from which on another scale is needed
 
 
@@ -44,25 +41,20 @@ class Standardization:
     def of(cls, X: Floats, w: Floats, *, per_feature: bool) -> Self:
         """Measure weighted rows; ``per_feature=False`` gives all features one common scale.
 
-        The scale of a feature is its standard deviation without the tails, which a few rows far out do
-        not move; then it is centered at its median. A constant feature is centered at its exact value
-        and takes the typical scale.
+        The scale of a feature is its standard deviation without outliers. A feature whose mean these
+        have moved is centered at its median, and a constant one at its exact value; it takes the
+        typical scale.
         """
-        share = w / w.sum()
-        low, high, mean = _range_and_mean(X, w, share)
-        constant = low == high
-        center = np.where(constant, low, mean)
-        largest = np.maximum(high - center, center - low)
-        deviation = trimmed_deviation(X, w)
-        for j in np.flatnonzero(largest > MAX_TAIL_RATIO * deviation):
-            column = X[:, j : j + 1]
-            square = _mean_square(column, share, center[j : j + 1], largest[j : j + 1])[0]
-            plain = largest[j] * np.sqrt(square)
-            if not deviation[j]:
-                deviation[j] = plain
-            elif plain > MAX_DEVIATION_RATIO * deviation[j]:
-                center[j] = quantile(column[:, 0], w, 50)
-        return cls._scaled(center, deviation, constant, per_feature)
+        low, high, center, deviation = _range_and_moments(X, w)
+        nearest, farthest = outlier_limits(X, w)
+        for j in np.flatnonzero((low < nearest) | (farthest < high)):
+            x = np.asarray(X[:, j], dtype=np.float64)
+            kept = (nearest[j] <= x) & (x <= farthest[j])
+            *_, clean = _range_and_moments(x[kept, None], w[kept])
+            if deviation[j] > MAX_DEVIATION_RATIO * clean[0]:
+                center[j] = quantile(x, w, 50)
+            deviation[j] = clean[0]
+        return cls._scaled(center, deviation, low == high, per_feature)
 
     @classmethod
     def of_observed(cls, X: Floats, w: Floats, *, per_feature: bool) -> Self:
@@ -186,6 +178,16 @@ class CenteredStandardization:
     def inverse_transform(self, Z: Floats) -> Floats:
         """Rows in the units of the data, (n, d) -> (n, d)."""
         return self.standardization.inverse_transform(Z + self.residual_mean)
+
+
+def _range_and_moments(X: Floats, w: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """The least and the largest value, the mean, and the standard deviation of each feature, (d,)."""
+    share = w / w.sum()
+    low, high, mean = _range_and_mean(X, w, share)
+    constant = low == high
+    center = np.where(constant, low, mean)
+    largest = np.where(constant, 1.0, np.maximum(high - center, center - low))
+    return low, high, center, largest * np.sqrt(_mean_square(X, share, center, largest))
 
 
 def _range_and_mean(X: Floats, w: Floats, share: Floats) -> tuple[Floats, Floats, Floats]:

@@ -49,8 +49,8 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
         A full matrix for each component, one for all, a diagonal for each, or a variance for each.
     reg_covar : float, default=1e-6
         The j-th diagonal entry of E is reg_covar * s_j**2, s_j being the standard deviation of feature
-        j without the lowest and highest 2 % of its values, which a few rows far out do not move; the
-        plain one where that is 0; or the median of the others' where the feature is constant.
+        j without outliers, which a few rows far out do not move, or the median of the others' where the
+        feature is constant.
     {em_parameters}
     init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}, default='auto'
         Where a start comes from: clusters of k-means, rows by the nearest of its seeds, random
@@ -238,7 +238,7 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
 
     def _fit_transformation(self, X: Floats, w: Floats) -> Standardization:
         self._structure = COVARIANCE_TYPES[self.covariance_type](self.n_features_in_)
-        return standardization_of(X, w, per_feature=self._structure.per_feature)
+        return standardization_of(X, w, Standardization.of, per_feature=self._structure.per_feature)
 
     def _steps(self, standardization: Standardization) -> MixtureSteps[Gaussians, Moments]:
         added_variance = self.reg_covar * standardization.feature_variance

@@ -1,4 +1,4 @@
-"""Scales of features that a few rows far out do not move: standard deviations without the tails."""
+"""How far out a value may be before it counts as an outlier; quantiles of weighted columns."""
 
 from math import ceil, floor
 
@@ -7,36 +7,24 @@ import numpy as np
 from .._typing import Floats
 from .blocks import row_slices
 
-TRIMMED_PERCENT = 2.0  # of the weight, in each tail
+TAIL_PERCENT = 1.0  # of the weight
+REACH = 10.0  # in distances between the quantiles: 46 standard deviations of normal values
 TIE_TOLERANCE = 1e-9  # sums of weights that are relatively closer differ by rounding alone
-MIN_VARIANCE = 1e-12  # in units of the squared range: what rounding makes of a single value
-BLOCK_ENTRIES = 1 << 15  # numbers in a block of rows, a few copies of which stay in cache
 COPIED_ENTRIES = 1 << 20  # numbers in a copy of some columns
 MIN_PROBED_ROWS = 4096  # columns that are shorter are sorted whole
 PROBE_ROWS = 1024  # rows that tell about where a tail begins
-PROBE_PERCENT = 5.0  # of these, taken for a tail: more than is trimmed, but for rare bad luck
+PROBE_PERCENT = 3.0  # of these, taken for a tail: more than it holds, but for rare bad luck
 
 
-def trimmed_deviation(X: Floats, w: Floats) -> Floats:
-    """The standard deviation of the values from the 2 % to the 98 % quantile, limits included, (d,).
+def outlier_limits(X: Floats, w: Floats) -> tuple[Floats, Floats]:
+    """The limits of each feature beyond which values are outliers, (d,) and (d,).
 
-    It is 0 where these are one value.
+    They lie ten times the distance between the 1 % and the 99 % quantile below and above these, and
+    nowhere if these are one value.
     """
     low, high = tail_quantiles(X, w)
-    varies = low < high
-    middle = np.where(varies, 0.5 * low + 0.5 * high, low)
-    half = np.where(varies, 0.5 * high - 0.5 * low, 1.0)
-    (n, d), share = X.shape, w / w.sum()
-    sums = np.zeros((3, d))
-    for rows in row_slices(n, d, BLOCK_ENTRIES):
-        block = np.ascontiguousarray(X[rows].T, dtype=np.float64)
-        v = share[rows] * ((block >= low[:, None]) & (block <= high[:, None]))
-        Z = (block - middle[:, None]) / half[:, None]
-        weighted = Z * v
-        sums += v.sum(axis=1), weighted.sum(axis=1), (Z * weighted).sum(axis=1)
-    weight, first, second = sums
-    variance = second / weight - np.square(first / weight)
-    return np.where(varies & (variance > MIN_VARIANCE), half * np.sqrt(np.abs(variance)), 0.0)
+    reach = np.where(low < high, REACH * (high - low), np.inf)
+    return low - reach, high + reach
 
 
 def quantile(values: Floats, w: Floats, percent: float) -> float:
@@ -48,7 +36,7 @@ def quantile(values: Floats, w: Floats, percent: float) -> float:
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_lvm.core.trimmed_scale import quantile
+    >>> from sklearn_lvm.core.outliers import quantile
     >>> quantile(np.array([3.0, 1.0, 2.0]), np.array([2.0, 1.0, 1.0]), 50)
     2.5
     """
@@ -57,7 +45,7 @@ def quantile(values: Floats, w: Floats, percent: float) -> float:
 
 
 def tail_quantiles(X: Floats, w: Floats) -> tuple[Floats, Floats]:
-    """The 2 % and 98 % quantiles of each feature of weighted rows, (d,) and (d,)."""
+    """The 1 % and 99 % quantiles of each feature of weighted rows, (d,) and (d,)."""
     held = w > 0
     if not held.all():
         X, w = X[held], w[held]
@@ -71,8 +59,8 @@ def tail_quantiles(X: Floats, w: Floats) -> tuple[Floats, Floats]:
 
 
 def _lower_quantiles(columns: Floats, w: Floats) -> Floats:
-    """The 2 % quantiles of columns (d, n), (d,); of long ones, found below those of a few rows."""
-    target, n = TRIMMED_PERCENT / 100 * float(w.sum()), len(w)
+    """The 1 % quantiles of columns (d, n), (d,); of long ones, found below those of a few rows."""
+    target, n = TAIL_PERCENT / 100 * float(w.sum()), len(w)
     if n <= MIN_PROBED_ROWS:
         return _at_step(columns, w, target)
     probe = columns[:, :: n // PROBE_ROWS]
