@@ -133,7 +133,9 @@ class GaussianMLE(ClosedFormEstimator[Standardization, Moments, Mixture[Gaussian
 
     def _measured(self, X: Floats, w: Floats) -> tuple[Standardization, Moments]:
         structure = self._structure()
-        standardization = standardization_of(X, w, per_feature=structure.per_feature)
+        standardization = standardization_of(
+            X, w, Standardization.of, per_feature=structure.per_feature
+        )
         return standardization, _moments(X, w, standardization, structure)
 
     def _joined(self, X: Floats, w: Floats) -> tuple[Standardization, Moments]:
@@ -144,7 +146,7 @@ class GaussianMLE(ClosedFormEstimator[Standardization, Moments, Mixture[Gaussian
                 "far; call fit to start anew."
             )
         constant = structure.diagonal(moments.scatter)[0] == 0
-        fresh = standardization_of(X, w, per_feature=structure.per_feature)
+        fresh = standardization_of(X, w, Standardization.of, per_feature=structure.per_feature)
         with np.errstate(over="ignore"):
             standardization = self._transformation.rescaled_for(
                 constant, fresh, per_feature=structure.per_feature

@@ -19,7 +19,13 @@ from .._typing import Floats, RandomState, Weights
 from ..core.standardization import Standardization
 from .base.docs import documented
 from .base.transaction import unchanged_on_failure
-from .base.validation import FLOATS, check_weights, result_dtype, weighted_total
+from .base.validation import (
+    FLOATS,
+    check_weights,
+    result_dtype,
+    standardization_of,
+    weighted_total,
+)
 
 __all__ = ["DensityLike", "StandardizedDensity"]
 
@@ -58,10 +64,10 @@ class StandardizedDensity(DensityMixin, BaseEstimator):
         Any estimator with ``fit`` and ``score_samples``. NaN, sample weights, ``sample``, ``bic`` and
         ``aic`` are there where it has them.
     per_feature : bool, default=True
-        Whether each column is divided by a scale of its own, its standard deviation without the lowest
-        and highest 2 % of the values. If False, all columns are divided by one number, the root of the
-        mean square of these, which keeps the directions and the ratios of distances that an isotropic
-        model depends on.
+        Whether each column is divided by a scale of its own, its standard deviation without
+        outliers. If False, all columns are divided by one number, the root of the mean square of
+        these, which keeps the directions and the ratios of distances that an isotropic model depends
+        on.
 
     Attributes
     ----------
@@ -129,7 +135,9 @@ class StandardizedDensity(DensityMixin, BaseEstimator):
             rows = self._check_rows(X, reset=True)
             w = check_weights(sample_weight, rows)
             _check_observed(rows, w)
-            found = Standardization.of_observed(rows, w, per_feature=bool(self.per_feature))
+            found = standardization_of(
+                rows, w, Standardization.of_observed, per_feature=bool(self.per_feature)
+            )
             self._standardization = found
             self.mean_, self.scale_ = found.center, found.scale
             weights = self._fit_weights(sample_weight, w)

@@ -20,6 +20,7 @@ from .base.transaction import transactional, warn
 from .base.vae_parameters import (
     CONSTRAINTS,
     DYNAMIC,
+    Binarize,
     Likelihood,
     RowTransformation,
     architecture_of,
@@ -200,6 +201,7 @@ class VAEDensity(CallbackSupportMixin, ImportanceSampledDensity):
     _density: "NeuralDensity"
     _transformation: RowTransformation
     _training_state: object  # what partial_fit continues from
+    _fitted_entries: tuple[Likelihood, Binarize]  # which parameters may say otherwise since
 
     def __init__(
         self,
@@ -382,6 +384,7 @@ class VAEDensity(CallbackSupportMixin, ImportanceSampledDensity):
             "_transformation": transformation,
             "_dtype": dtype,
             "_seed": result.seed,
+            "_fitted_entries": (self.likelihood, self.binarize),
             "history_": result.history,
             "n_components_": density.architecture.n_components,
             "n_iter_": result.n_iter,
@@ -391,5 +394,5 @@ class VAEDensity(CallbackSupportMixin, ImportanceSampledDensity):
 
     def _check_rows(self, X: ArrayLike) -> Floats:
         rows: Floats = super()._check_rows(X)
-        check_entries(rows, self.likelihood, self.binarize)
+        check_entries(rows, *self._fitted_entries)
         return rows

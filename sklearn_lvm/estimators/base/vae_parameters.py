@@ -16,7 +16,7 @@ from ...core.bernoulli.binarization import DenseBinarization
 from ...core.rows import canonical_with_missing
 from ...core.standardization import CenteredStandardization
 from .binary import not_binary
-from .validation import too_few_rows
+from .validation import standardization_of, too_few_rows
 
 # likelihood -> whether each feature has a scale of its own, or None where there are no units.
 SCALES: dict[str, bool | None] = {
@@ -30,19 +30,13 @@ RowTransformation = CenteredStandardization | DenseBinarization
 Likelihood = Literal["gaussian", "gaussian_shared", "gaussian_isotropic", "bernoulli"]
 Binarize = float | Literal["dynamic"] | None
 MIN_COMPONENTS, MAX_COMPONENTS = 2, 50  # latent variables, if their number is not given
+MAX_DEVIATIONS = 1e15  # in training
 ROUND_TO = 4096.0  # parts of a standard deviation: the least noise is about 40 of them
 
 
-class Number(Interval):
-    """An interval of numbers; True and False are none, although Python counts with them."""
-
-    def is_satisfied_by(self, val: object) -> bool:
-        return not isinstance(val, bool) and bool(super().is_satisfied_by(val))
-
-
-SIZE = Number(Integral, 1, None, closed="left")
+SIZE = Interval(Integral, 1, None, closed="left")
 CONSTRAINTS: dict[str, list[object]] = {
-    "n_components": [Number(Integral, 1, None, closed="left"), None],
+    "n_components": [Interval(Integral, 1, 2**31 - 1, closed="both"), None],
     "likelihood": [StrOptions(set(SCALES))],
     "hidden_layer_sizes": ["array-like"],
     "activation": [StrOptions({"identity", "logistic", "tanh", "relu"})],
@@ -50,17 +44,17 @@ CONSTRAINTS: dict[str, list[object]] = {
     "image_shape": ["array-like", None],
     "encoder": [callable, None],
     "decoder": [callable, None],
-    "n_importance_samples": [Number(Integral, 1, None, closed="left")],
-    "beta": [Number(Real, 0, None, closed="left")],
-    "learning_rate": [Number(Real, 0, None, closed="neither")],
-    "batch_size": [Number(Integral, 1, None, closed="left")],
-    "max_iter": [Number(Integral, 1, None, closed="left")],
+    "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
+    "beta": [Interval(Real, 0, None, closed="left")],
+    "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    "batch_size": [Interval(Integral, 1, None, closed="left")],
+    "max_iter": [Interval(Integral, 1, None, closed="left")],
     "early_stopping": ["boolean"],
-    "validation_fraction": [Number(Real, 0, 1, closed="neither")],
-    "n_iter_no_change": [Number(Integral, 1, None, closed="left")],
-    "tol": [Number(Real, 0, None, closed="left")],
-    "n_score_samples": [Number(Integral, 1, None, closed="left")],
-    "binarize": [Number(Real, None, None, closed="neither"), StrOptions({DYNAMIC}), None],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "n_score_samples": [Interval(Integral, 1, None, closed="left")],
+    "binarize": [Interval(Real, None, None, closed="neither"), StrOptions({DYNAMIC}), None],
     "device": [str],
     "precision": [StrOptions({"float32", "bf16"})],
     "compile": ["boolean"],
@@ -118,7 +112,8 @@ def transformation_of(
     Raises
     ------
     ValueError
-        If there are fewer than two rows, or a column has no observed entry.
+        If there are fewer than two rows, a column has no observed entry, or the rows spread over more
+        than numbers can hold.
     """
     if len(rows) < 2:
         raise ValueError(too_few_rows("VAEDensity", len(rows)))
@@ -126,7 +121,7 @@ def transformation_of(
         raise ValueError(f"column {empty[0]} of X has no observed entry: leave it out.")
     per_feature = SCALES[likelihood]
     if per_feature is not None:
-        return CenteredStandardization.of(rows, weight, per_feature=per_feature)
+        return standardization_of(rows, weight, CenteredStandardization.of, per_feature=per_feature)
     level = binarize if isinstance(binarize, Real) else 0.5
     return DenseBinarization(float(level), rows.shape[1])
 
@@ -139,12 +134,15 @@ def training_rows(
 ) -> Floats:
     """Standardized rows (n, d), rounded so far that the units of the data change no bit of them.
 
-    Probabilities stay as they are: training draws binary rows from them.
+    Rows so far out that single precision would not hold their squares are trained on as if they were
+    nearer. Probabilities stay as they are: training draws binary rows from them.
     """
     if binarize == DYNAMIC:
         return rows
     Z = transformation.transform(rows).T
-    return Z if SCALES[likelihood] is None else np.rint(Z * ROUND_TO) / ROUND_TO
+    if SCALES[likelihood] is None:
+        return Z
+    return np.rint(np.clip(Z, -MAX_DEVIATIONS, MAX_DEVIATIONS) * ROUND_TO) / ROUND_TO
 
 
 def scale_attributes(
