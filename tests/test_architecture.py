@@ -39,7 +39,7 @@ ARROWS = {
         "inference",
         "neural",
     },
-    "compare": {"sklearn", "pandas", "compare", "estimators"},
+    "compare": {"sklearn", "joblib", "pandas", "matplotlib", "skops", "compare", "estimators"},
 }
 # Where that is narrower within a package.
 NARROWER = {

@@ -3,6 +3,10 @@
 import csv
 import io
 import json
+import os
+import re
+import shlex
+import signal
 import subprocess
 import sys
 
@@ -10,6 +14,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+import sklearn_lvm
 import sklearn_lvm.__main__ as command
 from sklearn_lvm.compare.models import MODELS
 from tests.compare.helpers import two_clusters
@@ -41,7 +46,7 @@ def test_the_command_prints_the_ranking(csv_file, capsys):
     )
     assert "one grid step (1) to 1 column: count" in out
     assert max(map(len, out.splitlines())) <= 120
-    assert err == ""
+    assert all(line.startswith("sklearn-lvm: ") for line in err.splitlines())
     assert command.main(["compare", str(csv_file), *CHEAP, "--no-dequantize"]) == 0
     assert "no noise added" in capsys.readouterr().out
 
@@ -124,13 +129,39 @@ def test_no_file_and_no_such_model(tmp_path, capsys):
     assert_one_line(capsys, "unknown model Fortune; known are GaussianMLE")
 
 
-def test_interrupt_is_code_130_without_a_traceback(csv_file, monkeypatch, capsys):
-    def interrupted(options):
+def test_interrupt_before_the_comparison_is_code_130_without_a_word(csv_file, monkeypatch, capsys):
+    def interrupted(options, arguments):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(command, "_compare", interrupted)
     assert command.main([str(csv_file)]) == 130
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_signal_ends_the_comparison_with_what_has_been_scored(tmp_path, number, code, jobs):
+    """The whole group of processes hears of it, as from a terminal."""
+    np.save(tmp_path / "rows.npy", two_clusters(6000))
+    options = ("--models", "GaussianMLE,EMGaussianMixture,GaussianMixture", "--jobs", jobs)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sklearn_lvm", str(tmp_path / "rows.npy"), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    for line in process.stderr:
+        if "searched on 2000 rows" in line:
+            break
+    os.killpg(process.pid, number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    name = signal.Signals(number).name
+    assert f"(INCOMPLETE: stopped by {name})" in out.splitlines()[0]
+    assert "GaussianMLE" in out
+    assert "So far, " in out
+    assert [line for line in err.splitlines() if not line.startswith("sklearn-lvm: ")] == []
 
 
 def test_code_1_if_every_model_fails(csv_file, monkeypatch, capsys):
@@ -139,26 +170,127 @@ def test_code_1_if_every_model_fails(csv_file, monkeypatch, capsys):
 
     monkeypatch.setitem(MODELS, "PCA", broken)
     assert command.main([str(csv_file), "--models", "PCA"]) == 1
-    assert "- PCA  failed: ImportError: no such backend" in capsys.readouterr().out
+    assert "- PCA    failed: ImportError: no such backend" in capsys.readouterr().out
 
 
-def test_progress_is_a_line_per_model_without_rich(monkeypatch, capsys):
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    monkeypatch.setitem(sys.modules, "rich.progress", None)
-    assert list(command._progress()(["PCA", "KernelDensity"])) == ["PCA", "KernelDensity"]
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert [line.split()[:2] for line in err.splitlines()] == [
-        ["1/2", "PCA"],
-        ["2/2", "KernelDensity"],
-    ]
+@pytest.mark.parametrize("terminal", [False, True])
+def test_progress_is_a_line_per_model_without_rich(csv_file, terminal, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    command.main([str(csv_file), *CHEAP])
+    lines = capsys.readouterr().err.splitlines()
+    assert sorted(line.split(": ")[1] for line in lines) == ["KernelDensity", "PCA"]
+    assert all(re.search(r"-\d+\.\d\d nats per row \(\d+ s\)$", line) for line in lines)
 
 
-def test_progress_is_a_bar_with_rich(monkeypatch, capsys):
+def test_progress_is_a_bar_over_all_fits_with_rich(csv_file, monkeypatch, capsys):
     pytest.importorskip("rich")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    assert list(command._progress()(["PCA", "KernelDensity"])) == ["PCA", "KernelDensity"]
-    assert capsys.readouterr().out == ""
+    with command._observer() as observer:
+        observer.expect(3)
+        for _ in range(2):
+            observer.fitted("PCA")
+        (task,) = observer.progress.tasks
+        assert (task.completed, task.total, task.description) == (2, 3, "PCA")
+        observer.expect(5)
+        assert task.total == 7
+        observer.line("PCA: [-1.0]")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "sklearn-lvm: PCA: [-1.0]" in err
+
+
+# -- options -------------------------------------------------------------------------------------------
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as end:
+        command.main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"sklearn-lvm {sklearn_lvm.__version__}\n"
+
+
+def record_of(capsys, *arguments):
+    assert command.main([*arguments, "--models", "GaussianMLE", "--jobs", "1", "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_columns_are_chosen_by_name(csv_file, capsys):
+    assert record_of(capsys, str(csv_file), "--columns", "a,count")["n_columns"] == 2
+    assert record_of(capsys, str(csv_file), "--drop", "a, same")["n_columns"] == 2
+    assert command.main([str(csv_file), "--columns", "z"]) == 2
+    assert_one_line(capsys, "z")
+
+
+def test_the_first_line_can_be_a_row_and_cells_can_stand_for_missing_values(tmp_path, capsys):
+    X = np.c_[np.round(two_clusters(40), 3), np.arange(40) % 5]
+    X[3, 0] = -999
+    np.savetxt(tmp_path / "a.csv", np.r_[[[0, 1, 2]], X], delimiter=",", fmt="%g")
+    path = str(tmp_path / "a.csv")
+    assert record_of(capsys, path, "--no-header")["n_rows"] == 41
+    assert record_of(capsys, path, "--no-header", "--missing-values", "-999")["n_rows"] == 40
+
+
+def test_rows_and_the_command_that_repeats_a_limited_table(tmp_path, monkeypatch, capsys):
+    path = str(tmp_path / "rows.npy")
+    np.save(path, two_clusters(5000))
+    assert record_of(capsys, path, "--rows", "3000")["n_rows"] == 3000
+
+    def gone(self, n_rows):
+        return False
+
+    monkeypatch.setattr("sklearn_lvm.compare.halving.SuccessiveHalving._affordable", gone)
+    limited = record_of(capsys, path)
+    assert limited["n_rows"] == 2000
+    *_, said, repeat = limited["notes"]
+    assert "2000 of 5000 rows were compared, for the time budget of 120 s allows no more" in said
+    words = shlex.split(repeat.removeprefix("to repeat this table: "))
+    assert words[-2:] == ["--rows", "2000"]
+    assert command.main(words[1:]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["models"][0]["log_likelihood"] == limited["models"][0]["log_likelihood"]
+
+
+@pytest.mark.parametrize("seconds", ["0", "-3", "nan"])
+def test_a_time_budget_is_positive(csv_file, seconds, capsys):
+    assert command.main([str(csv_file), f"--time-budget={seconds}"]) == 2
+    assert_one_line(capsys, "time_budget must be a positive number of seconds")
+
+
+def test_the_best_model_is_saved_and_knows_its_columns(csv_file, tmp_path, capsys):
+    io_ = pytest.importorskip("skops.io")
+    path = tmp_path / "best.skops"
+    options = ("--models", "GaussianMLE", "--save", str(path), "--time-budget", "inf")
+    assert command.main([str(csv_file), *options]) == 0
+    assert "to all rows, which no time budget limits" in capsys.readouterr().err
+    best = io_.load(path, trusted=io_.get_untrusted_types(file=path))
+    assert list(best.feature_names_in_) == ["a", "b", "count"]
+    assert best.sample(3).shape == (3, 3)
+
+
+def test_the_comparison_is_drawn(csv_file, tmp_path):
+    image = pytest.importorskip("matplotlib.image")
+    path = tmp_path / "bars.png"
+    assert command.main([str(csv_file), *CHEAP, "--plot", str(path)]) == 0
+    pixels = image.imread(path)
+    assert min(pixels.shape[:2]) > 200
+    assert len(np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0)) > 10
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "message"),
+    [
+        ("--save", "gone/best.skops", "gone: no such folder"),
+        ("--save", ".", "is a folder"),
+        ("--plot", "gone/bars.png", "gone: no such folder"),
+        ("--plot", "bars.docx", "no kind of picture; known are"),
+    ],
+)
+def test_what_cannot_be_written_is_told_before_the_comparison(
+    csv_file, tmp_path, option, name, message, capsys
+):
+    assert command.main([str(csv_file), option, str(tmp_path / name)]) == 2
+    assert_one_line(capsys, message)
 
 
 def test_help_loads_nothing_heavy():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
+
+from sklearn.model_selection import ParameterGrid
 
 from ..estimators.standardized import DensityLike, StandardizedDensity
 
@@ -35,6 +37,8 @@ BANDWIDTHS_PER_SCOTT = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0)
 # A component estimated from fewer rows describes those rows alone.
 MIN_ROWS_PER_COMPONENT = 10
 MAX_EM_STEPS = 500
+# A kernel density takes time for each pair of a kernel and a row.
+MAX_KERNELS = 5000
 
 
 class TrainingSize(NamedTuple):
@@ -49,12 +53,16 @@ class Candidate(NamedTuple):
 
     estimator: DensityLike
     grid: Grid
+    max_rows: int | None = None
+    """Rows that a fit is given at most, where time grows with their square."""
 
 
 CandidateFactory = Callable[[TrainingSize], Candidate]
 """A model with the grid that suits the size of a training fold."""
-Models = str | Sequence[str] | Mapping[str, DensityLike | tuple[DensityLike, Grid]]
-"""Names of built-in models, or estimators by name, each with a grid or without."""
+Model = str | DensityLike
+"""The name of a built-in model, or an estimator."""
+Models = Model | Sequence[Model] | Mapping[str, DensityLike | tuple[DensityLike, Grid]]
+"""Models, or estimators by name, each with a grid or without."""
 
 
 def candidate_factories(
@@ -64,8 +72,8 @@ def candidate_factories(
 
     Parameters
     ----------
-    models : str, sequence of str, mapping or None
-        Names of ``MODELS`` or ``BINARY_MODELS``, or a mapping from names to estimators or
+    models : str, estimator, sequence of these, mapping or None
+        Names of ``MODELS`` or ``BINARY_MODELS``, estimators, or a mapping from names to estimators or
         (estimator, grid) pairs. None stands for all of those that suit the table.
     binary : bool, default=False
         Whether every column of the table is 0/1: then ``BINARY_MODELS`` suit it.
@@ -78,16 +86,67 @@ def candidate_factories(
     Raises
     ------
     ValueError
-        If a name is unknown.
+        If a name is unknown, or something is neither a name nor an estimator.
     """
+    if models is None:
+        return dict(BINARY_MODELS if binary else MODELS)
     if isinstance(models, Mapping):
-        return {name: _one_for_all_sizes(model) for name, model in models.items()}
-    known, suitable = MODELS | BINARY_MODELS, BINARY_MODELS if binary else MODELS
-    names = [models] if isinstance(models, str) else suitable if models is None else models
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise ValueError(f"unknown model {', '.join(unknown)}; known are {', '.join(known)}")
-    return {name: known[name] for name in names}
+        return {str(name): _factory(model) for name, model in models.items()}
+    single = isinstance(models, str) or hasattr(models, "fit")
+    listed = [models] if single else list(_members(models))
+    return dict(zip(_labels(listed), map(_factory, listed), strict=True))
+
+
+def _members(models: object) -> Iterator[object]:
+    """Names, each once, and estimators."""
+    if not isinstance(models, Iterable):
+        raise ValueError(f"models must be names, estimators or a mapping of these, got {models!r}")
+    names: set[str] = set()
+    for model in models:
+        if isinstance(model, tuple | Mapping):
+            raise ValueError(
+                f"models must map names to (estimator, grid), got {model!r} without a name"
+            )
+        if model not in names if isinstance(model, str) else True:
+            yield model
+        if isinstance(model, str):
+            names.add(model)
+
+
+def _labels(models: Sequence[object]) -> list[str]:
+    """Names of models: those given, and classes of estimators, numbered where they repeat."""
+    kinds = [model if isinstance(model, str) else type(model).__name__ for model in models]
+    return [
+        f"{kind}-{kinds[: i + 1].count(kind)}" if kinds.count(kind) > 1 else kind
+        for i, kind in enumerate(kinds)
+    ]
+
+
+def _factory(model: Any) -> CandidateFactory:
+    """What makes a candidate of a name, an estimator, or an estimator and its grid."""
+    if isinstance(model, str):
+        known = MODELS | BINARY_MODELS
+        if model not in known:
+            raise ValueError(f"unknown model {model}; known are {', '.join(known)}")
+        return known[model]
+    estimator, grid = model if isinstance(model, tuple) and len(model) == 2 else (model, {})
+    if isinstance(estimator, type) or not hasattr(estimator, "fit"):
+        raise ValueError(
+            f"models must be names, or estimators with fit and score_samples, got {estimator!r}"
+        )
+    grid = _checked_grid(grid)
+    return lambda size: Candidate(estimator, grid)
+
+
+def _checked_grid(grid: Any) -> Grid:
+    grid = grid if isinstance(grid, Mapping | str) else list(grid)
+    try:
+        size = len(ParameterGrid(grid))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"models has a grid that cannot be searched: {error}") from error
+    if size == 0:
+        raise ValueError("models has a grid without any setting")
+    return cast(Grid, grid)
 
 
 def all_binary(factories: Mapping[str, CandidateFactory]) -> bool:
@@ -100,11 +159,6 @@ def caveat(estimator: DensityLike) -> str:
     inner = getattr(estimator, "density", estimator)
     kinds = [kind.__name__ for kind in type(inner).__mro__]
     return next((CAVEATS[kind] for kind in kinds if kind in CAVEATS), "")
-
-
-def _one_for_all_sizes(model: DensityLike | tuple[DensityLike, Grid]) -> CandidateFactory:
-    estimator, grid = model if isinstance(model, tuple) else (model, {})
-    return lambda size: Candidate(estimator, grid)
 
 
 def _gaussian_mle(size: TrainingSize) -> Candidate:
@@ -161,9 +215,11 @@ def _factor_analysis(size: TrainingSize) -> Candidate:
 def _kernel_density(size: TrainingSize) -> Candidate:
     from sklearn.neighbors import KernelDensity
 
-    scott = size.n_samples ** (-1 / (size.n_features + 4))
+    n_samples = min(size.n_samples, MAX_KERNELS)
+    scott = n_samples ** (-1 / (size.n_features + 4))
     grid = {"bandwidth": [float(scott * factor) for factor in BANDWIDTHS_PER_SCOTT]}
-    return _standardized(KernelDensity(), [grid], per_feature=[True, False])
+    candidate = _standardized(KernelDensity(), [grid], per_feature=[True, False])
+    return candidate._replace(max_rows=MAX_KERNELS)
 
 
 def _beta_bernoulli(size: TrainingSize) -> Candidate:
@@ -183,7 +239,8 @@ def _vae_density(size: TrainingSize) -> Candidate:
     from ..estimators.vae import VAEDensity
 
     # A fit takes seconds: one setting stands for all of them.
-    return Candidate(VAEDensity(min(10, size.n_features), max_iter=100), {})
+    grid = {"n_components": [min(10, size.n_features)]}
+    return Candidate(VAEDensity(max_iter=100), grid)
 
 
 def _standardized(
@@ -204,7 +261,7 @@ def _mixture_grid(size: TrainingSize) -> list[Parameters]:
 
 
 def _n_latent(size: TrainingSize) -> list[int]:
-    """Leave one dimension at least to the noise."""
+    """Leave one dimension to the noise, where there are several."""
     return _up_to(N_LATENT, min(size) - 1)
 
 

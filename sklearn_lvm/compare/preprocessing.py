@@ -31,6 +31,14 @@ class PreparedTable(NamedTuple):
     columns: tuple[str, ...]
     notes: tuple[str, ...]
 
+    def frame(self) -> object:
+        """The matrix with the names of its columns, if pandas is installed."""
+        try:
+            import pandas as pd
+        except ImportError:
+            return self.X
+        return pd.DataFrame(self.X, columns=list(self.columns))
+
 
 def is_binary(table: Table) -> bool:
     """Whether every entry that is not missing is 0 or 1."""

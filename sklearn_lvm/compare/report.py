@@ -1,95 +1,26 @@
-"""The outcome of a comparison, as a table to print, JSON or CSV."""
+"""The outcome of a comparison: scores of models, to print, to plot, as JSON, CSV or a data frame."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-import math
-import textwrap
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from sklearn.base import clone
 
-from .._typing import Floats
 from ..estimators.standardized import DensityLike
+from . import layout
+from .plot import draw
+from .preprocessing import PreparedTable
+from .scores import RECORDED_FIELDS, ModelScore
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from pandas import DataFrame
 
 __all__ = ["Comparison", "ModelScore"]
-
-Plain = str | float | int | None | dict[str, "Plain"]
-"""What JSON can hold."""
-
-# Characters in a line of the printed table.
-LINE_WIDTH = 120
-# Numbers of nats from here on are printed as powers of ten, which fit their columns.
-MAX_FIXED_POINT_NATS = 1e5
-NUMBER_COLUMNS = "{:>9} {:>8} {:>9} {:>8} {:>7} {:>7}"
-HEADER = NUMBER_COLUMNS.format("log-lik", "± se", "vs best", "± se", "fit s", "score s")
-
-
-@dataclass(frozen=True)
-class ModelScore:
-    """How well one model predicts the held-out rows.
-
-    Attributes
-    ----------
-    model : str
-        Its name.
-    log_likelihood : float
-        Mean over all held-out rows, in nats per row in the data's own units.
-    standard_error : float
-        Standard deviation over the rows, divided by the square root of their number.
-    difference, difference_standard_error : float
-        Mean and standard error of the difference to the best model, row by row.
-    best_params : dict
-        The best setting of the grid.
-    fit_time, score_time : float
-        Mean seconds per fold with that setting.
-    unconverged_folds : int
-        In how many folds that setting stopped before it converged.
-    caveat : str
-        What to know about the score; empty if nothing.
-    error : str
-        Why the model has no score; empty if it has one.
-    estimator : estimator
-        Not fitted, with the best parameters set.
-    held_out : ndarray of shape (n_samples,)
-        Held-out log-likelihood of each row, in nats.
-    """
-
-    model: str
-    log_likelihood: float = math.nan
-    standard_error: float = math.nan
-    difference: float = math.nan
-    difference_standard_error: float = math.nan
-    best_params: Mapping[str, object] = field(default_factory=dict)
-    fit_time: float = math.nan
-    score_time: float = math.nan
-    unconverged_folds: int = 0
-    caveat: str = ""
-    error: str = ""
-    estimator: DensityLike | None = field(default=None, repr=False, compare=False)
-    held_out: Floats = field(default_factory=lambda: np.empty(0), repr=False, compare=False)
-
-    def record(self) -> dict[str, Plain]:
-        """Return the scores and parameters as plain Python values; None stands for no number."""
-        return {name: _plain(getattr(self, name)) for name in RECORDED_FIELDS}
-
-
-RECORDED_FIELDS = (
-    "model",
-    "log_likelihood",
-    "standard_error",
-    "difference",
-    "difference_standard_error",
-    "best_params",
-    "fit_time",
-    "score_time",
-    "unconverged_folds",
-    "caveat",
-    "error",
-)
 
 
 @dataclass(frozen=True)
@@ -99,15 +30,19 @@ class Comparison:
     Attributes
     ----------
     rows : tuple of ModelScore
-        Best first; the models that failed come last.
+        Best first; the models without a score come last.
     notes : tuple of str
-        What was done to the data before they were split.
+        What was done to the data before they were split, and what there was no time for.
     n_rows, n_columns : int
-        Shape of the matrix that every model was scored on.
+        Shape of the matrix that every model was compared on. A splitter may hold out fewer rows.
     cv : int
-        Number of folds.
+        Number of folds that they were scored on.
     name : str
         Name of the data.
+    incomplete : str
+        Why there are not all scores; empty if there are.
+    data : PreparedTable
+        All rows, as they were compared.
     """
 
     rows: tuple[ModelScore, ...]
@@ -116,21 +51,71 @@ class Comparison:
     n_columns: int
     cv: int
     name: str = "X"
+    incomplete: str = ""
+    data: PreparedTable | None = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
-        size = f"{self.n_rows} rows, {self.n_columns} columns, {self.cv} folds"
-        width = max(len(row.model) for row in self.rows) + 1
-        lines = [
-            f"{self.name}: {size}",
-            *(line for note in self.notes for line in _wrap(note)),
-            "",
-            "Held-out log-likelihood, nats per row in the data's own units",
-            "",
-            f"    {'model':{width}}{HEADER}  best parameters",
-            *(_model_line(rank, row, width) for rank, row in enumerate(self.rows, 1)),
-            *(f"  * {row.model}: {_footnote(row)}" for row in self.rows if _footnote(row)),
-        ]
-        return "\n".join(lines)
+        return layout.text_of(self)
+
+    def _repr_html_(self) -> str:
+        return layout.html_of(self)
+
+    @property
+    def answer(self) -> str:
+        """Which model fits best, by how much, and which others the errors do not tell from it."""
+        return layout.answer(self)
+
+    def fit_best(self) -> DensityLike:
+        """Fit the best model to all rows of the table, with its best setting.
+
+        Returns
+        -------
+        estimator : estimator
+            One of scikit-learn or of this package knows the names of the columns, if pandas is
+            installed.
+
+        Raises
+        ------
+        ValueError
+            If no model has a score.
+        """
+        if self.data is None or not self.rows or self.rows[0].estimator is None:
+            raise ValueError("no model has a score: there is none to fit")
+        best = clone(self.rows[0].estimator, safe=False)
+        # What takes arrays may take no frames; scikit-learn's estimators learn names from them.
+        home = type(best).__module__.partition(".")[0]
+        best.fit(self.data.frame() if home in {"sklearn", "sklearn_lvm"} else self.data.X)
+        return best
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw how far each model is behind the best, with the error of the difference.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            A new one by default.
+
+        Returns
+        -------
+        ax : matplotlib Axes
+        """
+        return draw(self, ax)
+
+    def to_frame(self) -> DataFrame:
+        """Return one row per model as a pandas data frame.
+
+        Returns
+        -------
+        frame : DataFrame
+            The columns are the attributes of :class:`~sklearn_lvm.compare.ModelScore`.
+        """
+        import pandas as pd
+
+        return pd.DataFrame([self._record(row) for row in self.rows], columns=list(RECORDED_FIELDS))
+
+    @staticmethod
+    def _record(row: ModelScore) -> dict[str, Any]:
+        return {name: getattr(row, name) for name in RECORDED_FIELDS}
 
     def to_json(self) -> str:
         """Return the comparison as a JSON object.
@@ -140,7 +125,7 @@ class Comparison:
         text : str
             The notes and one object per model; a missing or infinite number is ``null``.
         """
-        own = ("name", "n_rows", "n_columns", "cv", "notes")
+        own = ("name", "n_rows", "n_columns", "cv", "notes", "incomplete", "answer")
         record = {name: getattr(self, name) for name in own}
         record["models"] = [row.record() for row in self.rows]
         return json.dumps(record, indent=2, allow_nan=False)
@@ -160,53 +145,3 @@ class Comparison:
             record = row.record()
             writer.writerow(record | {"best_params": json.dumps(record["best_params"])})
         return text.getvalue()
-
-
-def _model_line(rank: int, row: ModelScore, width: int) -> str:
-    name = f"{row.model + '*' * bool(_footnote(row)):{width}}"
-    if row.error:
-        return _truncate(f"  - {name} failed: {row.error}")
-    numbers = NUMBER_COLUMNS.format(
-        *map(_format_nats, (row.log_likelihood, row.standard_error)),
-        *map(_format_nats, (row.difference, row.difference_standard_error)),
-        *(f"{number:.3f}" for number in (row.fit_time, row.score_time)),
-    )
-    return _truncate(f"{rank:3} {name}{numbers}  {_format_params(row.best_params)}")
-
-
-def _format_nats(number: float) -> str:
-    return f"{number:.2f}" if abs(number) < MAX_FIXED_POINT_NATS else f"{number:.0e}"
-
-
-def _footnote(row: ModelScore) -> str:
-    folds = row.unconverged_folds
-    unconverged = f"stopped before it converged in {folds} folds" if folds else ""
-    return "; ".join(filter(None, (row.caveat, unconverged)))
-
-
-def _format_params(params: Mapping[str, object]) -> str:
-    """Write parameters as in a call, without the prefix of the density inside."""
-    return ", ".join(f"{key.rpartition('__')[2]}={_format_value(params[key])}" for key in params)
-
-
-def _format_value(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _wrap(note: str) -> list[str]:
-    return textwrap.wrap(note, LINE_WIDTH, initial_indent="  ", subsequent_indent="    ")
-
-
-def _truncate(line: str) -> str:
-    return line if len(line) <= LINE_WIDTH else line[: LINE_WIDTH - 1] + "…"
-
-
-def _plain(value: object) -> Plain:
-    """Turn a value into one that JSON can hold."""
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return value if isinstance(value, str | int | None) else str(value)

@@ -111,6 +111,16 @@ def test_column_names_of_data_frames_are_kept():
         (two_clusters(), {"models": []}, "no models"),
         (np.array([["a", "1"], ["2", "2"]]), {}, "not numeric: x0 .*'a' in row 1"),
         (two_clusters() + 1j, {}, "not numeric"),
+        (two_clusters(), {"models": 3}, "models must be names, estimators or a mapping"),
+        (two_clusters(), {"models": [KernelDensity]}, "models must be names, or estimators"),
+        (two_clusters(), {"models": [(KernelDensity(), {})]}, "without a name"),
+        (two_clusters(), {"models": {"m": (KernelDensity(), [])}}, "a grid without any setting"),
+        (
+            two_clusters(),
+            {"models": {"m": (KernelDensity(), {"kernel": "gaussian"})}},
+            "a grid that cannot be searched",
+        ),
+        (two_clusters(), {"progress": True}, "progress must be a function"),
     ],
 )
 def test_input_that_cannot_be_compared(X, options, message):
