@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from signal import SIGINT, SIGTERM
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from . import __version__
@@ -140,11 +141,12 @@ def _names(text: str) -> list[str]:
 
 def _compare(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     """Compare, print what was found, draw it and save the best model."""
+    started = monotonic()  # reading a table takes time too
     from .compare.files import model_writer, plot_writer
 
     draw = plot_writer(options.plot) if options.plot else None
     save = model_writer(options.save) if options.save else None
-    run = _run_of(options)
+    run = _run_of(options, started)
     code, incomplete = 0, ""
     try:
         with _observer() as observer:
@@ -165,7 +167,7 @@ def _compare(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     return code or int(not scored)
 
 
-def _run_of(options: argparse.Namespace) -> ComparisonRun:
+def _run_of(options: argparse.Namespace, started: float) -> ComparisonRun:
     from .compare.comparison import ComparisonRun
     from .compare.readers import load_digits_table, read_table
 
@@ -189,6 +191,7 @@ def _run_of(options: argparse.Namespace) -> ComparisonRun:
         dequantize=options.dequantize,
         time_budget=None if options.time_budget == float("inf") else options.time_budget,
         rows=options.rows,
+        started=started,
     )
 
 

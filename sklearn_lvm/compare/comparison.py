@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from math import inf
 from numbers import Integral, Real
+from time import monotonic
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -131,7 +132,10 @@ def compare_densities(
 
 
 class ComparisonRun:
-    """A comparison that can be interrupted: ``comparison`` then tells what has been found so far."""
+    """A comparison that can be interrupted: ``comparison`` then tells what has been found so far.
+
+    The time budget runs from now on, or since it ``started`` on the monotonic clock.
+    """
 
     def __init__(
         self,
@@ -144,8 +148,9 @@ class ComparisonRun:
         dequantize: bool,
         time_budget: float | None,
         rows: int | None,
+        started: float | None = None,
     ) -> None:
-        self.budget = TimeBudget(_seconds(time_budget))
+        self.budget = TimeBudget(_seconds(time_budget), monotonic() if started is None else started)
         self.n_jobs = _check_jobs(n_jobs)
         rng = check_random_state(random_state)
         binary = is_binary(table)

@@ -147,6 +147,7 @@ class SimulatedWorkers(InProcess):
 def simulated(monkeypatch):
     monkeypatch.setattr(SimulatedWorkers, "now", 0.0)
     monkeypatch.setattr(budget, "monotonic", lambda: SimulatedWorkers.now)
+    monkeypatch.setattr(comparison, "monotonic", lambda: SimulatedWorkers.now)
     monkeypatch.setattr(comparison, "workers_for", lambda X, n_jobs, stoppable: SimulatedWorkers(X))
 
 
