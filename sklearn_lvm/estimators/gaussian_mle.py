@@ -22,6 +22,7 @@ from ..core.standardization import Standardization, root_of_average
 from ..inference.block_map import ThreadMap, block_size, slices_of
 from .base.closed_form import ClosedFormEstimator, NoDensityError
 from .base.validation import (
+    FLOAT64,
     as_count,
     check_columns,
     check_range,
@@ -175,7 +176,7 @@ class GaussianMLE(ClosedFormEstimator[Standardization, Moments, Mixture[Gaussian
 
     def _estimate(self, moments: Moments, standardization: Standardization) -> Mixture[Gaussians]:
         variance = moments.structure.diagonal(moments.scatter)[0] / moments.dof
-        if not variance.any():
+        if variance.max() < FLOAT64.smallest_normal:  # what one row of all the weight leaves
             raise NoDensityError(too_few_rows("a Gaussian", 1))
         self._added_variance = np.zeros(len(variance))
         try:

@@ -388,3 +388,12 @@ def test_rows_that_lie_further_apart_than_numbers_reach_are_refused(covariance_t
 def test_an_inverse_beyond_all_numbers_is_infinite():
     model = GaussianMLE().fit(1e200 * np.array([[0.0], [1.0], [3.0]]))
     assert model.inverse_transform([[1e300]])[0, 0] == np.inf
+
+
+@pytest.mark.parametrize("seed", [29, 66, 77, 157, 174])
+def test_a_row_of_all_the_weight_is_a_single_row(seed):
+    """With these seeds the other rows leave a subnormal variance, which rounding alone makes."""
+    rng = np.random.RandomState(seed)
+    X, weight = rng.randint(0, 4, (3, 3)).astype(float), [1e280, *rng.uniform(0.5, 2, 2)]
+    with pytest.raises(ValueError, match="needs at least two distinct rows"):
+        GaussianMLE().fit(X, sample_weight=weight)
