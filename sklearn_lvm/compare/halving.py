@@ -20,7 +20,7 @@ from .workers import FoldScore, Workers
 __all__ = ["SuccessiveHalving"]
 
 # A model that alone would take more than this share of the budget is no reason to stay with few
-# rows; it is scored last, if there is time.
+# rows: it is left out where there is a choice to make, and else scored last, if there is time.
 LARGE_SHARE = 0.25
 # Rows, at least, that tell settings apart: one fold of many rows, several of few.
 HELD_OUT_ROWS = 300

@@ -21,6 +21,7 @@ from .base.docs import documented
 from .base.transaction import unchanged_on_failure
 from .base.validation import (
     FLOATS,
+    check_observed,
     check_weights,
     result_dtype,
     standardization_of,
@@ -134,7 +135,7 @@ class StandardizedDensity(DensityMixin, BaseEstimator):
         with unchanged_on_failure(self):
             rows = self._check_rows(X, reset=True)
             w = check_weights(sample_weight, rows)
-            _check_observed(rows, w)
+            check_observed(rows[w > 0])
             found = standardization_of(
                 rows, w, Standardization.of_observed, per_feature=bool(self.per_feature)
             )
@@ -223,9 +224,8 @@ class StandardizedDensity(DensityMixin, BaseEstimator):
         """
         check_is_fitted(self)
         drawn = self._draw(n_samples, random_state)
-        Z = (
-            drawn[0] if isinstance(drawn, tuple) else drawn
-        )  # scikit-learn's mixtures give labels too
+        # The mixtures of scikit-learn give labels too.
+        Z = drawn[0] if isinstance(drawn, tuple) else drawn
         return self._standardization.inverse_transform(np.asarray(Z, dtype=np.float64))
 
     def _draw(self, n_samples: int, random_state: RandomState) -> Any:
@@ -276,10 +276,3 @@ class StandardizedDensity(DensityMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = get_tags(self.density).input_tags.allow_nan
         return tags
-
-
-def _check_observed(rows: Floats, w: Floats) -> None:
-    """Refuse a column of which no row with weight tells anything."""
-    empty = np.flatnonzero(np.isnan(rows[w > 0]).all(axis=0))
-    if len(empty):
-        raise ValueError(f"column {empty[0]} of X has no observed entry: leave it out.")

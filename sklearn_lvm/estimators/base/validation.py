@@ -75,6 +75,12 @@ def standardization_of(X: Floats, w: Floats, measure: Callable[..., Z], *, per_f
     return found
 
 
+def check_observed(rows: Floats) -> None:
+    """Raise a ValueError if a column of rows (n, d) is NaN everywhere."""
+    if (empty := np.flatnonzero(np.isnan(rows).all(axis=0))).size:
+        raise ValueError(f"column {empty[0]} of X has no observed entry: leave it out.")
+
+
 def check_range(center: Floats, scale: Floats) -> None:
     """Raise a ValueError if a mean or a standard deviation is out of the range of numbers."""
     lost = ~(np.isfinite(center) & np.isfinite(scale))
