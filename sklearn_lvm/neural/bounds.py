@@ -40,7 +40,7 @@ def log_weights(
         The outputs of the decoder at t.
     """
     mean, log_var = posterior
-    t = mean + torch.exp(0.5 * log_var) * noise
+    t = torch.addcmul(mean, torch.exp(0.5 * log_var), noise)
     ratio = 0.5 * (log_var + noise.square() - t.square()).sum(-1)
     output = model.decode(t)
     return model.likelihood.log_prob(x, observed, output) + beta * ratio, output
@@ -56,7 +56,7 @@ def elbo(
 ) -> Tensor:
     """E_q[log p(x | t)] - beta KL(q || p), its first term averaged over the noise, (n,)."""
     mean, log_var = model.encoder(x, observed)
-    t = mean + torch.exp(0.5 * log_var) * noise
+    t = torch.addcmul(mean, torch.exp(0.5 * log_var), noise)
     fit = model.likelihood.log_prob(x, observed, model.decode(t)).mean(0)
     return fit - beta * kl(mean, log_var)
 

@@ -32,7 +32,7 @@ class State(TypedDict):
     average: Weights
     best: Weights
     last_finite: Weights
-    optimizer: dict[str, object]
+    optimizer: dict[str, Tensor]
     generator: Tensor
 
 

@@ -11,6 +11,7 @@ MIN_VARIANCE = 1e-4  # of an entry, in standard units: a hundredth of a standard
 INITIAL_VARIANCE = 0.02  # about; noise that explains all leaves latent variables without use
 LOG_INITIAL_VARIANCE = math.log(INITIAL_VARIANCE)
 LOG_MIN_VARIANCE = math.log(MIN_VARIANCE)
+MAX_EXPONENT = 40.0  # above which log(1 + exp(s)) is s to all digits of float64
 LOG_2PI = math.log(2.0 * math.pi)
 
 
@@ -51,7 +52,7 @@ class Gaussian(Likelihood):
 
     def log_prob(self, x: Tensor, observed: Tensor | None, output: Tensor) -> Tensor:
         mean, log_var = self.mean_and_log_variance(output)
-        terms = (x - mean).square() * torch.exp(-log_var) + (log_var + LOG_2PI)
+        terms = torch.addcmul(log_var + LOG_2PI, (x - mean).square(), torch.exp(-log_var))
         return -0.5 * _observed_sum(terms, observed)
 
     def mean(self, output: Tensor) -> Tensor:
@@ -121,7 +122,8 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
 
 def _bounded_log_variance(raw: Tensor) -> Tensor:
     """log(MIN_VARIANCE + INITIAL_VARIANCE exp(raw))."""
-    return torch.logaddexp(raw + LOG_INITIAL_VARIANCE, torch.full_like(raw, LOG_MIN_VARIANCE))
+    ratio = raw + (LOG_INITIAL_VARIANCE - LOG_MIN_VARIANCE)
+    return LOG_MIN_VARIANCE + softplus(ratio, threshold=MAX_EXPONENT)
 
 
 def _observed_sum(terms: Tensor, observed: Tensor | None) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from .._typing import Floats
 from . import bounds
+from .adam import Adam
 from .checkpoint import State, Weights
 from .density import load
 from .networks import Autoencoder, n_products
@@ -152,14 +153,11 @@ class Trainer:
         self.compiled_objective = torch.compile(self.objective) if compiled else self.objective
         self.generator = self._generator(0)
         self.rate = self.options.learning_rate
-        self.optimizer = self._new_optimizer()
+        self.optimizer = Adam(self.parameters, MAX_GRADIENT_NORM)
         self._keep_all_weights()
 
     def _generator(self, stream: int) -> torch.Generator:
         return torch.Generator(self.device).manual_seed(2 * self.seed + stream)
-
-    def _new_optimizer(self) -> torch.optim.Optimizer:
-        return torch.optim.Adam(self.parameters, lr=self.rate, fused=True)
 
     def begin_from(self, weights: Mapping[str, Floats]) -> None:
         """Replace the initial weights."""
@@ -224,8 +222,7 @@ class Trainer:
             (bound / -d).backward()
             if observed is None and self.n_steps % MISSING_LAYER_EVERY_STEPS == 0:
                 self._set_missing_layer_gradient(x, index)
-            nn.utils.clip_grad_norm_(self.parameters, MAX_GRADIENT_NORM)
-            self.optimizer.step()
+            self.optimizer.step(self.rate)
             self._update_average(2 * len(batches))
             total += bound.detach() * len(index)
         self._copy_buffers()
@@ -307,12 +304,7 @@ class Trainer:
         if validation_bound > self.best_so_far + self.options.tol:
             self.best_so_far, self.n_stalled = validation_bound, 0
         elif self.n_stalled % max(1, self.options.n_iter_no_change // N_RATE_REDUCTIONS) == 0:
-            self._reduce_rate()
-
-    def _reduce_rate(self) -> None:
-        self.rate *= RATE_FACTOR
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate
+            self.rate *= RATE_FACTOR
 
     def _restore_last_finite(self) -> None:
         """Restore the last finite weights and halve the learning rate."""
@@ -320,7 +312,7 @@ class Trainer:
         self.model.load_state_dict(self.last_finite)
         self.average.load_state_dict(self.best)
         self.rate *= RATE_FACTOR
-        self.optimizer = self._new_optimizer()
+        self.optimizer = Adam(self.parameters, MAX_GRADIENT_NORM)
 
     def __str__(self) -> str:
         last = {name: values[-1] for name, values in self.history.items() if values}
@@ -341,7 +333,7 @@ class Trainer:
             "average": _weights(self.average),
             "best": self.best,
             "last_finite": self.last_finite,
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": self.optimizer.state(),
             "generator": self.generator.get_state(),
         }
 
@@ -353,7 +345,7 @@ class Trainer:
         self.model.load_state_dict(state["weights"])
         self.average.load_state_dict(state["average"])
         self.best, self.last_finite = state["best"], state["last_finite"]
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.restore(state["optimizer"])
         self.generator.set_state(state["generator"].cpu())
 
 
