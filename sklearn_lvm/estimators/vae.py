@@ -96,7 +96,7 @@ class VAEDensity(CallbackSupportMixin, ImportanceSampledDensity):
         k of the bound that training maximizes; 1 is the evidence lower bound.
     beta : float, default=1.0
         Factor of the divergence in training; scores are bounds without it.
-    learning_rate : float, default=3e-3
+    learning_rate : float, default=5e-3
         Initial learning rate of Adam. It is halved when the bound stalls.
     batch_size : int, default=100
         Rows of a step.
@@ -106,7 +106,7 @@ class VAEDensity(CallbackSupportMixin, ImportanceSampledDensity):
         Whether some rows are set aside for validation. Otherwise training rows decide when to stop.
     validation_fraction : float, default=0.1
         The share of the rows that are set aside.
-    n_iter_no_change : int, default=50
+    n_iter_no_change : int, default=30
         Epochs without a gain of ``tol`` that end training; the learning rate is halved on the way.
     tol : float, default=1e-3
         Gain of the bound, in nats per standardized row.
@@ -216,12 +216,12 @@ class VAEDensity(CallbackSupportMixin, ImportanceSampledDensity):
         decoder: Callable[[int, int], object] | None = None,
         n_importance_samples: int = 1,
         beta: float = 1.0,
-        learning_rate: float = 3e-3,
+        learning_rate: float = 5e-3,
         batch_size: int = 100,
         max_iter: int = 500,
         early_stopping: bool = True,
         validation_fraction: float = 0.1,
-        n_iter_no_change: int = 50,
+        n_iter_no_change: int = 30,
         tol: float = 1e-3,
         n_score_samples: int = 64,
         binarize: float | Literal["dynamic"] | None = None,
