@@ -9,6 +9,8 @@ from scipy.linalg.lapack import dpstrf, dtrtri
 from .._typing import Floats
 
 EPS = float(np.finfo(np.float64).eps)  # the relative distance from 1 to the next float64
+SMALL_PRODUCT = 10**6  # multiplications: up to so many OpenBLAS copies no operand, with AVX-512
+MIN_STRIP = 128  # columns of a product, below which calls cost more
 HAS_VECDOT = hasattr(np, "vecdot")  # NumPy 2
 
 
@@ -62,11 +64,45 @@ def inverse_triangular(L: Floats) -> Floats:
 
 def deviations(variance: Floats) -> Floats:
     """Square roots of variances, all of which must be positive."""
-    bad = np.argwhere(~(variance > 0) | ~np.isfinite(variance))
-    if len(bad):
+    good = (variance > 0) & (variance < np.inf)
+    if not good.all():
+        bad = np.argwhere(~good)
         k = int(bad[0, 0])
         raise SingularCovarianceError(k, tuple(bad[bad[:, 0] == k, 1].tolist()))
-    return np.sqrt(variance)
+    return np.asarray(np.sqrt(variance))
+
+
+# -- products ------------------------------------------------------------------------------------------
+
+
+def strip_width(n_rows: int, n_columns: int) -> int:
+    """Columns of a strip that is multiplied without copies, or 0 if such strips are too narrow."""
+    width = SMALL_PRODUCT // (n_rows * n_columns) // 32 * 32
+    return width if width >= MIN_STRIP else 0
+
+
+def product(A: Floats, B: Floats) -> Floats:
+    """A @ B, (m, k) and (k, n) with few rows and many columns, by strips of the columns."""
+    (m, k), n = A.shape, B.shape[1]
+    width = strip_width(m, k)
+    if not 0 < width < n:
+        return np.asarray(A @ B)
+    out = np.empty((m, n), B.dtype)
+    for start in range(0, n, width):
+        np.matmul(A, B[:, start : start + width], out=out[:, start : start + width])
+    return out
+
+
+def transposed_product(A: Floats, B: Floats) -> Floats:
+    """A @ B.T, (m, n) and (k, n) with few rows and many columns, by strips of the columns."""
+    (m, n), k = A.shape, len(B)
+    width = strip_width(m, k)
+    if not 0 < width < n:
+        return np.asarray((B @ A.T).T)
+    out, rows = np.zeros((k, m), B.dtype), np.ascontiguousarray(A.T)
+    for start in range(0, n, width):
+        out += B[:, start : start + width] @ rows[start : start + width]
+    return out.T
 
 
 # -- rows and axes -------------------------------------------------------------------------------------

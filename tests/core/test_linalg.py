@@ -1,6 +1,7 @@
 """Linear algebra on rows."""
 
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose
 
 from sklearn_lvm.core import linalg
@@ -11,3 +12,22 @@ def test_inner_products_agree_on_older_numpy(monkeypatch):
     new = linalg.row_dot(A, A)
     monkeypatch.setattr(linalg, "HAS_VECDOT", False)
     assert_allclose(linalg.row_dot(A, A), new, rtol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("m", "k", "n"), [(3, 5, 40), (10, 231, 1000), (15, 231, 2000), (200, 300, 500)]
+)
+def test_products_by_strips_are_products(m, k, n, dtype):
+    """Small ones, ones of several strips, and ones that are too large for strips."""
+    rng = np.random.default_rng(0)
+    A, B, C = (rng.normal(size=shape).astype(dtype) for shape in ((m, k), (k, n), (m, n)))
+    accuracy = {"rtol": 0, "atol": 1e3 * np.finfo(dtype).eps * n}
+    for found, expected in (
+        (linalg.product(A, B), A @ B),
+        (linalg.transposed_product(C, B), C @ B.T),
+    ):
+        assert found.shape == expected.shape
+        assert found.dtype == dtype
+        assert_allclose(found, expected, **accuracy)
+    assert linalg.strip_width(15, 231) > 0 == linalg.strip_width(200, 300)

@@ -101,7 +101,7 @@ class FullCovariances(Covariances):
     def matrix(self) -> Floats:
         return self.structure.public(self.scatter)
 
-    @property
+    @cached_property
     def _precisions(self) -> Floats:
         return self.inverse.mT @ self.inverse
 
@@ -146,7 +146,7 @@ class FullCovariances(Covariances):
     def variances(self) -> Floats:
         return np.asarray((self.factor**2).sum(axis=2))
 
-    @property
+    @cached_property
     def precision_diagonal(self) -> Floats:
         return np.asarray((self.inverse**2).sum(axis=1))
 

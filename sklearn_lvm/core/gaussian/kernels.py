@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..._typing import Bools, Floats, Ints
+from ..linalg import product, transposed_product
 from .covariance import Covariances, Structure, Whitener
 from .moments import Moments
 
@@ -153,10 +154,10 @@ class NaturalKernel:
         # The constant of a component without weight is -inf. Some BLAS kernels multiply it by the
         # zeros of their padding too, which no result contains but the floating-point flags do.
         with np.errstate(invalid="ignore"):
-            return _in_precision_of(self.theta, features) @ features
+            return product(_in_precision_of(self.theta, features), features)
 
     def accumulate(self, features: Floats, resp: Floats) -> Sums:
-        return _in_float64(resp @ features.T)
+        return _in_float64(transposed_product(resp, features))
 
     def statistics(self, total: Sums) -> Moments:
         """Move from zero to the means."""

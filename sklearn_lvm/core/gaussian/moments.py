@@ -41,9 +41,7 @@ class Moments:
         """Measure rows, feature-major (d, n), under K sets of weights, (K, n)."""
         weight = w.sum(axis=1)
         mean = (w @ Z.T) / np.where(weight > 0, weight, 1.0)[:, None]
-        scatter = [
-            structure.gram((Z - m[:, None])[None], v[None])[0] for m, v in zip(mean, w, strict=True)
-        ]
+        scatter = [_scatter(Z, m, v, structure) for m, v in zip(mean, w, strict=True)]
         pooled = structure.pooled
         return cls(weight, pooled(weight), mean, pooled(np.stack(scatter)), structure)
 
@@ -67,3 +65,11 @@ class Moments:
         return type(self)(
             self.weight, self.dof, self.mean * factor, self.scatter * growth, self.structure
         )
+
+
+def _scatter(Z: Floats, mean: Floats, w: Floats, structure: Structure) -> Floats:
+    """The scatter of rows of one set of weights; where few have a weight, of these alone."""
+    held = np.flatnonzero(w)
+    if 2 * len(held) < len(w):
+        Z, w = Z[:, held], w[held]
+    return np.asarray(structure.gram((Z - mean[:, None])[None], w[None])[0])
