@@ -34,7 +34,7 @@ class Acceleration(Protocol[M, S]):
 class PlainEM(Generic[M, S]):
     """EM as it is: nothing is proposed."""
 
-    def __init__(self, steps: Steps[M, V, S], start: Iterate[M, S]) -> None:
+    def __init__(self, steps: Steps[M, V, S], start: Iterate[M, S], tol: float) -> None:
         pass
 
     def propose(self) -> M | None:
@@ -56,10 +56,10 @@ class Squarem(Generic[M, S]):
     costs two E-steps. In the first cycle both steps are evaluated, before anything is proposed.
     """
 
-    def __init__(self, steps: Steps[M, V, S], start: Iterate[M, S]) -> None:
+    def __init__(self, steps: Steps[M, V, S], start: Iterate[M, S], tol: float) -> None:
         self.steps, self.path = steps, [start.model]
         self.coordinates: Coordinates[M] | None = None
-        self.extrapolation = Extrapolation()
+        self.extrapolation = Extrapolation(tol)
         self.ready = False
 
     def propose(self) -> M | None:
@@ -97,10 +97,10 @@ class Squarem(Generic[M, S]):
 
 
 class AccelerationFactory(Protocol):
-    """Makes the acceleration of a run from its steps and its start."""
+    """Makes the acceleration of a run from its steps, its start and its tolerance."""
 
     def __call__(
-        self, steps: Steps[M, V, S], start: Iterate[M, S]
+        self, steps: Steps[M, V, S], start: Iterate[M, S], tol: float
     ) -> PlainEM[M, S] | Squarem[M, S]: ...
 
 

@@ -139,9 +139,13 @@ def em_states(
     ``earlier`` is a run that this one continues; ``rule`` is that of a run that ended at its start.
     """
     current = problem.evaluate(model)
-    rule = (rule or StoppingRule(tol)).resumed(current.objective, tol)
-    run = EMRun(model, (current.objective,)) if earlier is None else earlier.reevaluated(current)
-    method = ACCELERATIONS[acceleration](problem.steps, current)
+    if earlier is None:
+        run = EMRun(model, (current.objective,))
+        rule = (rule or StoppingRule(tol)).resumed(current.objective, tol)
+    else:
+        run = earlier.reevaluated(current)
+        rule = (earlier.rule or StoppingRule(tol)).reevaluated(current.objective, tol)
+    method = ACCELERATIONS[acceleration](problem.steps, current, tol)
     while True:
         yield run
         proposal = method.propose()

@@ -12,6 +12,7 @@ from .._typing import Floats
 
 LIMIT_FACTOR = 4.0  # by which the limit of step lengths changes
 LINEAR_GAIN = 1e-5  # nats per unit of weight; where steps gain less, EM is close to linear
+LINEAR_TOLERANCES = 3.0  # or less than so many tolerances, where that is more
 ROUNDING_GAIN = 1e-11  # nats per unit of weight; steps that gain less are rounding
 MIN_PAIRS, MAX_PAIRS = 4, 10  # steps that a Jacobian is estimated from
 MAX_DOUBLINGS = 40  # of the number of steps ahead: beyond, only directions away from a saddle go on
@@ -89,10 +90,12 @@ class SecantHistory:
         length = np.linalg.norm(steps, axis=0)
         if not (length > 0).all():
             return None
-        U, size, Vt = np.linalg.svd(steps / length, full_matrices=False)
-        kept = size > RANK_TOL * size[0]
-        U = U[:, kept]
-        return Jacobian(U, U.T @ (images / length) @ (Vt[kept].T / size[kept]))
+        steps = steps / length
+        square, V = np.linalg.eigh(steps.T @ steps)  # of singular values, which need few digits
+        kept = square > RANK_TOL**2 * square[-1]
+        V = V[:, kept] / np.sqrt(square[kept])
+        U = steps @ V
+        return Jacobian(U, U.T @ (images / length) @ V)
 
     def extrapolate(self, jacobian: Jacobian, path: list[Floats]) -> Floats:
         """From the end of a path of two steps, as many steps ahead as is due."""
@@ -113,9 +116,15 @@ class Extrapolation:
     Where gains are small EM is all but linear, and its Jacobian in the space of the last steps tells
     where many more would lead: to the optimum where they shrink, away from a saddle where they grow.
     Squared extrapolation alternates between these directions.
+
+    Parameters
+    ----------
+    tol : float
+        That of the run: to come as near as that, a rough linearity is enough.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tol: float = 0.0) -> None:
+        self.linear_gain = max(LINEAR_GAIN, LINEAR_TOLERANCES * tol)
         self.step_length, self.history = StepLength(), SecantHistory()
         self.last: StepLength | SecantHistory = self.step_length
 
@@ -127,7 +136,7 @@ class Extrapolation:
         """
         self.path = path
         self.history.add(path)
-        linear = gain is not None and ROUNDING_GAIN < gain < LINEAR_GAIN
+        linear = gain is not None and ROUNDING_GAIN < gain < self.linear_gain
         self.jacobian = self.history.jacobian() if linear else None
         rate = _contraction(path)
         if self.jacobian is None:

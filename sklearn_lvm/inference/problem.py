@@ -29,13 +29,17 @@ class Total(Protocol):
     def __add__(self, other: Self, /) -> Self: ...
 
 
-class EStep(Protocol[V, S_co]):
-    """The E-step of one model, a task for each block; it pickles."""
+class Conditioned(Protocol):
+    """What rounds rows off in its results."""
 
     @property
     def condition_number(self) -> float:
         """By how much a rounding error of a row grows in its log-density."""
         ...
+
+
+class EStep(Conditioned, Protocol[V, S_co]):
+    """The E-step of one model, a task for each block; it pickles."""
 
     def __call__(self, block: Block, /) -> V: ...
 
@@ -112,14 +116,17 @@ class Problem(Generic[M, V, S]):
         FloatingPointError
             If the objective is not finite.
         """
-        return self._evaluated(model, self.steps.e_step(model), self.blocks)
-
-    def _evaluated(self, model: M, step: EStep[V, S], blocks: Sequence[Block]) -> Iterate[M, S]:
-        total = self.block_map.sum(step, blocks)
+        step = self.steps.e_step(model)
+        total = self.block_map.sum(step, self.blocks_for(step, self.blocks))
         objective = (total.log_likelihood + self.steps.log_prior(model)) / total.weight
         if not isfinite(objective):
             raise FloatingPointError(f"the objective became {objective}")
         return Iterate(model, step.statistics(total), objective, self.steps.m_step)
+
+    @staticmethod
+    def blocks_for(step: Conditioned, blocks: Sequence[Block]) -> Sequence[Block]:
+        """Blocks in the precision that suits an E-step: as they are."""
+        return blocks
 
 
 def attempt(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:

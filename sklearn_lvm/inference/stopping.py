@@ -9,6 +9,24 @@ N_CONFIRMATIONS = 2  # estimates in a row that must be below the tolerance
 MIN_GAIN = 1e-12  # nats per unit of weight; smaller gains are rounding
 EQUAL = 1e-9  # nats per unit of weight below which two objectives are the same
 
+PRECISION_SHARE = 0.2  # of the optimism p / n, which may be left to gain
+MIN_AUTO_TOL, MAX_AUTO_TOL = 1e-5, 4e-3  # nats per unit of weight
+
+
+def precision_of(n_parameters: int, n_observations: float) -> float:
+    """How precisely observations know the objective of a model, in nats per observation.
+
+    The likelihood of p parameters fitted to n observations overstates that of new ones by about p / n
+    nats each (Akaike, 1974). Differences that are small beside that mean nothing.
+    """
+    return PRECISION_SHARE * n_parameters / n_observations
+
+
+def automatic_tolerance(n_parameters: int, n_observations: float) -> float:
+    """The remaining gain, per unit of weight, at which a fit is good enough by default."""
+    precision = precision_of(n_parameters, n_observations)
+    return min(max(precision, MIN_AUTO_TOL), MAX_AUTO_TOL)
+
 
 @dataclass(frozen=True)
 class StoppingRule:
@@ -57,10 +75,10 @@ class StoppingRule:
             What the step gained.
         rate : float or None
             By what factor the gain of the next plain step is smaller; None for the ratio of the last
-            two gains.
+            two gains, or, if only one is known, for the slowest recent rate.
         """
         if rate is None:
-            rate = gain / self.last_gain if self.last_gain else inf
+            rate = gain / self.last_gain if self.last_gain else max(self.rates, default=inf)
         known = gain > MIN_GAIN and 0.0 < rate < 1.0
         rates = _latest(self.rates, rate) if known else self.rates
         small = _remaining(gain, max(rates) if known else inf) < self.tol
@@ -72,9 +90,14 @@ class StoppingRule:
             objectives=_latest(self.objectives, objective),
         )
 
+    def reevaluated(self, objective: float, tol: float) -> Self:
+        """The rule after its last iterate was evaluated more exactly; one more estimate confirms."""
+        left = min(self.confirmations, N_CONFIRMATIONS - 1)
+        return replace(self, tol=tol, confirmations=left, last_gain=None, objectives=(objective,))
+
     def resumed(self, objective: float, tol: float) -> Self:
         """The rule of a run from the last iterate on; a new one if the objective is another there."""
-        last = self.objectives[-1] if self.objectives else inf
+        last = self.objectives[-1] if self.objectives else objective
         same = tol == self.tol and abs(objective - last) <= EQUAL
         return self if same else type(self)(tol)
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from .._typing import AnySlice, Block
 from .em import Callback, EMRun, em_states, run_to_end
-from .problem import Iterate, M, Problem, S, V
-from .stopping import StoppingRule
+from .problem import Conditioned, Iterate, M, Problem, S, V
+from .stopping import N_CONFIRMATIONS, StoppingRule
 
 EPS = float(np.finfo(np.float32).eps)
 MAX_ERROR = 1e-3  # nats by which rounding its entries may move the log-density of a row
@@ -43,11 +43,13 @@ class SinglePrecision(Problem[M, V, S]):
     """A problem whose rows are rounded to float32, except for models that would lose digits by it."""
 
     def evaluate(self, model: M) -> Iterate[M, S]:
-        step = self.steps.e_step(model)
-        rounded = step.condition_number * EPS <= MAX_ERROR
-        blocks = Float32Blocks(self.blocks) if rounded else self.blocks
         with np.errstate(all="ignore"):  # what overflows here need not in float64
-            return self._evaluated(model, step, blocks)
+            return super().evaluate(model)
+
+    @staticmethod
+    def blocks_for(step: Conditioned, blocks: Sequence[Block]) -> Sequence[Block]:
+        """Blocks in single precision, unless an E-step would lose digits by it."""
+        return Float32Blocks(blocks) if step.condition_number * EPS <= MAX_ERROR else blocks
 
 
 def run_em_in_two_precisions(
@@ -76,7 +78,10 @@ def _states(
     problem: Problem[M, V, S], model: M, tol: float, acceleration: str | None, max_iter: int
 ) -> Iterator[EMRun[M]]:
     rounded = SinglePrecision(problem.steps, problem.blocks, problem.block_map)
-    states = em_states(rounded, model, tol=max(tol, MIN_TOL), acceleration=acceleration)
+    rounded_tol = max(tol, MIN_TOL)
+    # A start that is good enough by a first estimate needs no second one: float64 confirms it.
+    rule = StoppingRule(rounded_tol, confirmations=N_CONFIRMATIONS - 1)
+    states = em_states(rounded, model, tol=rounded_tol, acceleration=acceleration, rule=rule)
     run = None
     try:
         for run in islice(states, max_iter + 1):  # the first state is that of the start

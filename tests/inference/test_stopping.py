@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from sklearn_lvm.inference.stopping import EQUAL, MIN_GAIN, WINDOW, StoppingRule
+from sklearn_lvm.inference.stopping import (
+    EQUAL,
+    MAX_AUTO_TOL,
+    MIN_AUTO_TOL,
+    MIN_GAIN,
+    WINDOW,
+    StoppingRule,
+    automatic_tolerance,
+    precision_of,
+)
 
 
 def rules(rule, *steps):
@@ -68,3 +77,25 @@ def test_a_rule_goes_on_where_its_run_ended():
     assert met(rule.resumed(EQUAL / 2, 0.1), SMALL) == [True]
     assert rule.resumed(2 * EQUAL, 0.1) == StoppingRule(0.1)
     assert rule.resumed(0.0, 0.2) == StoppingRule(0.2)
+
+
+# -- two precisions, and the tolerance by default ------------------------------------------------------
+
+
+def test_an_exact_evaluation_leaves_one_estimate_to_confirm():
+    *_, rule = rules(StoppingRule(0.1), SMALL, SMALL)
+    again = rule.reevaluated(0.0, 0.1)
+    assert not again.is_met
+    assert met(again, (0.01, None)) == [True]
+    assert met(again, (1.0, None), SMALL, SMALL) == [False, False, True]
+
+
+def test_an_exact_evaluation_confirms_nothing_by_itself():
+    assert met(StoppingRule(0.1).reevaluated(0.0, 0.1), SMALL, SMALL) == [False, True]
+
+
+def test_the_default_tolerance_is_a_share_of_what_rows_can_tell():
+    assert automatic_tolerance(20, 10**4) == precision_of(20, 10**4) < 20 / 10**4
+    assert precision_of(40, 10**4) == 2 * precision_of(20, 10**4) == 4 * precision_of(20, 2 * 10**4)
+    assert automatic_tolerance(100, 10) == MAX_AUTO_TOL < precision_of(100, 10)
+    assert automatic_tolerance(10, 1e300) == MIN_AUTO_TOL > precision_of(10, 1e300)
