@@ -32,6 +32,7 @@ __all__ = [
     "_fit_context",
     "check_random_state_of",
     "check_sample_weight",
+    "has_callbacks",
     "with_callbacks",
 ]
 
@@ -71,6 +72,11 @@ def check_sample_weight(sample_weight: Weights, X: Table) -> Floats:
         sample_weight, X, dtype=np.float64, ensure_non_negative=True, **_WEIGHTS
     )
     return w
+
+
+def has_callbacks(estimator: object) -> bool:
+    """Whether an estimator has callbacks, its own or those of a search that it is part of."""
+    return bool(getattr(estimator, "_skl_callbacks", ()))
 
 
 class CallbackContext(Protocol):

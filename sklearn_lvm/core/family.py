@@ -95,6 +95,10 @@ class Components(Protocol):
         """Count free parameters."""
         ...
 
+    def subset(self, chosen: Ints, /) -> Self:
+        """Some of the densities, some perhaps more than once."""
+        ...
+
     def pooled(self, weights: Floats, /) -> Self:
         """The one density with the moments of the mixture: a reference for coordinates."""
         ...

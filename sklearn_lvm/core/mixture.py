@@ -58,16 +58,16 @@ class MixtureKernel:
 
 
 def normalize(joint: Floats, w: Floats | float) -> tuple[Floats, Floats]:
-    """log p(z) and w p(k | z) of rows from their log p(k, z), (K, n), which is overwritten."""
+    """log p(z) and w p(k | z) of rows from their log p(k, z), (..., K, n), which is overwritten."""
     log_prob, share, total = _log_sum_exp(joint)
-    share *= w / total
+    share *= (w / total)[..., None, :]
     return log_prob, share
 
 
 def _log_sum_exp(joint: Floats) -> tuple[Floats, Floats, Floats]:
     """log p(z) of rows from log p(k, z), overwritten; multiples of p(k | z), and their sums."""
     level, share = _subtract_max(joint)
-    total: Floats = np.ones(len(share), share.dtype) @ np.exp(share, out=share)
+    total: Floats = np.ones(share.shape[-2], share.dtype) @ np.exp(share, out=share)
     return level + np.log(total), share, total
 
 
@@ -83,6 +83,6 @@ def _subtract_max(joint: Floats) -> tuple[Floats, Floats]:
             joint -= level
             return level, joint
         joint = np.ascontiguousarray(joint)
-    level = joint.max(axis=0)
-    joint -= level
+    level = joint.max(axis=-2)
+    joint -= level[..., None, :]
     return level, joint

@@ -1,6 +1,7 @@
 """Expectation-maximization of a mixture of any family: its two steps, and its coordinates."""
 
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from math import prod
 from typing import Generic
 
@@ -61,11 +62,15 @@ class MixtureSteps(Generic[C, S]):
 
     def m_step(self, statistics: S, model: Mixture[C] | None = None) -> Mixture[C]:
         """The mixture that makes expected statistics most likely."""
-        weight = statistics.weight + (self.concentration - 1.0)
-        with np.errstate(divide="ignore"):  # a component without weight has log-weight -inf
-            log_weights = np.log(weight / weight.sum())
         current = None if model is None else model.components
+        log_weights = self.log_weights(statistics.weight)
         return Mixture(log_weights, self.family.estimate(statistics, current))
+
+    def log_weights(self, weight: Floats) -> Floats:
+        """Log-weights from the summed responsibilities of components, (..., K)."""
+        amount = weight + (self.concentration - 1.0)
+        with np.errstate(divide="ignore"):  # a component without weight has log-weight -inf
+            return np.asarray(np.log(amount / amount.sum(axis=-1, keepdims=True)))
 
     def log_prior(self, model: Mixture[C]) -> float:
         """The log-prior of weights and densities, in nats, up to a constant."""
@@ -109,8 +114,8 @@ class MixtureCoordinates(Generic[C]):
 
     def model(self, vector: Floats, like: Mixture[C]) -> Mixture[C]:
         """The mixture that has these coordinates, and weight where another has."""
-        ends = np.cumsum([prod(shape) for shape in self.shapes])
-        pieces = np.split(vector, ends[:-1])
+        ends = list(accumulate((prod(shape) for shape in self.shapes), initial=0))
+        pieces = (vector[start:end] for start, end in pairwise(ends))
         with np.errstate(over="ignore", invalid="ignore"):
             weights, *arrays = (v.reshape(s) for v, s in zip(pieces, self.shapes, strict=True))
             log_weights = np.where(np.isfinite(like.log_weights), weights, -np.inf)

@@ -4,7 +4,7 @@ A start, a subsample or a split that is drawn from this set cannot tell a row of
 same row given twice, nor one order of the rows from another.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol, Self
@@ -15,6 +15,9 @@ from .._typing import Block, Floats, Hashes, Ints, Rows, Slice, Table
 from .blocks import Blocks
 
 CELLS = 2.0**20  # hashed cells per standard deviation: coarse beside rounding, fine beside data
+MAX_CELL = 2.0**62
+FAR = 1e6  # standard deviations, beyond which no entry moves the center of the cells further
+MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd, of no pattern: 2^64 over the golden ratio
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +30,10 @@ class WeightedSet:
         The position in X of one copy of each distinct row, in lexicographic order of the rows.
     weight : ndarray of shape (m,)
         The summed weight of all copies of that row.
-    drawn_from : int
-        How many distinct rows there are in the data; more than m in a subsample.
     """
 
     index: Ints
     weight: Floats
-    drawn_from: int
 
     def __len__(self) -> int:
         return len(self.index)
@@ -63,22 +63,30 @@ class RowSource:
     Attributes
     ----------
     X, w : ndarray of shape (n, d) and (n,)
-    units : Units
-    cut : callable
+    transformation : Transformation
+    slices_of : callable
         From a table to the slices of its blocks.
+    weight_unit : float or None
+        The weight that counts as one observation; None for that of the lightest row.
     """
 
     X: Table
     w: Floats
     transformation: Transformation
     slices_of: Callable[[Table], list[Slice]]
+    weight_unit: float | None = None
 
     def __len__(self) -> int:
         return len(self.w)
 
     @cached_property
     def blocks(self) -> Blocks:
-        """All rows in blocks."""
+        """All rows in blocks, which are held in memory unless the table is on disk."""
+        return self.streamed.held()
+
+    @property
+    def streamed(self) -> Blocks:
+        """All rows in blocks, for a single pass."""
         return Blocks(self.X, self.w, self.transformation.transform, self.slices_of(self.X))
 
     @cached_property
@@ -90,14 +98,42 @@ class RowSource:
         """The rows to fit to: measurements are seldom equal, and stay as they are."""
         return self
 
+    @cached_property
+    def keys(self) -> Table:
+        """What tells rows apart and puts them in order, (n, m): the rows."""
+        return self.X
+
+    @cached_property
+    def hashes(self) -> Hashes:
+        """Hashes of the rows, (n,)."""
+        return cell_hashes(self.blocks)
+
+    @cached_property
+    def n_distinct(self) -> int:
+        """How many distinct rows there are, rows without weight left out."""
+        ordered = np.sort(self.hashes[self.w > 0])
+        return int(np.count_nonzero(np.diff(ordered))) + min(len(ordered), 1)
+
+    @cached_property
+    def unit(self) -> float:
+        """The weight that counts as one observation: that of the lightest row."""
+        return self.weight_unit or float(self.w[self.w > 0].min())
+
+    @property
+    def n_observations(self) -> float:
+        """How many observations the weights are worth."""
+        return float(self.w.sum() / self.unit)
+
     def distinct(self, size: int) -> WeightedSet:
         """About ``size`` distinct rows with their weights."""
-        return subsample(self.X, self.w, self.blocks, size)
+        if np.count_nonzero(self.w) <= size:
+            return canonical(self.keys, self.w)
+        return subsample(self.keys, self.w, self.hashes, size)
 
-    def sample(self, size: int) -> tuple[Self, int]:
-        """About ``size`` distinct rows, and how many there are in all."""
+    def sample(self, size: int) -> Self:
+        """About ``size`` distinct rows."""
         rows = self.distinct(size)
-        return replace(self, X=self.X[rows.index], w=rows.weight), rows.drawn_from
+        return replace(self, X=self.X[rows.index], w=rows.weight, weight_unit=self.unit)
 
     def points(self) -> Table:
         """Rows (n, d) for clustering."""
@@ -128,8 +164,8 @@ def canonical(X: Table, w: Floats) -> WeightedSet:
     order, group = _lexicographic(X, kept)
     first = np.flatnonzero(np.diff(group, prepend=-1))
     if not len(first):
-        return WeightedSet(order, w[order], 0)
-    return WeightedSet(order[first], np.add.reduceat(w[order], first), len(first))
+        return WeightedSet(order, w[order])
+    return WeightedSet(order[first], np.add.reduceat(w[order], first))
 
 
 def canonical_with_missing(X: Floats, w: Floats) -> WeightedSet:
@@ -138,43 +174,22 @@ def canonical_with_missing(X: Floats, w: Floats) -> WeightedSet:
     return canonical(np.where(missing, np.inf, X) if missing.any() else X, w)
 
 
-def subsample(X: Floats, w: Floats, blocks: Iterable[Block], size: int) -> WeightedSet:
+def subsample(X: Floats, w: Floats, hashes: Hashes, size: int) -> WeightedSet:
     """Draw about ``size`` distinct rows, heavy ones first, in time linear in the rows but for one sort.
 
     Priority sampling (Duffield, Lund & Thorup, 2007): each distinct row of weight W has the priority
     W / u, with u a uniform number made from a hash of its content; the rows of highest priority are
     kept, each with the weight max(W, t), t being the first priority that was left out. Sums over the
-    sample are unbiased for sums over the data.
+    sample are unbiased for sums over the data. With no more distinct rows than ``size`` the sample is
+    the canonical set itself.
 
     Parameters
     ----------
     X : ndarray of shape (n, d)
-    w : ndarray of shape (n,)
-    blocks : iterable of (ndarray of shape (d, b), ndarray of shape (b,))
-        The same rows and weights, standardized, block after block. The hash is made from these: a
-        change of units or of origin then leaves the sample as it is.
+        The rows, or numbers that are equal for equal rows alone.
+    w, hashes : ndarray of shape (n,)
     size : int
-        With no more rows than this the sample is the canonical set itself.
     """
-    if np.count_nonzero(w) <= size:
-        return canonical(X, w)
-    return _by_priority(X, w, _cell_hashes(blocks), size)
-
-
-def subsample_by_key(keys: Floats, w: Floats, size: int) -> WeightedSet:
-    """Draw about ``size`` distinct rows that are known by keys (n, m), equal for equal rows alone.
-
-    It is the sample that ``subsample`` describes, with a hash of the keys.
-    """
-    if np.count_nonzero(w) <= size:
-        return canonical(keys, w)
-    hashes = np.zeros(len(keys), dtype=np.uint64)
-    for key in np.ascontiguousarray(keys.T):
-        hashes = _mix(hashes ^ key.view(np.uint64))
-    return _by_priority(keys, w, hashes, size)
-
-
-def _by_priority(X: Floats, w: Floats, hashes: Hashes, size: int) -> WeightedSet:
     kept = np.flatnonzero(w)
     order, first, priority, mass = _priorities(hashes[kept], w[kept])
     if len(first) <= size:
@@ -185,7 +200,7 @@ def _by_priority(X: Floats, w: Floats, hashes: Hashes, size: int) -> WeightedSet
     boost = np.maximum(1.0, threshold / mass[chosen])
     sampled = np.zeros(len(w))
     sampled[rows] = w[rows] * np.repeat(boost, copies[chosen])
-    return replace(canonical(X, sampled), drawn_from=len(first))
+    return canonical(X, sampled)
 
 
 def _priorities(hashes: Hashes, w: Floats) -> tuple[Ints, Ints, Floats, Floats]:
@@ -221,17 +236,37 @@ def _lexicographic(X: Table, rows: Ints) -> tuple[Ints, Ints]:
     return order, group
 
 
-def _cell_hashes(blocks: Iterable[Block]) -> Hashes:
-    """Hash each row to 64 bits by the cells that its centered entries fall into."""
-    sums = np.sum([np.append(Z @ w, w.sum()) for Z, w in blocks], axis=0)
+def cell_hashes(blocks: Sequence[Block]) -> Hashes:
+    """Hash standardized rows to 64 bits by the cells that their centered entries fall into.
+
+    A change of units or of origin leaves the hashes as they are, but for rounding.
+
+    Parameters
+    ----------
+    blocks : sequence of (ndarray of shape (d, b), ndarray of shape (b,))
+        Rows and their weights.
+    """
+    sums = np.sum([np.append(np.clip(Z, -FAR, FAR) @ w, w.sum()) for Z, w in blocks], axis=0)
     return np.concatenate([_hash(Z, sums[:-1] / sums[-1]) for Z, _ in blocks])
 
 
+def key_hashes(keys: Floats) -> Hashes:
+    """Hash rows of numbers (n, m) to 64 bits, (n,)."""
+    hashes = np.zeros(len(keys), dtype=np.uint64)
+    for key in np.ascontiguousarray(keys.T):
+        hashes = _mix(hashes ^ key.view(np.uint64))
+    return hashes
+
+
 def _hash(block: Floats, center: Floats) -> Hashes:
+    cells = block - center[:, None]
+    cells *= CELLS
+    np.clip(np.rint(cells, out=cells), -MAX_CELL, MAX_CELL, out=cells)
     hashes = np.zeros(block.shape[1], dtype=np.uint64)
-    for feature, middle in zip(block, center, strict=True):
-        cells = np.clip(np.rint((feature - middle) * CELLS), -(2.0**62), 2.0**62)
-        hashes = _mix(hashes ^ cells.astype(np.int64).view(np.uint64))
+    for feature in cells.astype(np.int64).view(np.uint64):
+        hashes ^= feature
+        hashes *= MULTIPLIER
+        hashes ^= hashes >> np.uint64(32)
     return hashes
 
 

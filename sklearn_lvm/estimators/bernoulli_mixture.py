@@ -130,7 +130,7 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
         beta: float | ArrayLike = 1.5,
         weight_concentration_prior: float = 1.0,
         inference: Literal["map", "mle"] = "map",
-        tol: float = 1e-5,
+        tol: float | Literal["auto"] = "auto",
         max_iter: int = 1000,
         n_init: int = 1,
         acceleration: Acceleration = "auto",
@@ -199,7 +199,7 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
             self._warm_model(binarization),
         )
         with ThreadMap() as block_map:
-            blocks = self._row_source(rows, w, binarization).blocks
+            blocks = self._row_source(rows, w, binarization).streamed
             now = Problem(steps, blocks, block_map).evaluate(model)
         if stepwise is None:
             weight = self._total_weight
@@ -251,10 +251,9 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
         return STEPS[self.inference](self._prior(), self.weight_concentration_prior)
 
     def _prior(self) -> BetaPosterior:
-        """The priors of all probabilities."""
-        d, K = self.n_features_in_, self.n_components
+        """The priors of the probabilities, (1, d): every component has the same."""
         alpha, beta = (
-            np.repeat(check_prior(name, value, d, least=1.0), K, axis=0)
+            check_prior(name, value, self.n_features_in_, least=1.0)
             for name, value in (("alpha", self.alpha), ("beta", self.beta))
         )
         return BetaPosterior(alpha, beta)

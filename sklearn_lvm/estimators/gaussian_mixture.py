@@ -39,8 +39,7 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
     A user of :class:`sklearn.mixture.GaussianMixture` changes the import. Deliberate differences:
     ``reg_covar`` is in units of the data, ``sample`` returns rows alone and in random order, rows may
     have weights, starts can run side by side, and a fit ends when its estimated remaining gain is
-    small. With more than 65536 rows, accelerated fits run on float32 rows first and end on float64
-    rows.
+    small. Accelerated fits to many rows run on float32 rows first and end on float64 rows.
 
     Parameters
     ----------
@@ -54,11 +53,14 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
     {em_parameters}
     init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}, default='auto'
         Where a start comes from: clusters of k-means, rows by the nearest of its seeds, random
-        responsibilities, or rows by the nearest of n_components random rows. 'auto' is 'kmeans'; where
-        rows are many, several draws run a few steps on a subsample, and the best of them is taken.
-        All are drawn from the weighted set of distinct rows (a subsample of it if there are many), so
-        that weights count as repetitions and the order of the rows does not matter. With fewer
-        distinct rows than components, each component starts at one of them.
+        responsibilities, or rows by the nearest of n_components random rows. 'auto' searches on samples
+        of the rows: several clusterings run a few steps and the best goes on, and components that are
+        hardly missed are moved to where one is missing (split-and-merge EM: Ueda, Nakano, Ghahramani
+        & Hinton, 2000). With fewer than two rows a parameter, or very many
+        components, it is 'kmeans'. All are drawn from the
+        weighted set of distinct rows (a subsample of it if there are many), so that weights count as
+        repetitions and the order of the rows does not matter. With fewer distinct rows than
+        components, each component starts at one of them.
     weights_init : array-like of shape (n_components,), default=None
     means_init : array-like of shape (n_components, n_features), default=None
     precisions_init : array-like, default=None
@@ -126,7 +128,7 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
         *,
         covariance_type: CovarianceType = "full",
         reg_covar: float = 1e-6,
-        tol: float = 1e-5,
+        tol: float | Literal["auto"] = "auto",
         max_iter: int = 1000,
         n_init: int = 1,
         acceleration: Acceleration = "auto",

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Generic
+from typing import Generic, Literal
 
 import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
@@ -15,21 +15,24 @@ from ..core.rows import RowSource
 from ..inference.block_map import ThreadMap
 from ..inference.em import Callback, EMRun, run_em
 from ..inference.problem import M, Problem
-from ..inference.stopping import StoppingRule
-from ..inference.two_precisions import run_em_in_two_precisions
-from .starts import Start
+from ..inference.stopping import StoppingRule, automatic_tolerance
+from ..inference.two_precisions import SinglePrecision, run_em_in_two_precisions
+from .start_search import SearchedStart
+from .starts import DrawnStart, KnownStart
 
-# Rows from which on float32 saves enough to be worth ends that agree only to the tolerance.
-MANY_ROWS = 1 << 16
+FLOAT32_WEIGHTS = 1e-25, 1e25  # largest weights whose products and sums float32 holds
+
+Tolerance = float | Literal["auto"]
 
 # What a user may ask for -> the acceleration at a given tolerance: a fit of a given number of steps,
 # tol=0, is there to be compared step by step, and is not accelerated unless that is asked for.
-CHOICES: dict[str | None, Callable[[float], str | None]] = {
-    "auto": lambda tol: "squarem" if tol > 0 else None,
+CHOICES: dict[str | None, Callable[[Tolerance], str | None]] = {
+    "auto": lambda tol: "squarem" if tol != 0 else None,
     "squarem": lambda tol: "squarem",
     None: lambda tol: None,
 }
 
+Start = KnownStart[C] | DrawnStart[C] | SearchedStart[C]
 Outcome = EMRun[M] | Exception | None
 
 
@@ -49,7 +52,7 @@ class MixtureSearch(Generic[C, S]):
     steps : MixtureSteps
     rows : RowSource
     max_iter : int
-    tol : float
+    tol : float or 'auto'
     acceleration : str or None
         A key of ``CHOICES``.
     n_jobs : int or None
@@ -61,7 +64,7 @@ class MixtureSearch(Generic[C, S]):
     steps: MixtureSteps[C, S]
     rows: RowSource
     max_iter: int
-    tol: float
+    tol: Tolerance
     acceleration: str | None
     n_jobs: int | None
     rule: StoppingRule | None = None
@@ -92,8 +95,9 @@ class MixtureSearch(Generic[C, S]):
         acceleration = CHOICES[self.acceleration](self.tol)
         rows = self.rows.merged()
         with ThreadMap() as block_map:
-            draw = start.prepared(self.steps, rows, block_map, acceleration)
-            problem = Problem(self.steps, rows.blocks.held(), block_map)
+            kind = self._kind(rows)
+            draw = start.prepared(self.steps, rows, block_map, kind)
+            problem = Problem(self.steps, rows.blocks, block_map)
 
             def run(i: int, seed: int) -> Outcome[Mixture[C]]:
                 if stopped():
@@ -101,34 +105,46 @@ class MixtureSearch(Generic[C, S]):
                 callback = make_callback(i)
                 try:
                     model = draw(np.random.RandomState(seed))
-                    end = self._run(problem, model, acceleration, callback)
+                    tol = self._tolerance(model, rows)
+                    end = self._run(problem, kind, model, tol, acceleration, callback)
                 except (np.linalg.LinAlgError, FloatingPointError) as failure:
                     return failure
                 callback.close(end)
                 return end
 
+            if len(seeds) == 1:
+                return [run(0, seeds[0])]
             side_by_side = Parallel(n_jobs=self.n_jobs, prefer="threads")
             return list(side_by_side(delayed(run)(i, seed) for i, seed in enumerate(seeds)))
 
     def _run(
         self,
         problem: Problem[Mixture[C], BlockSums, S],
+        kind: type[Problem[Mixture[C], BlockSums, S]],
         model: Mixture[C],
+        tol: float,
         acceleration: str | None,
         callback: RunCallback[Mixture[C]],
     ) -> EMRun[Mixture[C]]:
-        run = run_em_in_two_precisions if self._rounded(model) and acceleration else run_em
+        rounded = kind is SinglePrecision and isfinite(self.steps.e_step(model).condition_number)
+        run = run_em_in_two_precisions if rounded and acceleration else run_em
         return run(
             problem,
             model,
             max_iter=self.max_iter,
-            tol=self.tol,
+            tol=tol,
             acceleration=acceleration,
             callback=callback,
             rule=self.rule,
         )
 
-    def _rounded(self, model: Mixture[C]) -> bool:
-        """Whether float32 blocks go first: the rows are many, and of a kind that is rounded."""
-        many = self.tol > 0 and len(self.rows) > MANY_ROWS
-        return many and isfinite(self.steps.e_step(model).condition_number)
+    def _kind(self, rows: RowSource) -> type[Problem[Mixture[C], BlockSums, S]]:
+        """Float32 first, unless it saves little, since there is one block, or would lose weights."""
+        low, high = FLOAT32_WEIGHTS
+        many = len(rows.blocks) > 1 and low < rows.w.max() < high
+        return SinglePrecision if many and self.tol != 0 else Problem
+
+    def _tolerance(self, model: Mixture[C], rows: RowSource) -> float:
+        if self.tol == "auto":
+            return automatic_tolerance(model.n_parameters(), rows.n_observations)
+        return self.tol

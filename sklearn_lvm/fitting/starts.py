@@ -1,28 +1,24 @@
-"""Starts of EM: responsibilities on the weighted set of distinct rows, and short runs from them."""
+"""Starts of EM: responsibilities that are drawn on the weighted set of distinct rows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Generic, TypeVar
+from typing import Generic
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.cluster import KMeans, kmeans_plusplus
 
 from .._typing import BlockMap, Floats, Ints, Table
-from ..core.family import C, S
+from ..core.family import BlockSums, C, S
 from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
 from ..core.rows import RowSource
 from ..inference.block_map import single_openmp_thread
-from ..inference.em import EMRun, best_run, run_em
-from ..inference.problem import Problem, attempt
+from ..inference.problem import Problem
+from .clusters import Rng, near_one
 
-M = TypeVar("M")
-Rng = np.random.RandomState
 Draw = Callable[[Table, Floats, int, Rng], Floats]
 
-SHORT_RUN_COST = 6  # E-steps over all rows that short runs may cost together
 ROWS_PER_COMPONENT = 100  # of the sample that starts are drawn on, at least
 
 
@@ -40,22 +36,17 @@ def _nearest(points: Table, centers: Floats) -> Ints:
     return labels
 
 
-def _near_one(weight: Floats) -> Floats:
-    """The weights over a power of two near the largest, so that no sum of products overflows."""
-    return np.ldexp(weight, -int(np.frexp(weight.max())[1]))
-
-
 def kmeans(points: Table, weight: Floats, n_components: int, rng: Rng) -> Floats:
     """The clusters of weighted k-means."""
     clusters = KMeans(n_components, n_init=1, random_state=rng)
     with single_openmp_thread():
-        clusters.fit(points, sample_weight=_near_one(weight))
+        clusters.fit(points, sample_weight=near_one(weight))
     return _one_hot(clusters.labels_, n_components)
 
 
 def kmeans_pp(points: Table, weight: Floats, n_components: int, rng: Rng) -> Floats:
     """Each row to the nearest of the seeds of k-means++."""
-    weight = _near_one(weight)
+    weight = near_one(weight)
     centers, _ = kmeans_plusplus(points, n_components, sample_weight=weight, random_state=rng)
     return _one_hot(_nearest(points, centers), n_components)
 
@@ -82,7 +73,7 @@ def in_turn(points: Table, weight: Floats, n_components: int, rng: Rng) -> Float
 
 @dataclass(frozen=True)
 class StartStrategy:
-    """How responsibilities are drawn, and how many draws compete.
+    """How responsibilities are drawn.
 
     Attributes
     ----------
@@ -90,25 +81,13 @@ class StartStrategy:
         Responsibilities of weighted rows, (K, m).
     n_rows : int
         About how many distinct rows they are drawn on.
-    n_runs : int
-        The most draws that compete.
-    n_steps : int
-        E-steps of each of them on these rows before the best is chosen.
     """
 
     draw: Draw
     n_rows: int = 1 << 13
-    n_runs: int = 1
-    n_steps: int = 0
-
-    def affordable_runs(self, n_sampled: int, n_rows: int) -> int:
-        """How many short runs cost a small share of a fit to all rows; one where rows are few."""
-        affordable = SHORT_RUN_COST * n_rows // (n_sampled * max(self.n_steps, 1))
-        return int(np.clip(affordable, 1, self.n_runs))
 
 
 STARTS: dict[str, StartStrategy] = {
-    "auto": StartStrategy(kmeans, n_runs=8, n_steps=10),
     "kmeans": StartStrategy(kmeans),
     "k-means++": StartStrategy(kmeans_pp),
     "random": StartStrategy(random),
@@ -132,7 +111,7 @@ class KnownStart(Generic[C]):
         steps: MixtureSteps[C, S],
         rows: RowSource,
         block_map: BlockMap,
-        acceleration: str | None,
+        kind: type[Problem[Mixture[C], BlockSums, S]],
     ) -> Callable[[Rng], Mixture[C]]:
         """A function that returns the model, whatever the random state."""
         return lambda rng: self.model
@@ -163,7 +142,7 @@ class DrawnStart(Generic[C]):
         steps: MixtureSteps[C, S],
         rows: RowSource,
         block_map: BlockMap,
-        acceleration: str | None,
+        kind: type[Problem[Mixture[C], BlockSums, S]],
     ) -> Callable[[Rng], Mixture[C]]:
         """A function that draws the first model of a run.
 
@@ -173,7 +152,7 @@ class DrawnStart(Generic[C]):
             If there are too few rows.
         """
         K = self.n_components
-        sample, n_rows = rows.sample(max(self.strategy.n_rows, ROWS_PER_COMPONENT * K))
+        sample = rows.sample(max(self.strategy.n_rows, ROWS_PER_COMPONENT * K))
         few = len(sample) < K
         strategy = self.few(len(sample), float(sample.w.sum())) if few else self.strategy
         points = sample.points()
@@ -182,23 +161,4 @@ class DrawnStart(Generic[C]):
             resp = strategy.draw(points, sample.w, K, rng) * sample.w
             return self.complete(steps.m_step(steps.family.statistics(sample.block, resp)))
 
-        n_runs = strategy.affordable_runs(len(sample), n_rows)
-        if n_runs == 1:
-            return draw
-        problem = Problem(steps, sample.blocks.held(), block_map)
-        short_run = partial(
-            run_em, problem, max_iter=strategy.n_steps, tol=0.0, acceleration=acceleration
-        )
-        return partial(best_start, draw, short_run, n_runs)
-
-
-Start = KnownStart[C] | DrawnStart[C]
-
-
-def best_start(
-    draw: Callable[[Rng], M], short_run: Callable[[M], EMRun[M]], n_runs: int, rng: Rng
-) -> M:
-    """The best end of several short runs (Biernacki, Celeux & Govaert, 2003, em-EM)."""
-    runs = [attempt(lambda: short_run(draw(rng))) for _ in range(n_runs)]
-    ended = [run for run in runs if run is not None]
-    return best_run(ended).model if ended else draw(rng)
+        return draw

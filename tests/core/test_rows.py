@@ -8,7 +8,13 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_lvm.core.blocks import Blocks
-from sklearn_lvm.core.rows import canonical, canonical_with_missing, subsample
+from sklearn_lvm.core.rows import (
+    RowSource,
+    canonical,
+    canonical_with_missing,
+    cell_hashes,
+    subsample,
+)
 from sklearn_lvm.core.standardization import Standardization
 from sklearn_lvm.inference.block_map import slices_of
 
@@ -82,7 +88,8 @@ N, D, SIZE = 600, 3, 100
 def drawn(X, w, size=SIZE):
     """The rows of a subsample and their weights, as a table in lexicographic order."""
     standardization = Standardization.of(X, w, per_feature=True)
-    rows = subsample(X, w, Blocks(X, w, standardization.transform, slices_of(len(X), 128)), size)
+    blocks = Blocks(X, w, standardization.transform, slices_of(len(X), 128))
+    rows = subsample(X, w, cell_hashes(blocks), size)
     return X[rows.index], rows.weight
 
 
@@ -114,14 +121,38 @@ def test_mirrored_rows_are_drawn_apart(data):
     assert sum(row[::-1] in drawn_rows for row in drawn_rows) < SIZE / 2
 
 
-def test_a_subsample_knows_how_many_distinct_rows_there_are(data):
-    X, w = data
+def source_of(X, w):
     standardization = Standardization.of(X, w, per_feature=True)
-    rows = subsample(X, w, [(standardization.transform(X), w)], SIZE)
-    tenfold, weight = np.tile(X, (10, 1)), np.tile(w, 10)
-    again = subsample(tenfold, weight, [(standardization.transform(tenfold), weight)], SIZE)
-    assert rows.drawn_from == again.drawn_from == np.count_nonzero(w)
-    assert canonical(X, w).drawn_from == len(canonical(X, w))
+    return RowSource(X, w, standardization, lambda X: slices_of(len(X), 128))
+
+
+def test_a_table_knows_how_many_distinct_rows_it_has(data):
+    X, w = data
+    assert source_of(X, w).n_distinct == np.count_nonzero(w)
+    assert source_of(np.tile(X, (3, 1)), np.tile(w, 3)).n_distinct == np.count_nonzero(w)
+    assert source_of(X, np.ones(N)).n_distinct == N
+
+
+@pytest.mark.parametrize("far", [1e9, 1e20, 1e100])
+def test_a_row_far_out_does_not_make_others_alike(data, far):
+    X = data[0].copy()
+    X[0] = far
+    assert source_of(X, np.ones(N)).n_distinct == N
+
+
+def test_observations_are_rows_of_weight_one_whatever_the_unit_of_weights(data):
+    """Few distinct rows, each of which was observed many times, can tell much."""
+    X, _ = data
+    few = np.random.default_rng(0).integers(0, 2, size=(N, 2)).astype(float)
+    few[0] = 7.0
+    assert source_of(X, np.ones(N)).n_observations == N
+    assert source_of(few, np.ones(N)).n_observations == N
+    assert source_of(few, np.ones(N)).sample(N).n_observations == N
+    assert_allclose(source_of(few, np.full(N, 0.3)).n_observations, N)
+    times = np.random.default_rng(1).integers(1, 4, N)
+    repeated = np.repeat(X, times, axis=0)
+    assert source_of(repeated, np.ones(len(repeated))).n_observations == times.sum()
+    assert source_of(X, times.astype(float)).n_observations == times.sum()
 
 
 def test_few_rows_are_their_own_subsample(data):
@@ -171,7 +202,7 @@ def test_a_subsample_ignores_units_and_offsets(data, unit, offset):
 def test_a_subsample_ignores_where_the_standard_units_begin(data):
     X, w = data
     Z = Standardization.of(X, w, per_feature=True).transform(X)
-    plain, moved = (subsample(X, w, [(Z + shift, w)], SIZE) for shift in (0.0, 0.3))
+    plain, moved = (subsample(X, w, cell_hashes([(Z + shift, w)]), SIZE) for shift in (0.0, 0.3))
     assert_array_equal(moved.index, plain.index)
     assert_array_equal(moved.weight, plain.weight)
 

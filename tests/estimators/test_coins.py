@@ -491,6 +491,17 @@ def test_rows_on_disk_are_the_same_rows(spec, tmp_path):
     assert same_state(spec.new(**given).fit(mapped), spec.new(**given).fit(X))
 
 
+def test_many_tosses_of_few_coins_are_fitted_as_closely_as_they_tell():
+    """Few rows are distinct, but each was seen often: what is left to gain is little in all."""
+    rng = np.random.RandomState(0)
+    p = rng.uniform(0.2, 0.8, (3, 8))
+    X = rng.uniform(size=(100_000, 8)) < p[rng.randint(3, size=100_000)]
+    bic = [BernoulliMixture(K, random_state=0).fit(X).bic(X) for K in (2, 3, 4)]
+    assert np.argmin(bic) == 1
+    closest = BernoulliMixture(3, tol=1e-8, random_state=0).fit(X).bic(X)
+    assert bic[1] - closest < 10
+
+
 def test_equal_rows_are_fitted_once(monkeypatch):
     seen, held = [], Blocks.held
 

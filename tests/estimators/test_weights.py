@@ -7,9 +7,11 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from threadpoolctl import threadpool_limits
 
+from sklearn_lvm import EMGaussianMixture
 from sklearn_lvm.core.bernoulli.binarization import BinaryRowSource
 from sklearn_lvm.core.rows import RowSource
 from sklearn_lvm.estimators.base import mixture as _mixture_base
+from sklearn_lvm.fitting import start_search
 from sklearn_lvm.fitting.starts import STARTS
 
 from .specs import EXACT, SPECS, clouds, every_mixture, every_spec, public_state, weights
@@ -109,7 +111,9 @@ def test_bad_weights_are_refused(spec, w, message, X):
 def sampled_starts(monkeypatch):
     """Let starts be drawn from a part of the rows, as they are where rows are many."""
     few = {name: replace(strategy, n_rows=1) for name, strategy in STARTS.items()}
-    monkeypatch.setattr(_mixture_base, "STARTS", few)
+    for module in (_mixture_base, start_search):
+        monkeypatch.setattr(module, "STARTS", few)
+    monkeypatch.setattr(start_search, "sample_sizes", lambda n, K, d: [30, 100, 240])
     drawn = []
 
     def recording(distinct):
@@ -140,6 +144,17 @@ def test_starts_from_a_part_of_the_rows_obey_the_same_laws(spec, sampled_starts)
     moved = spec.new().fit(factor * (X + 5.0), sample_weight=times)
     scores = moved.score_samples(factor * (X + 5.0)) + 3 * np.log(factor)
     assert_allclose(scores, plain.score_samples(X), rtol=1e-9)
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-44, 1e36, 1e290])
+@pytest.mark.parametrize("init_params", ["auto", "kmeans"])
+def test_weights_that_float32_cannot_hold_are_weights(unit, init_params):
+    """With several blocks, of which a fit begins in single precision."""
+    X = clouds(20_000)
+    params = {"n_components": 4, "init_params": init_params, "random_state": 0}
+    plain = EMGaussianMixture(**params).fit(X)
+    scaled = EMGaussianMixture(**params).fit(X, sample_weight=np.full(len(X), unit))
+    assert_allclose(scaled.lower_bound_, plain.lower_bound_, rtol=0, atol=1e-3)
 
 
 def large(n, d):

@@ -4,14 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_lvm.fitting.starts import (
-    FEW_ROWS,
-    SHORT_RUN_COST,
-    STARTS,
-    StartStrategy,
-    best_start,
-)
-from sklearn_lvm.inference.em import EMRun
+from sklearn_lvm.fitting.starts import FEW_ROWS, STARTS
 
 N, K = 60, 3
 every_start = pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
@@ -21,42 +14,6 @@ def clusters():
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(K), N // K)
     return 20.0 * np.eye(K)[labels] + rng.normal(size=(N, K)), rng.uniform(0.5, 2, N), labels
-
-
-RUNS, STEPS = 4, 10
-
-
-def chosen(*objectives):
-    """The start among models 0, 1, ... whose short runs end at given objectives; None fails."""
-    drawn, begun = iter(range(len(objectives))), []
-
-    def short_run(model):
-        begun.append(model)
-        if objectives[model] is None:
-            raise np.linalg.LinAlgError
-        return EMRun(f"end of {model}", (objectives[model],))
-
-    start = best_start(lambda rng: next(drawn), short_run, RUNS, np.random.RandomState(0))
-    return start, begun
-
-
-def test_the_best_of_several_short_runs_is_the_start():
-    model, begun = chosen(1.0, 3.0, 2.0, 0.0)
-    assert model == "end of 1"
-    assert begun == list(range(RUNS))
-
-
-def test_short_runs_that_fail_are_left_out():
-    assert chosen(None, 1.0, None, 0.0)[0] == "end of 1"
-    assert chosen(*[None] * RUNS, 0.0)[0] == RUNS
-
-
-@pytest.mark.parametrize(("n_rows", "runs"), [(100, 1), (333, 1), (334, 2), (10**6, RUNS)])
-def test_short_runs_cost_a_few_steps_over_all_rows(n_rows, runs):
-    """A single draw, which no run need follow, where rows are few."""
-    strategy = StartStrategy(lambda *_: None, n_rows=100, n_runs=RUNS, n_steps=STEPS)
-    assert strategy.affordable_runs(100, n_rows) == runs
-    assert runs == 1 or runs * STEPS * 100 <= SHORT_RUN_COST * n_rows
 
 
 @every_start

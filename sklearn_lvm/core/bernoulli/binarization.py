@@ -1,13 +1,14 @@
 """Binarization: entries above a threshold are ones; and the tables that it is applied to."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 import numpy as np
 
-from ..._typing import Floats, Table
+from ..._typing import Floats, Hashes, Table
 from ..blocks import on_disk
-from ..rows import RowSource, WeightedSet, canonical, subsample_by_key
+from ..rows import RowSource, canonical, key_hashes
 from .binary_rows import BinaryRows, binary_rows
 
 PROBE_ROWS = 2048  # rows of which some are equal if many are
@@ -79,13 +80,21 @@ class BinaryRowSource(RowSource):
         probe = _row_keys(self.transformation.transform(X[:: -(-n // PROBE_ROWS)]), d)
         if n > PROBE_ROWS and len(np.unique(probe, axis=0)) == len(probe):
             return self
-        rows = canonical(self._keys(), self.w)
+        rows = canonical(self.keys, self.w)
         worth = n <= PROBE_ROWS or 2 * len(rows) <= n
-        return replace(self, X=X[rows.index], w=rows.weight) if worth else self
+        if not worth:
+            return self
+        return replace(self, X=X[rows.index], w=rows.weight, weight_unit=self.unit)
 
-    def distinct(self, size: int) -> WeightedSet:
-        """About ``size`` distinct rows of ones, zeros and missing entries, with their weights."""
-        return subsample_by_key(self._keys(), self.w, size)
+    @cached_property
+    def keys(self) -> Floats:
+        """Numbers that equal rows share and others do not, (n, N_KEYS)."""
+        return np.concatenate([_row_keys(rows, self.X.shape[1]) for rows, _ in self.streamed])
+
+    @cached_property
+    def hashes(self) -> Hashes:
+        """Hashes of the rows, (n,)."""
+        return key_hashes(self.keys)
 
     def points(self) -> Table:
         """Rows (n, d) for clustering, sparse if they came so; missing entries are column means."""
@@ -93,9 +102,6 @@ class BinaryRowSource(RowSource):
         observed = ones + zeros
         half = np.full(observed.shape, 0.5)
         return self.block.filled(np.divide(ones, observed, where=observed > 0, out=half)[0])
-
-    def _keys(self) -> Floats:
-        return np.concatenate([_row_keys(rows, self.X.shape[1]) for rows, _ in self.blocks])
 
 
 def _row_keys(block: BinaryRows, d: int) -> Floats:

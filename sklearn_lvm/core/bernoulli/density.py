@@ -80,6 +80,10 @@ class Bernoullis:
         log_p, log_q = (np.maximum(values, -IMPOSSIBLE_COST) for values in (self.log_p, self.log_q))
         return BernoulliKernel(log_p, log_q, log_weights)
 
+    def subset(self, chosen: Ints) -> Self:
+        """Some of the densities."""
+        return type(self)(self.log_p[chosen], self.log_q[chosen])
+
     def pooled(self, weights: Floats) -> Self:
         """These densities: log-odds are coordinates without a reference."""
         return self

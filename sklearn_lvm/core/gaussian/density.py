@@ -78,8 +78,10 @@ class Gaussians:
         return type(self)(center, self.covariance.from_coordinates(covariance))
 
     def subset(self, chosen: Ints) -> Self:
-        """Some of the Gaussians."""
-        return type(self)(self.mean[chosen], self.covariance.subset(chosen))
+        """Some of the Gaussians; a tied covariance stays that of all."""
+        tied = self.covariance.structure.tied
+        covariance = self.covariance if tied else self.covariance.subset(chosen)
+        return type(self)(self.mean[chosen], covariance)
 
     def sample(self, labels: Ints, rng: np.random.RandomState) -> Floats:
         """Draw a row for each label, (n, d)."""

@@ -18,14 +18,16 @@ from ..._compat import (
     CallbackSupportMixin,
     Interval,
     StrOptions,
+    has_callbacks,
 )
 from ..._typing import Floats, Ints, Rows, Table, Weights
 from ...core.family import C, S
 from ...core.mixture import Mixture
 from ...core.mixture_em import MixtureSteps
 from ...core.rows import RowSource, Transformation
-from ...fitting.mixture import MixtureSearch, Outcome
-from ...fitting.starts import STARTS, DrawnStart, KnownStart, Start, StartStrategy
+from ...fitting.mixture import MixtureSearch, Outcome, RunCallback, Start
+from ...fitting.start_search import SearchedStart
+from ...fitting.starts import STARTS, DrawnStart, KnownStart, StartStrategy
 from ...inference.em import EMRun, best_run
 from ...inference.stopping import StoppingRule
 from .callbacks import FitCallback
@@ -38,11 +40,11 @@ MAX_COUNT = 2**31 - 1
 COUNT = Interval(Integral, 1, MAX_COUNT, closed="both")  # of components, starts or threads
 # What the parameters that all mixtures share may be.
 EM_CONSTRAINTS: dict[str, list[object]] = {
-    "tol": [Interval(Real, 0.0, None, closed="left")],
+    "tol": [StrOptions({"auto"}), Interval(Real, 0.0, None, closed="left")],
     "max_iter": [Interval(Integral, 0, None, closed="left")],
     "n_init": [COUNT],
     "acceleration": [StrOptions({"auto", "squarem"}), None],
-    "init_params": [StrOptions(set(STARTS))],
+    "init_params": [StrOptions({"auto", *STARTS})],
     "random_state": RANDOM_STATE,
     "n_jobs": [
         Interval(Integral, -MAX_COUNT, -1, closed="both"),
@@ -69,7 +71,7 @@ class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C
     """
 
     n_components: int
-    tol: float
+    tol: float | Literal["auto"]
     max_iter: int
     n_init: int
     acceleration: Acceleration
@@ -208,6 +210,12 @@ class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C
         )
         context.call_on_fit_task_begin(estimator=self, **data)
         attributes, stop = partial(self._attributes, transformation), Event()
+
+        def make_callback(i: int) -> RunCallback[Mixture[C]]:
+            # A step may take less time than a report to nobody.
+            heard = self.verbose or has_callbacks(self)
+            return FitCallback(self, context, i, data, attributes, stop) if heard else RunCallback()
+
         search = MixtureSearch(
             self._steps(transformation),
             self._row_source(X, w, transformation),
@@ -220,7 +228,7 @@ class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C
         outcomes = search.runs(
             KnownStart(self._warm_model(transformation)) if warm else self._start(transformation),
             seeds,
-            lambda i: FitCallback(self, context, i, data, attributes, stop),
+            make_callback,
             stop.is_set,
         )
         best = self._best(outcomes)
@@ -233,12 +241,14 @@ class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C
         given = self._given_model(transformation, None)
         if given is not None:
             return KnownStart(given)
-        return DrawnStart(
-            self.n_components,
-            STARTS[self.init_params],
-            self._few_rows,
-            lambda model: self._given_model(transformation, model) or model,
-        )
+
+        def complete(model: Mixture[C]) -> Mixture[C]:
+            return self._given_model(transformation, model) or model
+
+        if self.init_params == "auto":
+            return SearchedStart(self.n_components, self._few_rows, complete)
+        strategy = STARTS[self.init_params]
+        return DrawnStart(self.n_components, strategy, self._few_rows, complete)
 
     def _best(self, outcomes: list[Outcome[Mixture[C]]]) -> EMRun[Mixture[C]]:
         runs = [outcome for outcome in outcomes if isinstance(outcome, EMRun)]
