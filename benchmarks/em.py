@@ -5,9 +5,8 @@
 Tables, all of them unless some are named:
 
 fixed    ten plain EM steps from one start, for everybody; how long, and to what likelihood?
-target   how long to the likelihood at which scikit-learn stops, by default and with tol=1e-9, from
-         scikit-learn's own start?
-default  each with its defaults from its own starts: how far, and how long?
+target   how long to the likelihood that scikit-learn reaches with tol=1e-9, from its own start?
+default  one call beside one call, each with its defaults: how long, and how far?
 gap      how far below the top of its basin does a fit end, in multiples of tol?
 quality  likelihoods from 20 seeds, beside those of scikit-learn with n_init=10
 memory   how much more memory does a fit, or a score, need at its peak?
@@ -24,6 +23,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # read when SciPy is first imported
@@ -31,9 +32,9 @@ os.environ.setdefault("SCIPY_ARRAY_API", "1")  # read when SciPy is first import
 import numpy as np
 from common import installed, interleave, options, show, write
 from em_problems import (
-    SMALL,
     Problem,
     blobs,
+    default_problems,
     fixed_problems,
     log_likelihood,
     ours,
@@ -41,6 +42,7 @@ from em_problems import (
     overlapping,
     peers_for,
     scikit_learn,
+    standardized,
     start_at_rows,
 )
 from sklearn.datasets import load_breast_cancer, load_wine
@@ -91,33 +93,30 @@ def fixed(asked: argparse.Namespace) -> Rows:
 
 
 def target(asked: argparse.Namespace) -> Rows:
-    """Time to the likelihoods at which scikit-learn stops, from scikit-learn's own start."""
-    for name, X, K, reg_covar in overlapping(asked.quick):
-        problem = Problem(name, X, scikit_learn_start(X, K, reg_covar), "full", reg_covar)
-        for tol in (1e-3, 1e-9):
-            reached = log_likelihood(problem, scikit_learn(problem, 5000, tol))
-            steps = steps_to(problem, reached)
-            runs = {
-                "ours": accelerated(problem, steps),
-                "peer": partial(scikit_learn, problem, 5000, tol),
-            }
-            timings = interleave(runs, asked.repeats)
-            own, peer = timings["ours"], timings["peer"]
-            yield {
-                "problem": name,
-                "scikit-learn's tol": f"{tol:g}",
-                "its steps": peer.result.n_iter_,
-                "our E-steps": own.result.n_iter_,
-                "its cpu [s]": peer.cpu,
-                "our cpu [s]": own.cpu,
-                "cpu ratio": peer.cpu / own.cpu,
-                "wall ratio": peer.wall / own.wall,
-                "its log-lik.": f"{reached:.7f}",
-                "ours": f"{log_likelihood(problem, own.result):.7f}",
-            }
+    """Time to where scikit-learn gets with tol=1e-9, less 1e-6 nats per row, from its own start."""
+    ratios = []
+    for name, X, K in islice(default_problems(asked.quick), 4):
+        problem = Problem(name, X, scikit_learn_start(X, K), "full")
+        peer = interleave({"peer": partial(scikit_learn, problem, 5000, 1e-9)}, 1)["peer"]
+        reached = log_likelihood(problem, peer.result)
+        tol = tol_for(problem, reached - 1e-6)
+        own = interleave({"ours": partial(to_tolerance, problem, tol)}, asked.repeats)["ours"]
+        ratios.append(peer.wall / own.wall)
+        yield {
+            "problem": name,
+            "its steps": peer.result.n_iter_,
+            "our E-steps": own.result.n_iter_,
+            "our tol": f"{tol:.0e}",
+            "its wall [ms]": 1e3 * peer.wall,
+            "our wall [ms]": 1e3 * own.wall,
+            "ratio": peer.wall / own.wall,
+            "its log-lik.": f"{reached:.7f}",
+            "ours": f"{log_likelihood(problem, own.result):.7f}",
+        }
+    print(f"target: geometric mean of the ratios {geometric_mean(ratios):.3g}")
 
 
-def scikit_learn_start(X: Any, K: int, reg_covar: float) -> dict[str, Any]:
+def scikit_learn_start(X: Any, K: int, reg_covar: float = 1e-6) -> dict[str, Any]:
     first = GaussianMixture(K, max_iter=0, random_state=0, reg_covar=reg_covar).fit(X)
     return {
         "weights_init": first.weights_ / first.weights_.sum(),
@@ -126,50 +125,68 @@ def scikit_learn_start(X: Any, K: int, reg_covar: float) -> dict[str, Any]:
     }
 
 
-def accelerated(problem: Problem, steps: int) -> Callable[[], Any]:
-    """Our fit of at most so many E-steps, accelerated and in two precisions as by default."""
-    return partial(ours, problem, steps, acceleration="auto", tol=SMALL)
+def to_tolerance(problem: Problem, tol: float) -> Any:
+    """Our fit as it comes, but for the tolerance."""
+    return ours(problem, 5000, acceleration="auto", tol=tol)
 
 
-def steps_to(problem: Problem, target: float) -> int:
-    """How many of our E-steps reach a likelihood, less 1e-7 nats per row."""
-    for steps in (int(1.2**i) for i in range(6, 48)):
-        if log_likelihood(problem, accelerated(problem, steps)()) >= target - 1e-7:
+def tol_for(problem: Problem, target: float) -> float:
+    """The largest of the tolerances 1e-3, 3e-4, 1e-4, ... that reaches a likelihood."""
+    for tol in (mantissa * 10.0**-power for power in range(4, 12) for mantissa in (10, 3)):
+        if log_likelihood(problem, to_tolerance(problem, tol)) >= target:
             break
-    return steps
+    return tol
+
+
+def geometric_mean(ratios: list[float]) -> float:
+    return float(np.exp(np.mean(np.log(ratios))))
 
 
 def default(asked: argparse.Namespace) -> Rows:
-    """What both reach by default from their own starts: medians over seeds."""
-    for name, X, K, reg_covar in overlapping(asked.quick):
-        found: dict[str, list[tuple[float, float, float]]] = {"ours": [], "peer": []}
-        for seed in range(2 if asked.quick else 7):
-            given = {"n_components": K, "reg_covar": reg_covar, "random_state": seed}
-            runs = {
-                "ours": partial(EMGaussianMixture(**given).fit, X),
-                "peer": partial(GaussianMixture(**given).fit, X),
+    """One call beside one call, each with its defaults: medians over seeds, with one thread and two."""
+    ratios: dict[int, list[float]] = {1: [], 2: []}
+    for name, X, K in default_problems(asked.quick):
+        row: dict[str, Any] = {"problem": name}
+        for threads in ratios:
+            with threadpool_limits(threads):
+                peer, own = medians(X, K, 2 if asked.quick else 5)
+            ratios[threads].append(peer[0] / own[0])
+            row |= {
+                f"its wall [ms], {threads}": peer[0],
+                f"ours, {threads}": own[0],
+                f"ratio, {threads}": peer[0] / own[0],
             }
-            for who, timing in interleave(runs, 1).items():
-                fitted = timing.result
-                found[who].append((timing.cpu, float(fitted.score(X)), fitted.n_iter_))
-        own, peer = (np.median(found[who], axis=0) for who in ("ours", "peer"))
-        yield {
-            "problem": name,
-            "its cpu [s]": peer[0],
-            "our cpu [s]": own[0],
+        yield row | {
+            "its log-lik.": f"{peer[1]:.5f}",
+            "ours": f"{own[1]:.5f}",
             "its steps": int(peer[2]),
             "our E-steps": int(own[2]),
-            "its log-lik.": f"{peer[1]:.6f}",
-            "ours": f"{own[1]:.6f}",
         }
+    means = ", ".join(f"{geometric_mean(found):.3g} ({n})" for n, found in ratios.items())
+    print(f"default: geometric means of the ratios, by threads: {means}")
+
+
+def medians(X: Any, K: int, n_seeds: int) -> tuple[Any, Any]:
+    """Of wall milliseconds, log-likelihood and steps: scikit-learn's and ours."""
+    found: dict[str, list[tuple[float, float, int]]] = {"peer": [], "ours": []}
+    for seed in range(n_seeds):
+        given = {"n_components": K, "random_state": seed}
+        runs = {
+            "peer": partial(GaussianMixture(**given).fit, X),
+            "ours": partial(EMGaussianMixture(**given).fit, X),
+        }
+        for who, timing in interleave(runs, 1).items():
+            fitted = timing.result
+            found[who].append((1e3 * timing.wall, float(fitted.score(X)), fitted.n_iter_))
+    return np.median(found["peer"], axis=0), np.median(found["ours"], axis=0)
 
 
 def gap(asked: argparse.Namespace) -> Rows:
-    """How far the default fit is from where its own run leads in the end."""
+    """How far a fit with tol=1e-5 is from where its own run leads in the end."""
     for name, X, K, reg_covar in [*overlapping(asked.quick), *flat(asked.quick)]:
         gaps = []
         for seed in range(2 if asked.quick else 5):
-            model = EMGaussianMixture(K, reg_covar=reg_covar, random_state=seed).fit(X)
+            model = EMGaussianMixture(K, reg_covar=reg_covar, tol=1e-5, random_state=seed).fit(X)
             ended = model.lower_bound_
             model.set_params(warm_start=True, tol=0.0, max_iter=3000, acceleration="squarem")
             gaps.append(model.fit(X).lower_bound_ - ended)
@@ -195,10 +212,10 @@ def flat(quick: bool) -> Iterator[tuple[str, Any, int, float]]:
 
 def quality(asked: argparse.Namespace) -> Rows:
     """Likelihoods from many seeds beside those of ten starts of scikit-learn."""
-    for name, X, K, reg_covar in overlapping(asked.quick):
+    for name, X, K in [*islice(default_problems(asked.quick), 6), *from_files(asked.data)]:
         own, peer, times = [], [], np.zeros(2)
         for seed in range(2 if asked.quick else 20):
-            given = {"n_components": K, "reg_covar": reg_covar, "random_state": seed}
+            given = {"n_components": K, "reg_covar": 1e-3, "random_state": seed}
             runs = {
                 "ours": partial(EMGaussianMixture(**given).fit, X),
                 "peer": partial(GaussianMixture(n_init=10, **given).fit, X),
@@ -217,6 +234,14 @@ def quality(asked: argparse.Namespace) -> Rows:
             "its highest": f"{max(peer):.5f}",
             "cpu ratio": times[1] / times[0],
         }
+
+
+def from_files(folder: Path | None) -> Iterator[tuple[str, Any, int]]:
+    """Tables of red wine and oil flow, if there is a folder that has them."""
+    if folder is not None:
+        for name, key, K in ("redwine", "X", 10), ("oil_flow", "X_train", 10):
+            with np.load(folder / f"{name}.npz") as data:
+                yield f"{name}, K={K}", standardized(data[key].astype(float)), K
 
 
 MEMORY = """
@@ -281,6 +306,7 @@ TABLES = {table.__name__: table for table in (fixed, target, default, gap, quali
 
 def main(arguments: list[str]) -> None:
     parser = options(__doc__)
+    parser.add_argument("--data", type=Path, help="where redwine.npz and oil_flow.npz are")
     parser.add_argument("tables", nargs="*", choices=[*TABLES, []], metavar="TABLE")
     asked = parser.parse_args(arguments)
     warnings.simplefilter("ignore", ConvergenceWarning)

@@ -18,8 +18,8 @@ from typing import Any
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # read when SciPy is first imported
 
 from common import installed, interleave, options, show, write
-from em import accelerated, scikit_learn_start
-from em_problems import Problem, log_likelihood, ours, overlapping, peers_for
+from em import scikit_learn_start
+from em_problems import SMALL, Problem, log_likelihood, ours, overlapping, peers_for
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
@@ -35,7 +35,7 @@ COLORS = {
 def contenders(problem: Problem, available: set[str]) -> dict[str, Callable[[int], Any]]:
     """Who fits the problem in so many steps."""
     own = {
-        "sklearn_lvm": lambda steps: accelerated(problem, steps)(),
+        "sklearn_lvm": lambda steps: ours(problem, steps, acceleration="auto", tol=SMALL),
         "sklearn_lvm, plain EM": partial(ours, problem),
     }
     peers = {name: partial(fit, problem) for name, fit in peers_for(problem, available).items()}

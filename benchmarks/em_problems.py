@@ -189,3 +189,26 @@ def overlapping(quick: bool) -> Iterator[tuple[str, Array, int, float]]:
     yield "20000 x 20, K=15", blobs(20_000 // small, 20, 15, 4, 0.6), 15, 1e-6
     digits = standardized(PCA(20, random_state=0).fit_transform(load_digits().data))
     yield "digits, PCA to 20, K=10", digits, 10, 1e-2
+
+
+def default_problems(quick: bool) -> Iterator[tuple[str, Array, int]]:
+    """Tables that a default fit is compared on: overlapping clusters, digits, too many components."""
+    shapes = [(20_000, 2, 5, 0.8), (3_000, 2, 3, 0.6), (30_000, 5, 8, 1.0), (30_000, 10, 10, 1.0)]
+    shapes.append((20_000, 20, 15, 1.0))
+    for seed, (n, d, K, apart) in enumerate(shapes, start=1):
+        yield f"{n} x {d}, K={K}", rotated_blobs(n // 10 if quick else n, d, K, seed, apart), K
+    digits = PCA(20, random_state=0).fit_transform(load_digits().data)
+    yield "digits, PCA to 20, K=10", standardized(digits), 10
+    X = rotated_blobs(5_000 if quick else 50_000, 12, 3, 6, 1.0)
+    yield "50000 x 12 of 3 clusters, K=20", X, 20
+
+
+def rotated_blobs(n: int, d: int, K: int, seed: int, apart: float) -> Array:
+    """Rows from K Gaussians, of axes of 0.4 to 1.4 in random directions."""
+    rng = np.random.default_rng(seed)
+    axes = [np.linalg.qr(rng.normal(size=(d, d)))[0] * rng.uniform(0.4, 1.4, d) for _ in range(K)]
+    means, labels = rng.normal(size=(K, d)) * apart, rng.integers(K, size=n)
+    X = rng.normal(size=(n, d))
+    for k in range(K):
+        X[labels == k] = X[labels == k] @ axes[k].T + means[k]
+    return standardized(X)
