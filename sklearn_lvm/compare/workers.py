@@ -40,7 +40,8 @@ __all__ = [
 # How long a process may have nothing to do before it ends, in seconds.
 IDLE_SECONDS = 60
 # Until a task that was submitted just now is with the processes; the executor gets lost otherwise.
-HANDOVER_SECONDS = 0.1
+# An interrupt may hide that there is one: the first is waited in any case, the other if one is known.
+HANDOVER_SECONDS, MAX_HANDOVER_SECONDS = 0.1, 10.0
 # Where libraries look up how many threads they may use.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -126,6 +127,7 @@ class Processes:
     def __init__(self, X: Floats, n_jobs: int) -> None:
         self.X, self.n_jobs = X, n_jobs
         self._executor: ProcessPoolExecutor | None = None
+        self._running: dict[Future[FoldScore], tuple[int, Task]] = {}
 
     def __enter__(self) -> Self:
         self._folder = TemporaryDirectory(prefix="sklearn_lvm-", ignore_cleanup_errors=True)
@@ -148,7 +150,8 @@ class Processes:
 
     def _run(self, tasks: Numbered, record: Record, until: float) -> Numbered:
         """Run tasks until one of their processes dies; return those that are lost then."""
-        waiting, running = deque(tasks), dict[Future[FoldScore], tuple[int, Task]]()
+        waiting = deque(tasks)
+        running = self._running = dict[Future[FoldScore], tuple[int, Task]]()
         while (waiting or running) and (left := until - monotonic()) > 0:
             try:
                 self._submit(waiting, running)
@@ -191,9 +194,16 @@ class Processes:
 
     def _stop(self) -> None:
         if self._executor is not None:
-            sleep(HANDOVER_SECONDS)
+            self._wait_for_handover()
             self._executor.shutdown(wait=True, kill_workers=True)
             self._executor = None
+
+    def _wait_for_handover(self) -> None:
+        """Wait until no task is on its way to the processes, which may take long on a busy machine."""
+        until = monotonic() + MAX_HANDOVER_SECONDS
+        sleep(HANDOVER_SECONDS)
+        while monotonic() < until and not all(f.running() or f.done() for f in self._running):
+            sleep(HANDOVER_SECONDS / 10)
 
 
 def _result(future: Future[FoldScore]) -> FoldScore:
