@@ -1,12 +1,16 @@
 """Linear algebra that several models share: factors of covariances, orthonormal bases, QR in blocks."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sized
+from typing import TypeVar
 
 import numpy as np
 from scipy.linalg import qr
 from scipy.linalg.lapack import dpstrf, dtrtri
 
 from .._typing import Floats
+
+T = TypeVar("T")
+Many = TypeVar("Many", bound=Sized)
 
 EPS = float(np.finfo(np.float64).eps)  # the relative distance from 1 to the next float64
 SMALL_PRODUCT = 10**6  # multiplications: up to so many OpenBLAS copies no operand, with AVX-512
@@ -31,6 +35,32 @@ class SingularCovarianceError(np.linalg.LinAlgError):
     def __init__(self, component: int, features: tuple[int, ...]) -> None:
         super().__init__(f"covariance {component} is singular in features {features}")
         self.component, self.features = component, features
+
+
+def without_failures(
+    function: Callable[[Many], T], items: Many, drop: Callable[[Many, int], Many]
+) -> T:
+    """The value of a function of several items, without those whose covariance is singular.
+
+    Parameters
+    ----------
+    function : callable
+    items : sequence
+    drop : callable
+        From the items and the component that failed to the items without it.
+
+    Raises
+    ------
+    SingularCovarianceError
+        If no item is left: that of the last.
+    """
+    while True:
+        try:
+            return function(items)
+        except SingularCovarianceError as failure:
+            if len(items) == 1:
+                raise
+            items = drop(items, failure.component)
 
 
 def cholesky(C: Floats) -> Floats:

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from .._typing import Floats
 from ..core.family import C, S
-from ..core.linalg import SingularCovarianceError
+from ..core.linalg import without_failures
 from ..core.mixture import Mixture
 from ..core.mixture_batch import MixtureBatch
 from .sample import Sample
@@ -24,17 +23,6 @@ def winner(sample: Sample[C, S], batch: MixtureBatch[C]) -> Mixture[C]:
     """
     for n_steps, n_kept in ROUNDS if len(batch) > 1 else ():
         for _ in range(n_steps):
-            log_likelihood, batch = _em_step(sample, batch)
+            log_likelihood, batch = without_failures(sample.em_step, batch, MixtureBatch.without)
         batch = batch.subset(np.argsort(-log_likelihood, kind="stable")[:n_kept])
     return batch.mixture(0)
-
-
-def _em_step(sample: Sample[C, S], batch: MixtureBatch[C]) -> tuple[Floats, MixtureBatch[C]]:
-    """An EM step; mixtures that fail are left out, unless there is no other."""
-    while True:
-        try:
-            return sample.em_step(batch)
-        except SingularCovarianceError as failure:
-            if len(batch) == 1:
-                raise
-            batch = batch.without(failure.component)

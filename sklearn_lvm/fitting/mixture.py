@@ -17,6 +17,7 @@ from ..inference.em import Callback, EMRun, run_em
 from ..inference.problem import M, Problem
 from ..inference.stopping import StoppingRule, automatic_tolerance
 from ..inference.two_precisions import SinglePrecision, run_em_in_two_precisions
+from .sample import Sample
 from .start_search import SearchedStart
 from .starts import DrawnStart, KnownStart
 
@@ -96,7 +97,8 @@ class MixtureSearch(Generic[C, S]):
         rows = self.rows.merged()
         with ThreadMap() as block_map:
             kind = self._kind(rows)
-            draw = start.prepared(self.steps, rows, block_map, kind)
+            data = Sample(self.steps, rows, block_map, kind, rows.n_observations)
+            draw = start.prepared(data)
             problem = Problem(self.steps, rows.blocks, block_map)
 
             def run(i: int, seed: int) -> Outcome[Mixture[C]]:

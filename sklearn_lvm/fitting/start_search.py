@@ -1,19 +1,19 @@
 """The search for a start on samples of rows: a contest of draws, swaps, and runs on ever more rows."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic
 
 import numpy as np
 
-from .._typing import BlockMap, Ints
-from ..core.family import BlockSums, C, S
-from ..core.linalg import SingularCovarianceError
+from .._typing import Ints
+from ..core.family import C, S
+from ..core.linalg import without_failures
 from ..core.mixture import Mixture
 from ..core.mixture_batch import MixtureBatch, batch_m_step
 from ..core.mixture_em import MixtureSteps
 from ..core.rows import RowSource
-from ..inference.problem import Problem, attempt
+from ..inference.problem import attempt
 from ..inference.stopping import precision_of
 from .clusters import Rng, cluster_centers, nearest
 from .contest import winner
@@ -51,13 +51,7 @@ class SearchedStart(Generic[C]):
     few: Callable[[int, float], StartStrategy]
     complete: Callable[[Mixture[C]], Mixture[C]]
 
-    def prepared(
-        self,
-        steps: MixtureSteps[C, S],
-        rows: RowSource,
-        block_map: BlockMap,
-        kind: type[Problem[Mixture[C], BlockSums, S]],
-    ) -> Callable[[Rng], Mixture[C]]:
+    def prepared(self, data: Sample[C, S]) -> Callable[[Rng], Mixture[C]]:
         """A function that searches for the first model of a run.
 
         Raises
@@ -68,9 +62,10 @@ class SearchedStart(Generic[C]):
 
         def simple(name: str) -> Callable[[Rng], Mixture[C]]:
             start = DrawnStart(self.n_components, STARTS[name], self.few, self.complete)
-            return start.prepared(steps, rows, block_map, kind)
+            return start.prepared(data)
 
-        n, K = rows.n_distinct, self.n_components
+        rows, K = data.rows, self.n_components
+        n = rows.n_distinct
         if K == 1:
             return simple("random")
         if n <= K:
@@ -79,12 +74,12 @@ class SearchedStart(Generic[C]):
         if K * max(sizes[1:3]) > MAX_SHARES:
             return simple("kmeans")
         nested = nested_samples(rows, sizes)
-        components = attempt(same_components, steps, nested[0], K)
-        most = MAX_PARAMETERS_PER_ROW * rows.n_observations
+        components = attempt(same_components, data.steps, nested[0], K)
+        most = MAX_PARAMETERS_PER_ROW * data.n_observations
         if components is None or components.n_parameters() > most:
             return simple("kmeans")
-        each = rows.n_observations / n
-        samples = [Sample(steps, part, block_map, kind, each * len(part)) for part in nested]
+        each = data.n_observations / n
+        samples = [replace(data, rows=part, n_observations=each * len(part)) for part in nested]
         search = StartSearch(K, n, samples)
 
         def draw(rng: Rng) -> Mixture[C]:
@@ -135,13 +130,11 @@ class StartSearch(Generic[C, S]):
         weight = np.broadcast_to(rows.w, (n_draws, len(rows)))
         centers = cluster_centers(rows.points(), weight, self.n_components, LLOYD_STEPS, rng)
         labels = nearest(self.samples[1].rows.points(), centers)
-        while True:
-            try:
-                return self._estimated(labels)
-            except SingularCovarianceError as failure:
-                if len(labels) == 1:
-                    raise
-                labels = np.delete(labels, failure.component // self.n_components, axis=0)
+        return without_failures(
+            self._estimated,
+            labels,
+            lambda kept, failed: np.delete(kept, failed // self.n_components, axis=0),
+        )
 
     def _estimated(self, labels: Ints) -> MixtureBatch[C]:
         """Mixtures of the clusters of labeled rows, (G, n)."""

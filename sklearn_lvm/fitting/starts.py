@@ -8,14 +8,12 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.cluster import KMeans, kmeans_plusplus
 
-from .._typing import BlockMap, Floats, Ints, Table
-from ..core.family import BlockSums, C, S
+from .._typing import Floats, Ints, Table
+from ..core.family import C, S
 from ..core.mixture import Mixture
-from ..core.mixture_em import MixtureSteps
-from ..core.rows import RowSource
 from ..inference.block_map import single_openmp_thread
-from ..inference.problem import Problem
 from .clusters import Rng, near_one
+from .sample import Sample
 
 Draw = Callable[[Table, Floats, int, Rng], Floats]
 
@@ -106,13 +104,7 @@ class KnownStart(Generic[C]):
 
     model: Mixture[C]
 
-    def prepared(
-        self,
-        steps: MixtureSteps[C, S],
-        rows: RowSource,
-        block_map: BlockMap,
-        kind: type[Problem[Mixture[C], BlockSums, S]],
-    ) -> Callable[[Rng], Mixture[C]]:
+    def prepared(self, data: Sample[C, S]) -> Callable[[Rng], Mixture[C]]:
         """A function that returns the model, whatever the random state."""
         return lambda rng: self.model
 
@@ -137,13 +129,7 @@ class DrawnStart(Generic[C]):
     few: Callable[[int, float], StartStrategy]
     complete: Callable[[Mixture[C]], Mixture[C]]
 
-    def prepared(
-        self,
-        steps: MixtureSteps[C, S],
-        rows: RowSource,
-        block_map: BlockMap,
-        kind: type[Problem[Mixture[C], BlockSums, S]],
-    ) -> Callable[[Rng], Mixture[C]]:
+    def prepared(self, data: Sample[C, S]) -> Callable[[Rng], Mixture[C]]:
         """A function that draws the first model of a run.
 
         Raises
@@ -151,8 +137,8 @@ class DrawnStart(Generic[C]):
         ValueError
             If there are too few rows.
         """
-        K = self.n_components
-        sample = rows.sample(max(self.strategy.n_rows, ROWS_PER_COMPONENT * K))
+        K, steps = self.n_components, data.steps
+        sample = data.rows.sample(max(self.strategy.n_rows, ROWS_PER_COMPONENT * K))
         few = len(sample) < K
         strategy = self.few(len(sample), float(sample.w.sum())) if few else self.strategy
         points = sample.points()

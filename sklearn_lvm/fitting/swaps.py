@@ -11,7 +11,7 @@ import numpy as np
 
 from .._typing import Floats, Ints
 from ..core.family import C, S
-from ..core.linalg import SingularCovarianceError
+from ..core.linalg import without_failures
 from ..core.mixture import Mixture, normalize
 from ..core.mixture_batch import MixtureBatch, batch_m_step
 from ..inference.problem import attempt
@@ -103,14 +103,16 @@ class Swaps(Generic[C, S]):
         n_parameters = model.components.n_parameters() / len(n_rows)
         component = np.flatnonzero(n_rows > MIN_ROWS_PER_PARAMETER * n_parameters)
         shares = resp[component] * self.sample.rows.w
-        half = self._cut(shares, rng) if len(component) else component
-        while len(component):
-            try:
-                return Halves(component, self._fitted(model, component, shares, half))
-            except SingularCovarianceError as failure:
-                kept = np.delete(np.arange(len(component)), failure.component // 2)
-                component, shares, half = component[kept], shares[kept], half[kept]
-        return None
+        if not len(component):
+            return None
+        half = self._cut(shares, rng)
+
+        def fitted(kept: Ints) -> Halves[C]:
+            pairs = self._fitted(model, component[kept], shares[kept], half[kept])
+            return Halves(component[kept], pairs)
+
+        every = np.arange(len(component))
+        return without_failures(fitted, every, lambda kept, failed: np.delete(kept, failed // 2))
 
     def _cut(self, shares: Floats, rng: Rng) -> Ints:
         """Cut the rows of each component in two, by the nearest of two centers, (G, n)."""

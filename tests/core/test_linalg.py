@@ -31,3 +31,18 @@ def test_products_by_strips_are_products(m, k, n, dtype):
         assert found.dtype == dtype
         assert_allclose(found, expected, **accuracy)
     assert linalg.strip_width(15, 231) > 0 == linalg.strip_width(200, 300)
+
+
+def test_what_fails_is_left_out_unless_nothing_else_is_left():
+    def total(items):
+        for i, item in enumerate(items):
+            if item < 0:
+                raise linalg.SingularCovarianceError(i, (0,))
+        return sum(items)
+
+    def drop(items, failed):
+        return [*items[:failed], *items[failed + 1 :]]
+
+    assert linalg.without_failures(total, [1, -1, 2, -1], drop) == 3
+    with pytest.raises(linalg.SingularCovarianceError):
+        linalg.without_failures(total, [-1, -1], drop)

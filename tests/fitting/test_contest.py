@@ -6,8 +6,8 @@ from numpy.testing import assert_allclose
 
 from sklearn_lvm.core.linalg import SingularCovarianceError
 from sklearn_lvm.core.mixture_batch import MixtureBatch, batch_m_step
-from sklearn_lvm.fitting import contest
 from sklearn_lvm.fitting.contest import ROUNDS, winner
+from sklearn_lvm.fitting.sample import Sample
 from sklearn_lvm.inference.two_precisions import SinglePrecision
 
 from .samples import groups, sample_of
@@ -45,14 +45,14 @@ def test_a_start_that_is_alone_takes_no_steps():
 def test_every_round_leaves_the_best(monkeypatch):
     """Each round takes its steps, and those that go on were the most likely ones."""
     sample, seen = sample_of(X), []
-    step = contest._em_step
+    step = Sample.em_step
 
     def recorded(sample, batch):
         log_likelihood, following = step(sample, batch)
         seen.append(log_likelihood)
         return log_likelihood, following
 
-    monkeypatch.setattr(contest, "_em_step", recorded)
+    monkeypatch.setattr(Sample, "em_step", recorded)
     rng = np.random.default_rng(0)
     winner(sample, batch_of(sample, *[rng.integers(3, size=len(X)) for _ in range(4)]))
     (first, kept), (second, _) = ROUNDS

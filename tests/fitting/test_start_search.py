@@ -7,6 +7,7 @@ from sklearn.mixture import GaussianMixture
 
 from sklearn_lvm import EMGaussianMixture
 from sklearn_lvm.fitting import start_search
+from sklearn_lvm.fitting.sample import Sample
 from sklearn_lvm.fitting.start_search import (
     MAX_LEVEL_ENTRIES,
     MAX_SHARES,
@@ -29,7 +30,8 @@ def start_of(K, rows):
         raise ValueError("few")
 
     searched = SearchedStart(K, few, lambda model: model)
-    return searched.prepared(gaussian_steps(rows.X.shape[1]), rows, InTurn(), Problem)
+    steps = gaussian_steps(rows.X.shape[1])
+    return searched.prepared(Sample(steps, rows, InTurn(), Problem, rows.n_observations))
 
 
 @pytest.mark.parametrize("seed", range(10))
