@@ -24,6 +24,9 @@ class Statistics(Protocol):
     @property
     def weight(self) -> Floats: ...
     def __add__(self, other: Self, /) -> Self: ...
+    def tiled(self, n: int, /) -> Self:
+        """Those of K densities n times over, for n K densities."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,8 @@ from .blocks import Blocks
 CELLS = 2.0**20  # hashed cells per standard deviation: coarse beside rounding, fine beside data
 MAX_CELL = 2.0**62
 FAR = 1e6  # standard deviations, beyond which no entry moves the center of the cells further
+MAX_TIMES = 2.0**16  # the lightest row, up to which a weight may be a number of copies
+WHOLE = 1e-9  # from a whole number, as a share of it, by which sums of weights are rounded
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd, of no pattern: 2^64 over the golden ratio
 
 
@@ -67,7 +69,7 @@ class RowSource:
     slices_of : callable
         From a table to the slices of its blocks.
     weight_unit : float or None
-        The weight that counts as one observation; None for that of the lightest row.
+        The weight that counts as one observation; None if the weights of distinct rows tell.
     """
 
     X: Table
@@ -109,15 +111,25 @@ class RowSource:
         return cell_hashes(self.blocks)
 
     @cached_property
+    def distinct_weights(self) -> Floats:
+        """The summed weight of each distinct row that has any."""
+        kept = self.w > 0
+        _, _, _, mass = _priorities(self.hashes[kept], self.w[kept])
+        return mass
+
+    @property
     def n_distinct(self) -> int:
         """How many distinct rows there are, rows without weight left out."""
-        ordered = np.sort(self.hashes[self.w > 0])
-        return int(np.count_nonzero(np.diff(ordered))) + min(len(ordered), 1)
+        return len(self.distinct_weights)
 
     @cached_property
     def unit(self) -> float:
-        """The weight that counts as one observation: that of the lightest row."""
-        return self.weight_unit or float(self.w[self.w > 0].min())
+        """The weight that counts as one observation.
+
+        It is that of the lightest distinct row where all weigh so much times a whole number, as copies
+        do, else the median. It grows with all weights, and is the same for copies and weights.
+        """
+        return self.weight_unit or _unit_of(self.distinct_weights)
 
     @property
     def n_observations(self) -> float:
@@ -138,6 +150,25 @@ class RowSource:
     def points(self) -> Table:
         """Rows (n, d) for clustering."""
         return self.block.T
+
+    def drawn(self, share: float, seed: int) -> Floats:
+        """The weight of each row in about this share of the rows; the weights of all others are 0.
+
+        The rows must be distinct and in the order of their content, as those of a sample are: units do
+        not change it. A measurement that is repeated goes one way with all its copies, for it says
+        nothing about others.
+        """
+        return self.w * (np.random.RandomState(seed).random_sample(len(self)) < share)
+
+    def split(self, share: float, seed: int) -> tuple[Self, Self]:
+        """About this share of the observations, and the others."""
+        drawn = self.drawn(share, seed)
+        return self.weighted(drawn), self.weighted(self.w - drawn)
+
+    def weighted(self, w: Floats) -> Self:
+        """The distinct rows that have any of these weights, (n,)."""
+        rows = canonical(self.keys, w)
+        return replace(self, X=self.X[rows.index], w=rows.weight, weight_unit=self.unit)
 
 
 def canonical(X: Table, w: Floats) -> WeightedSet:
@@ -201,6 +232,14 @@ def subsample(X: Floats, w: Floats, hashes: Hashes, size: int) -> WeightedSet:
     sampled = np.zeros(len(w))
     sampled[rows] = w[rows] * np.repeat(boost, copies[chosen])
     return canonical(X, sampled)
+
+
+def _unit_of(weight: Floats) -> float:
+    lightest = float(weight.min())
+    times = weight / lightest
+    whole = np.abs(times - np.rint(times)) <= WHOLE * times
+    counted = bool(whole.all()) and times.max() <= MAX_TIMES
+    return lightest if counted else float(np.median(weight))
 
 
 def _priorities(hashes: Hashes, w: Floats) -> tuple[Ints, Ints, Floats, Floats]:

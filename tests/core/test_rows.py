@@ -155,6 +155,51 @@ def test_observations_are_rows_of_weight_one_whatever_the_unit_of_weights(data):
     assert source_of(X, times.astype(float)).n_observations == times.sum()
 
 
+def test_an_observation_is_a_typical_row_where_weights_are_no_counts(data):
+    X, _ = data
+    w = np.random.default_rng(0).uniform(0.5, 1.5, N)
+    w[3] = 1e-9  # one light row does not make the others heavy
+    assert 0.8 < source_of(X, w).unit < 1.2
+    assert_allclose(source_of(X, 1e-200 * w).unit, 1e-200 * source_of(X, w).unit, rtol=1e-12)
+    assert source_of(X, np.full(N, 0.3)).unit == 0.3
+    assert source_of(np.repeat(X, 4, axis=0), np.ones(4 * N)).unit == 4.0
+
+
+def source_in_order(X, w):
+    """Distinct rows in the order of their content."""
+    return source_of(X, w).sample(len(X))
+
+
+def test_a_split_takes_about_its_share_and_leaves_the_rest(data):
+    rows = source_in_order(*data)
+    first, second = rows.split(0.3, seed=0)
+    assert_allclose(first.w.sum() + second.w.sum(), rows.w.sum(), rtol=1e-12)
+    assert 0.2 < first.w.sum() / rows.w.sum() < 0.4
+    other, _ = rows.split(0.3, seed=1)
+    assert len(other) != len(first) or (other.X != first.X).any()
+
+
+def test_a_split_does_not_depend_on_units_or_order_or_copies(data):
+    X, w = data
+    expected = source_in_order(X, w).split(0.3, seed=0)
+    order = np.random.default_rng(0).permutation(len(X))
+    copies = np.repeat(X, w.astype(int), axis=0)
+    for unit, moved, weight in (
+        (1.0, X[order], w[order]),
+        (1.0, copies, np.ones(len(copies))),
+        (1e-8, X * 1e-8 + 1.0, w),
+    ):
+        found = source_in_order(moved, weight).split(0.3, seed=0)
+        for one, other in zip(found, expected, strict=True):
+            assert_allclose(one.w, other.w, rtol=1e-12)
+            assert_allclose(one.X - (1.0 if unit != 1.0 else 0.0), unit * other.X, atol=unit * 1e-6)
+
+
+def test_a_measurement_goes_one_way_with_its_copies(data):
+    first, second = source_in_order(*data).split(0.3, seed=0)
+    assert not {*map(tuple, first.X)} & {*map(tuple, second.X)}
+
+
 def test_few_rows_are_their_own_subsample(data):
     X, w = data
     rows = canonical(X, w)

@@ -43,10 +43,21 @@ class Counts:
         """Count n rows under K sets of weights (K, n)."""
         return cls(w @ np.ones(w.shape[1]), *rows.column_sums(w))
 
+    @property
+    def share_of_ones(self) -> Floats:
+        """The share of ones in what was observed of each column; one half where nothing was."""
+        observed = self.ones + self.zeros
+        half = np.full(observed.shape, 0.5)
+        return np.asarray(np.divide(self.ones, observed, where=observed > 0, out=half))
+
     def __add__(self, other: Self) -> Self:
         return type(self)(
             self.weight + other.weight, self.ones + other.ones, self.zeros + other.zeros
         )
+
+    def tiled(self, n: int) -> Self:
+        """The counts of K densities n times over, for n K densities."""
+        return type(self)(*(np.concatenate([a] * n) for a in (self.weight, self.ones, self.zeros)))
 
     def scaled(self, factor: float) -> Self:
         """The counts of the same rows with their weights multiplied."""

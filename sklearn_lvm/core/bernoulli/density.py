@@ -65,10 +65,12 @@ class Bernoullis:
         """Count free parameters, the probabilities."""
         return self.log_p.size
 
-    def expected(self, weight: Floats) -> Counts:
-        """The counts that are expected of rows of so much weight for each of the K densities."""
-        p, q = np.exp(self.log_p), np.exp(self.log_q)
-        return Counts(weight, weight[:, None] * p, weight[:, None] * q)
+    def expected(self, weight: Floats, pseudo_counts: Counts) -> Counts:
+        """The counts of rows of so much weight each that have, with a prior, these as estimates."""
+        total = weight[:, None] + pseudo_counts.ones + pseudo_counts.zeros
+        ones = total * np.exp(self.log_p) - pseudo_counts.ones
+        zeros = total * np.exp(self.log_q) - pseudo_counts.zeros
+        return Counts(weight, np.maximum(ones, 0.0), np.maximum(zeros, 0.0))
 
     def log_likelihood_of_counts(self, counts: Counts) -> float:
         """The log-probability of counted entries, in nats."""

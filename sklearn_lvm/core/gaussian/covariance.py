@@ -42,6 +42,10 @@ class Structure(ABC):
     def outer(self, v: Floats) -> Floats:
         """The stored form of v v', (K, d) -> (K, *S)."""
 
+    def growth(self, factor: Floats) -> Floats:
+        """By what a stored form grows when each feature is multiplied by a factor, (d,) -> (1, *S)."""
+        return self.outer(factor[None]) / self.outer(np.ones_like(factor)[None])
+
     @abstractmethod
     def gram(self, R: Floats, w: Floats) -> Floats:
         """The stored form of sum_i w_i r_i r_i', (K or 1, d, n) and (K, n) -> (K, *S)."""
@@ -57,6 +61,10 @@ class Structure(ABC):
     @abstractmethod
     def diagonal(self, stored: Floats) -> Floats:
         """The diagonal of a stored form, or what is known of it, (K, *S) -> (K, d)."""
+
+    @abstractmethod
+    def uncorrelated(self, stored: Floats) -> Floats:
+        """The stored form with all covariances of two features set to zero, (K, *S) -> (K, *S)."""
 
     @abstractmethod
     def monomials(self, Z: Floats, out: Floats) -> None:
@@ -87,6 +95,10 @@ class Structure(ABC):
     def public(self, matrices: Floats) -> Floats:
         """The public form of arrays of covariances, which drops the leading axis of a tied one."""
         return matrices[0] if self.tied else matrices
+
+    @abstractmethod
+    def to_public(self, stored: Floats) -> Floats:
+        """The public form of stored forms, (K, *S)."""
 
     def from_public(self, matrix: Floats) -> "Covariances":
         """Covariances from their public form."""
@@ -136,6 +148,10 @@ class Covariances(ABC):
     @abstractmethod
     def precision_diagonal(self) -> Floats:
         """Diagonals of their inverses, (K, d)."""
+
+    @abstractmethod
+    def traces(self, stored: Floats) -> Floats:
+        """tr(inv(C_k) S_k) for symmetric matrices S_k in the stored form, (K or 1, *S) -> (K,)."""
 
     @property
     @abstractmethod

@@ -12,6 +12,7 @@ from ..linalg import SingularCovarianceError
 from .covariance import Covariances, Structure
 from .kernels import GaussianKernel, kernel_of
 from .moments import Moments
+from .prior import GaussianPrior
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +43,14 @@ class Gaussians:
         """
         traces = (self.covariance.precision_diagonal * added_variance).sum(axis=1)
         return np.asarray(-0.5 * traces)
+
+    def log_density_of(self, moments: Moments, added_variance: Floats) -> float:
+        """The expected log-density of rows of these moments, less the penalty, up to a constant."""
+        C = self.covariance
+        gap = (C.whiten_each(moments.mean - self.mean) ** 2).sum(axis=1)
+        level = C.log_det - 2.0 * self.trace_penalty(added_variance)
+        spread = C.traces(moments.scatter).sum() + (moments.weight * gap).sum()
+        return float(-0.5 * ((moments.dof * level).sum() + spread))
 
     def rescale(self, shift: Floats, scale: Floats) -> Self:
         """The densities of scale * z + shift."""
@@ -111,27 +120,33 @@ class GaussianFamily:
     added_variance : ndarray of shape (d,)
         Added to the variances in every estimate. It is the maximum of the likelihood of rows that are
         spread with these variances, so that their expected log-density is what EM maximizes.
+    prior : GaussianPrior or None
+        Of means and covariances: pseudo-observations, which are added to the moments of every estimate.
     """
 
     structure: Structure
     added_variance: Floats
+    prior: GaussianPrior | None = None
 
     def statistics(self, rows: Floats, resp: Floats) -> Moments:
         """Moments of rows (d, n) under K sets of weights (K, n)."""
         return Moments.of(rows, resp, self.structure)
 
     def estimate(self, moments: Moments, current: Gaussians | None = None) -> Gaussians:
-        """The maximum of the likelihood, or the posterior mode if a prior is part of the moments."""
-        covariance = self.structure.estimate(moments.scatter, moments.dof, self.added_variance)
-        return Gaussians(moments.mean, covariance)
+        """The maximum of the likelihood, or the posterior mode if there is a prior."""
+        known = moments if self.prior is None else moments + self.prior.moments
+        covariance = self.structure.estimate(known.scatter, known.dof, self.added_variance)
+        return Gaussians(known.mean, covariance)
 
     def kernel(self, components: Gaussians, log_weights: Floats) -> GaussianKernel:
         """The kernel of the E-step: log-densities less the trace penalty."""
         return components.kernel(log_weights + components.trace_penalty(self.added_variance))
 
     def log_prior(self, components: Gaussians) -> float:
-        """0: there is no prior."""
-        return 0.0
+        """The expected log-density of the pseudo-observations, up to a constant."""
+        if self.prior is None:
+            return 0.0
+        return components.log_density_of(self.prior.moments, self.added_variance)
 
     def predictive(self, components: Gaussians) -> Gaussians:
         """The densities that score rows: these."""

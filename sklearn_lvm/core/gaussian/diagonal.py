@@ -32,6 +32,9 @@ class Diagonal(Structure):
     def diagonal(self, stored: Floats) -> Floats:
         return stored
 
+    def uncorrelated(self, stored: Floats) -> Floats:
+        return stored
+
     def monomials(self, Z: Floats, out: Floats) -> None:
         np.multiply(Z, Z, out=out)
 
@@ -48,6 +51,9 @@ class Diagonal(Structure):
     def public_shape(self, n_components: int) -> tuple[int, ...]:
         return (self.d,) if self.tied else (n_components, self.d)
 
+    def to_public(self, stored: Floats) -> Floats:
+        return self.public(stored)
+
     def _from_matrices(self, matrices: Floats) -> "DiagonalCovariances":
         return DiagonalCovariances(self, deviations(matrices))
 
@@ -61,6 +67,9 @@ class DiagonalCovariances(Covariances):
 
     structure: Structure
     deviation: Floats
+
+    def traces(self, stored: Floats) -> Floats:
+        return np.asarray((self.precision_diagonal * stored).sum(axis=1))
 
     @property
     def scatter(self) -> Floats:
@@ -169,6 +178,9 @@ class Spherical(Diagonal):
     def public_shape(self, n_components: int) -> tuple[int, ...]:
         return () if self.tied else (n_components,)
 
+    def to_public(self, stored: Floats) -> Floats:
+        return self.public(stored / self.d)
+
     def _from_matrices(self, matrices: Floats) -> "SphericalCovariances":
         return SphericalCovariances(self, deviations(self._repeated(matrices)))
 
@@ -184,6 +196,9 @@ class SphericalCovariances(DiagonalCovariances):
     """Spherical covariances by their standard deviations, equal along each row, (K, d)."""
 
     structure: Structure
+
+    def traces(self, stored: Floats) -> Floats:
+        return np.asarray(self.precision_diagonal[:, 0] * stored)
 
     @property
     def scatter(self) -> Floats:

@@ -52,6 +52,9 @@ class Full(Structure):
     def diagonal(self, stored: Floats) -> Floats:
         return np.diagonal(stored, axis1=1, axis2=2)
 
+    def uncorrelated(self, stored: Floats) -> Floats:
+        return stored * np.eye(self.d)
+
     def monomials(self, Z: Floats, out: Floats) -> None:
         start = 0
         for j in range(len(Z)):
@@ -71,6 +74,9 @@ class Full(Structure):
 
     def public_shape(self, n_components: int) -> tuple[int, ...]:
         return (self.d, self.d) if self.tied else (n_components, self.d, self.d)
+
+    def to_public(self, stored: Floats) -> Floats:
+        return self.public(stored)
 
     def _from_matrices(self, matrices: Floats) -> "FullCovariances":
         return FullCovariances(self, cholesky(matrices))
@@ -92,6 +98,9 @@ class FullCovariances(Covariances):
     def inverse(self) -> Floats:
         """Inverses of the Cholesky factors, (K, d, d)."""
         return np.stack([inverse_triangular(L) for L in self.factor])
+
+    def traces(self, stored: Floats) -> Floats:
+        return np.asarray((self._precisions * stored).sum(axis=(1, 2)))
 
     @property
     def scatter(self) -> Floats:

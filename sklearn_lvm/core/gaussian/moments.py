@@ -58,10 +58,15 @@ class Moments:
             self.structure,
         )
 
+    def tiled(self, n: int) -> Self:
+        """The moments of K Gaussians n times over, for n K Gaussians."""
+        weight, dof = np.tile(self.weight, n), np.tile(self.dof, n)
+        mean, scatter = (np.concatenate([a] * n) for a in (self.mean, self.scatter))
+        return type(self)(weight, dof, mean, scatter, self.structure)
+
     def rescaled(self, factor: Floats) -> Self:
         """The moments of the same rows after z_j -> factor_j z_j, one common factor if spherical."""
-        outer = self.structure.outer
-        growth = outer(factor[None]) / outer(np.ones_like(factor)[None])
+        growth = self.structure.growth(factor)
         return type(self)(
             self.weight, self.dof, self.mean * factor, self.scatter * growth, self.structure
         )

@@ -87,3 +87,35 @@ def test_few_rows_come_in_an_order_of_their_own():
     X, rng = table(200, 30, 0, True)
     order = rng.permutation(200)
     assert_array_equal(*(merged(rows, np.ones(200))[0] for rows in (X, X[order])))
+
+
+@pytest.mark.parametrize("n", [300, 5000])
+def test_weights_that_are_whole_numbers_are_counts(n):
+    """However few patterns there are; what is three times all of them says no more."""
+    X, rng = table(n, 3, 0, False)
+    assert source(X, np.ones(n)).n_observations == n
+    assert source(X, np.full(n, 0.3)).n_observations == pytest.approx(n)
+    times = rng.integers(0, 4, size=n).astype(float)
+    found = source(X, times).n_observations
+    assert found == times.sum()
+    assert source(np.repeat(X, times.astype(int), axis=0), np.ones(int(times.sum()))).unit == 1.0
+    assert source(X, times).merged().n_observations == found
+    distinct = source(X, times).merged()
+    assert source(distinct.X, 3.0 * distinct.w).n_observations == found
+
+
+def test_copies_are_split_one_by_one():
+    X, rng = table(400, 40, 0, True)
+    times = rng.integers(1, 4, size=400)
+    weighted = source(X, times.astype(float)).sample(400)
+    repeated = source(np.repeat(X, times, axis=0), np.ones(times.sum())).sample(400)
+    for one, other in zip(weighted.split(0.3, seed=0), repeated.split(0.3, seed=0), strict=True):
+        assert_array_equal(codes_of(one.X), codes_of(other.X))
+        assert_array_equal(one.w, other.w)
+    drawn, rest = weighted.split(0.3, seed=0)
+    assert drawn.w.sum() + rest.w.sum() == times.sum()
+    assert 0.25 < drawn.w.sum() / times.sum() < 0.35
+    both = len(drawn) + len(rest) - 400
+    assert 50 < both < (times > 1).sum()
+    heavy = source(X, np.where(np.arange(400) < 300, 1.0, 99.5))  # no whole number of copies
+    assert sum(map(len, heavy.split(0.3, seed=0))) == 300 + 2 * 100
