@@ -170,7 +170,10 @@ def _gaussian_mle(size: TrainingSize) -> Candidate:
 def _em_gaussian_mixture(size: TrainingSize) -> Candidate:
     from ..estimators.gaussian_mixture import EMGaussianMixture
 
-    return Candidate(EMGaussianMixture(), _mixture_grid(size))
+    # Its prior keeps a component that few rows belong to from collapsing.
+    n_components = _up_to(N_COMPONENTS, size.n_samples // MIN_ROWS_PER_COMPONENT)
+    grid: Parameters = {"covariance_type": ["full", "tied", "diag"], "n_components": n_components}
+    return Candidate(EMGaussianMixture(), grid)
 
 
 def _gaussian_mixture(size: TrainingSize) -> Candidate:

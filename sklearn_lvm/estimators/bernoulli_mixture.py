@@ -16,12 +16,15 @@ from ..core.bernoulli.counts import Counts
 from ..core.bernoulli.density import BernoulliFamily, Bernoullis
 from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
+from ..core.rows import RowSource
+from ..fitting.bernoulli_priors import Chosen
 from ..fitting.starts import FEW_ROWS, StartStrategy
 from ..inference.block_map import ThreadMap
 from ..inference.em import EMRun
 from ..inference.problem import Problem
 from ..inference.stepwise import StepwiseStatistics
-from .base.binary import BINARIZE, BinaryEstimator, check_prior
+from .base.bernoulli_priors import chosen_prior, described
+from .base.binary import BINARIZE, BinaryEstimator
 from .base.docs import documented
 from .base.gaussian_parameters import check_distribution, check_shape, log_of
 from .base.mixture import COUNT, EM_CONSTRAINTS, Acceleration, InitParams, MixtureEstimator
@@ -35,6 +38,7 @@ STEPS: dict[str, Callable[[BetaPosterior, float], MixtureSteps[Bernoullis, Count
     ),
     "mle": lambda prior, concentration: MixtureSteps(BernoulliFamily()),
 }
+PRIOR: list[object] = [StrOptions({"auto"}), Interval(Real, 1, None, closed="left"), "array-like"]
 
 
 @documented
@@ -50,9 +54,15 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
     Parameters
     ----------
     n_components : int, default=1
-    alpha, beta : float or array-like of shape (n_features,), default=1.5
+    alpha, beta : 'auto', float or array-like of shape (n_features,), default='auto'
         Beta priors of the probabilities, at least 1: the mode is estimated with alpha - 1 ones and
-        beta - 1 zeros more. Above 1 no probability is ever exactly 0 or 1.
+        beta - 1 zeros more. Above 1 no probability is ever exactly 0 or 1. 'auto' adds s observations
+        that are nearly as the column is: alpha is 1 + s p and beta is 1 + s (1 - p), with p nine
+        tenths of the column's share of ones and a tenth of one half. Of several s from 1/4 to 32 it
+        takes the one under which rows that were held back are most likely, after a few EM steps on the
+        others; copies of a row, or a row of several times the weight, are held back one by one. Of
+        16 rows or fewer none is held back, and s is 2. If only one of both is 'auto', the other is
+        kept. ``partial_fit`` after the first call and ``warm_start`` keep what was chosen.
     weight_concentration_prior : float, default=1.0
         Dirichlet prior of the weights, at least 1; above 1 no weight is ever exactly 0.
     inference : {'map', 'mle'}, default='map'
@@ -72,6 +82,12 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
     weights_ : ndarray of shape (n_components,)
     probabilities_ : ndarray of shape (n_components, n_features)
         Probabilities of ones.
+    alpha_, beta_ : ndarray of shape (n_features,)
+        The prior of the probabilities; ones with ``inference='mle'``.
+    prior_ : dict
+        'kind' is 'columns' if the prior was chosen, 'alpha' or 'beta' if only that one was, 'given', or
+        None; 'n_pseudo_observations' is s, or the mean of alpha + beta - 2 over columns if both were
+        given; 'held_out_scores' lists the candidates, (kind, s, log-probability of a row held back).
     {em_attributes}
     {fitted_features}
 
@@ -108,8 +124,8 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "n_components": [COUNT],
-        "alpha": [Interval(Real, 1, None, closed="left"), "array-like"],
-        "beta": [Interval(Real, 1, None, closed="left"), "array-like"],
+        "alpha": PRIOR,
+        "beta": PRIOR,
         "weight_concentration_prior": [Interval(Real, 1, None, closed="left")],
         "inference": [StrOptions(set(STEPS))],
         "weights_init": ["array-like", None],
@@ -119,15 +135,19 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
     }
 
     probabilities_: Floats
+    alpha_: Floats
+    beta_: Floats
+    prior_: dict[str, object]
 
+    _chosen_prior: Chosen
     _stepwise: StepwiseStatistics[Counts] | None  # of batches since the last fit
 
     def __init__(
         self,
         n_components: int = 1,
         *,
-        alpha: float | ArrayLike = 1.5,
-        beta: float | ArrayLike = 1.5,
+        alpha: Literal["auto"] | float | ArrayLike = "auto",
+        beta: Literal["auto"] | float | ArrayLike = "auto",
         weight_concentration_prior: float = 1.0,
         inference: Literal["map", "mle"] = "map",
         tol: float | Literal["auto"] = "auto",
@@ -193,20 +213,23 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
         rows, w = self._check_training(X, sample_weight, reset=False)
         self._dtype = result_dtype(rows)
         binarization = self._binarization()
+        source = self._row_source(rows, w, binarization)
+        self._choose_prior(source, binarization, warm=True)
         steps, stepwise, model = (
             self._steps(binarization),
             self._stepwise,
             self._warm_model(binarization),
         )
         with ThreadMap() as block_map:
-            blocks = self._row_source(rows, w, binarization).streamed
-            now = Problem(steps, blocks, block_map).evaluate(model)
+            now = Problem(steps, source.streamed, block_map).evaluate(model)
         if stepwise is None:
             weight = self._total_weight
-            expected = model.components.expected(weight * np.exp(model.log_weights))
+            expected = model.components.expected(
+                weight * np.exp(model.log_weights), self._chosen_prior.prior.pseudo_counts()
+            )
             stepwise = StepwiseStatistics(expected, weight, weight)
         stepwise = stepwise.updated(now.statistics, float(w.sum()))
-        following = steps.m_step(stepwise.statistics, model)
+        following = steps.m_step(stepwise.of_all_batches, model)
         run = EMRun(following, (now.objective,), self.n_iter_ + 1)
         self._set_fitted(self._attributes(binarization, run))
         self._stepwise, self._total_weight = stepwise, stepwise.total_weight
@@ -248,15 +271,14 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
         return BinaryRowSource(X, w, binarization, self._slices)
 
     def _steps(self, binarization: Binarization) -> MixtureSteps[Bernoullis, Counts]:
-        return STEPS[self.inference](self._prior(), self.weight_concentration_prior)
+        return STEPS[self.inference](self._chosen_prior.prior, self.weight_concentration_prior)
 
-    def _prior(self) -> BetaPosterior:
-        """The priors of the probabilities, (1, d): every component has the same."""
-        alpha, beta = (
-            check_prior(name, value, self.n_features_in_, least=1.0)
-            for name, value in (("alpha", self.alpha), ("beta", self.beta))
-        )
-        return BetaPosterior(alpha, beta)
+    def _choose_prior(self, rows: RowSource, binarization: Binarization, warm: bool) -> None:
+        known = getattr(self, "_chosen_prior", None) if warm else None
+        self._chosen_prior = chosen_prior(self, rows, known)
+
+    def _described_prior(self, binarization: Binarization) -> Mapping[str, object]:
+        return described(self._chosen_prior, self._dtype)
 
     def _given_model(
         self, binarization: Binarization, model: Mixture[Bernoullis] | None

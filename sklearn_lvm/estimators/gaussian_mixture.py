@@ -1,6 +1,7 @@
 """EMGaussianMixture: mixtures of Gaussians by expectation-maximization."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from numbers import Real
 from typing import ClassVar, Literal, Self
 
@@ -17,10 +18,13 @@ from ..core.gaussian.structure_names import COVARIANCE_TYPES
 from ..core.linalg import SingularCovarianceError
 from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
+from ..core.rows import RowSource
 from ..core.standardization import MAX_DEVIATIONS, Standardization
+from ..fitting.gaussian_priors import Chosen
 from ..fitting.starts import FEW_ROWS, StartStrategy
 from .base.docs import documented
 from .base.gaussian_parameters import check_given
+from .base.gaussian_priors import chosen_prior, described
 from .base.mixture import COUNT, EM_CONSTRAINTS, Acceleration, InitParams, MixtureEstimator
 from .base.validation import result_dtype, standardization_of
 
@@ -31,15 +35,19 @@ CovarianceType = Literal["full", "tied", "diag", "spherical"]
 class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
     """Mixture of Gaussians, p(x) = sum_k w_k N(x | m_k, C_k), fitted by expectation-maximization.
 
-    EM maximizes a regularized log-likelihood: the log-density of component k is reduced by
-    tr(E inv(C_k)) / 2, with E = diag(reg_covar * s_j**2). Its M-step C_k = scatter_k / n_k + E adds E
-    to every covariance, and the objective never falls. Scores, labels and samples are those of the
-    plain mixture.
+    EM finds a mode of the posterior. The likelihood alone has no bound: a component that shrinks
+    onto few rows makes it as high as one likes. Every covariance is therefore estimated with A more
+    observations, of scatter Psi0 in all, C_k = (scatter_k + Psi0) / (n_k + A) + E. By default both are
+    chosen by the likelihood of rows that are held back while others are fitted to. The objective adds
+    the log-density of these pseudo-observations to that of the rows, less tr(E inv(C_k)) / 2 for each
+    of all these, with E = diag(reg_covar * s_j**2), and never falls. Scores, labels and samples are
+    those of the plain mixture.
 
-    A user of :class:`sklearn.mixture.GaussianMixture` changes the import. Deliberate differences:
-    ``reg_covar`` is in units of the data, ``sample`` returns rows alone and in random order, rows may
-    have weights, starts can run side by side, and a fit ends when its estimated remaining gain is
-    small. Accelerated fits to many rows run on float32 rows first and end on float64 rows.
+    A user of :class:`sklearn.mixture.GaussianMixture` changes the import. Deliberate differences: the
+    prior, which ``covariance_prior=None`` takes away, ``reg_covar`` is in units of the data,
+    ``sample`` returns rows alone and in random order, rows may have weights, starts can run side by
+    side, and a fit ends when its estimated remaining gain is small. Accelerated fits to many rows run
+    on float32 rows first and end on float64 rows.
 
     Parameters
     ----------
@@ -50,17 +58,29 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
         The j-th diagonal entry of E is reg_covar * s_j**2, s_j being the standard deviation of feature
         j without outliers, which a few rows far out do not move, or the median of the others' where the
         feature is constant.
+    covariance_prior : 'auto', None or array-like, default='auto'
+        'auto' chooses how rows scatter, as within clusters of theirs or within fewer, and A. None is
+        maximum likelihood; then the other priors stay as they are. Else Psi0, of shape (n_features,
+        n_features) if 'full' or 'tied', (n_features,) if 'diag', a number if 'spherical'.
+    degrees_of_freedom_prior : float, default=None
+        nu0 = A - n_features - 2, greater than -n_features - 2, which goes with a matrix. Of a tied
+        covariance Psi0 and A count once.
+    mean_prior : array-like of shape (n_features,), default=None
+        Where means are expected; None for the center of the rows.
+    mean_precision_prior : float, default=0.0
+        How many observations at ``mean_prior`` each mean is estimated with; 0 is flat.
+    weight_concentration_prior : float, default=1.0
+        Dirichlet prior of the weights, at least 1, below which there is no mode; 1 is flat.
     {em_parameters}
     init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}, default='auto'
         Where a start comes from: clusters of k-means, rows by the nearest of its seeds, random
         responsibilities, or rows by the nearest of n_components random rows. 'auto' searches on samples
         of the rows: several clusterings run a few steps and the best goes on, and components that are
         hardly missed are moved to where one is missing (split-and-merge EM: Ueda, Nakano, Ghahramani
-        & Hinton, 2000). With fewer than two rows a parameter, or very many
-        components, it is 'kmeans'. All are drawn from the
-        weighted set of distinct rows (a subsample of it if there are many), so that weights count as
-        repetitions and the order of the rows does not matter. With fewer distinct rows than
-        components, each component starts at one of them.
+        & Hinton, 2000). With fewer than two rows a parameter, or very many components, it is 'kmeans'.
+        All are drawn from the weighted set of distinct rows (a subsample of it if there are many), so
+        that weights count as repetitions and the order of the rows does not matter. With fewer distinct
+        rows than components, each component starts at one of them.
     weights_init : array-like of shape (n_components,), default=None
     means_init : array-like of shape (n_components, n_features), default=None
     precisions_init : array-like, default=None
@@ -78,16 +98,30 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
         Inverses of the covariances, in the same shape.
     precisions_cholesky_ : ndarray
         Upper triangular U with U U' = precision, or its square root, in the same shape.
+    covariance_prior_, degrees_of_freedom_prior_, mean_prior_, mean_precision_prior_ : ndarray or float
+        The prior that was used, in the units of the data; None with ``covariance_prior=None``. Given to
+        another mixture of as many components it is used again.
+    weight_concentration_prior_ : float
+    prior_ : dict
+        How it was found. 'kind' is 'given', None or what was chosen: the scatter 'within' clusters,
+        'shrunk' to half of its correlations, within half as many clusters ('fewer'), of all rows
+        ('total'), or 'variances' alone if no choice was made, since rows tell enough or are too few.
+        'n_pseudo_observations' is A, and 'held_out_scores' lists the candidates, (kind, A, log-density
+        of a row held back).
     {em_attributes}
     {fitted_features}
 
     See Also
     --------
-    GaussianMLE : One Gaussian.
+    GaussianMLE : One Gaussian, without a prior.
+    sklearn.mixture.BayesianGaussianMixture : Whose priors have the same names.
 
     References
     ----------
     C. M. Bishop, Pattern Recognition and Machine Learning (2006), equations 9.23 to 9.28.
+
+    C. Fraley & A. E. Raftery, Bayesian regularization for normal mixture estimation and model-based
+    clustering (2007), Journal of Classification 24.
 
     Examples
     --------
@@ -103,12 +137,25 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
     >>> other = EMGaussianMixture(n_components=2, random_state=0).fit(1000.0 * X)
     >>> bool(np.isclose(other.score(1000.0 * X), mixture.score(X) - 2 * np.log(1000.0)))
     True
+
+    Components that are too many do not collapse onto rows:
+
+    >>> few, new = X[::10], X[1::10]
+    >>> by_likelihood = EMGaussianMixture(15, covariance_prior=None, random_state=0).fit(few)
+    >>> by_posterior = EMGaussianMixture(15, random_state=0).fit(few)
+    >>> by_likelihood.score(new) < -9 < -4 < by_posterior.score(new)
+    True
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "n_components": [COUNT],
         "covariance_type": [StrOptions(set(COVARIANCE_TYPES))],
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
+        "covariance_prior": [StrOptions({"auto"}), "array-like", Real, None],
+        "degrees_of_freedom_prior": [Interval(Real, None, None, closed="neither"), None],
+        "mean_prior": ["array-like", None],
+        "mean_precision_prior": [Interval(Real, 0.0, None, closed="left")],
+        "weight_concentration_prior": [Interval(Real, 1.0, None, closed="left")],
         "weights_init": ["array-like", None],
         "means_init": ["array-like", None],
         "precisions_init": ["array-like", None],
@@ -120,7 +167,15 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
     precisions_: Floats
     precisions_cholesky_: Floats
 
+    prior_: dict[str, object]
+    covariance_prior_: Floats | None
+    degrees_of_freedom_prior_: float | None
+    mean_prior_: Floats | None
+    mean_precision_prior_: float | None
+    weight_concentration_prior_: float
+
     _structure: Structure  # of the covariances
+    _chosen_prior: Chosen
 
     def __init__(
         self,
@@ -128,6 +183,11 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
         *,
         covariance_type: CovarianceType = "full",
         reg_covar: float = 1e-6,
+        covariance_prior: Literal["auto"] | ArrayLike | None = "auto",
+        degrees_of_freedom_prior: float | None = None,
+        mean_prior: ArrayLike | None = None,
+        mean_precision_prior: float = 0.0,
+        weight_concentration_prior: float = 1.0,
         tol: float | Literal["auto"] = "auto",
         max_iter: int = 1000,
         n_init: int = 1,
@@ -145,6 +205,11 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
         self.n_components = n_components
         self.covariance_type = covariance_type
         self.reg_covar = reg_covar
+        self.covariance_prior = covariance_prior
+        self.degrees_of_freedom_prior = degrees_of_freedom_prior
+        self.mean_prior = mean_prior
+        self.mean_precision_prior = mean_precision_prior
+        self.weight_concentration_prior = weight_concentration_prior
         self.tol = tol
         self.max_iter = max_iter
         self.n_init = n_init
@@ -243,8 +308,23 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
         return standardization_of(X, w, Standardization.of, per_feature=self._structure.per_feature)
 
     def _steps(self, standardization: Standardization) -> MixtureSteps[Gaussians, Moments]:
-        added_variance = self.reg_covar * standardization.feature_variance
-        return MixtureSteps(GaussianFamily(self._structure, added_variance))
+        family = replace(self._family(standardization), prior=self._chosen_prior.prior)
+        return MixtureSteps(family, self.weight_concentration_prior)
+
+    def _family(self, standardization: Standardization) -> GaussianFamily:
+        return GaussianFamily(self._structure, self.reg_covar * standardization.feature_variance)
+
+    def _choose_prior(self, rows: RowSource, standardization: Standardization, warm: bool) -> None:
+        known: Chosen | None = getattr(self, "_chosen_prior", None) if warm else None
+        if known is not None and known.prior is not None:
+            moved = known.prior.rescale(*self._change_of_units(standardization))
+            known = replace(known, prior=moved)
+        family = self._family(standardization)
+        self._chosen_prior = chosen_prior(self, rows, standardization, family, known)
+
+    def _described_prior(self, standardization: Standardization) -> Mapping[str, object]:
+        shown = described(self._chosen_prior, standardization, self._dtype)
+        return {**shown, "weight_concentration_prior_": self.weight_concentration_prior}
 
     def _given_model(
         self, standardization: Standardization, model: Mixture[Gaussians] | None
@@ -260,6 +340,13 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
         return given.completed(standardization, model)
 
     def _warm_model(self, standardization: Standardization) -> Mixture[Gaussians]:
+        gaussians = self._density.components
+        shift, scale = self._change_of_units(standardization)
+        known = Gaussians(gaussians.mean, gaussians.covariance.restructured(self._structure))
+        return Mixture(self._density.log_weights, known.rescale(shift, scale))
+
+    def _change_of_units(self, standardization: Standardization) -> tuple[Floats, Floats]:
+        """Shift and scale from the standardized rows of the last fit to those of this one."""
         old, gaussians = self._transformation, self._density.components
         K, structure = len(gaussians.mean), self._structure
         if self.n_components != K or not structure.fits(gaussians.covariance, K):
@@ -267,7 +354,6 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
                 "warm_start=True cannot continue from a solution with another n_components, "
                 "covariance_type or number of features: set warm_start=False."
             )
-        known = Gaussians(gaussians.mean, gaussians.covariance.restructured(structure))
         with np.errstate(all="ignore"):
             shift = (old.center - standardization.center) / standardization.scale
             scale = old.scale / standardization.scale
@@ -276,7 +362,7 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
                 "warm_start=True cannot continue from a solution for rows that lie so far off, in "
                 "units of these: set warm_start=False."
             )
-        return Mixture(self._density.log_weights, known.rescale(shift, scale))
+        return shift, scale
 
     def _described(
         self, gaussians: Gaussians, standardization: Standardization

@@ -76,7 +76,8 @@ class GaussianMLE(ClosedFormEstimator[Standardization, Moments, Mixture[Gaussian
 
     See Also
     --------
-    EMGaussianMixture : Several Gaussians.
+    EMGaussianMixture : Several Gaussians; with ``n_components=1`` one, by the posterior mode under a
+        prior, which few rows of many features need.
 
     References
     ----------

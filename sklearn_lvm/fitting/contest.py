@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._typing import Floats
 from ..core.family import C, S
 from ..core.linalg import without_failures
 from ..core.mixture import Mixture
@@ -12,7 +13,7 @@ ROUNDS = ((2, 2), (3, 1))  # E-steps of each mixture, and how many of them go on
 
 
 def winner(sample: Sample[C, S], batch: MixtureBatch[C]) -> Mixture[C]:
-    """The mixture of the highest log-likelihood, by successive halving.
+    """The mixture of the highest objective, by successive halving.
 
     After each round the best go on (em-EM: Biernacki, Celeux & Govaert, 2003).
 
@@ -21,8 +22,16 @@ def winner(sample: Sample[C, S], batch: MixtureBatch[C]) -> Mixture[C]:
     SingularCovarianceError
         If in every mixture a covariance became singular.
     """
+
+    def step(batch: MixtureBatch[C]) -> tuple[tuple[MixtureBatch[C], Floats], MixtureBatch[C]]:
+        log_likelihood, following = sample.em_step(batch)
+        return (batch, log_likelihood), following
+
     for n_steps, n_kept in ROUNDS if len(batch) > 1 else ():
         for _ in range(n_steps):
-            log_likelihood, batch = without_failures(sample.em_step, batch, MixtureBatch.without)
-        batch = batch.subset(np.argsort(-log_likelihood, kind="stable")[:n_kept])
+            known, batch = without_failures(step, batch, MixtureBatch.without)
+        before, log_likelihood = known
+        log_prior = [sample.steps.log_prior(before.mixture(i)) for i in range(len(before))]
+        order = np.argsort(-(log_likelihood + log_prior), kind="stable")
+        batch = batch.subset(order[:n_kept])
     return batch.mixture(0)

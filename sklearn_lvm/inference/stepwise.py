@@ -53,3 +53,8 @@ class StepwiseStatistics(Generic[S]):
         effective = weight * (total / weight) ** DECAY
         faded = self.statistics.scaled((effective - weight) / self.effective_weight)
         return type(self)(faded + statistics, effective, total)
+
+    @property
+    def of_all_batches(self) -> S:
+        """The statistics at the weight of all batches: a prior counts for no more as they fade."""
+        return self.statistics.scaled(self.total_weight / self.effective_weight)

@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Self
 
-WINDOW = 8  # iterates: the slowest rate among them counts, and what they gained together
+WINDOW = 5  # iterates: the slowest rate among them counts, and what they gained together
 N_CONFIRMATIONS = 2  # estimates in a row that must be below the tolerance
 MIN_GAIN = 1e-12  # nats per unit of weight; smaller gains are rounding
 EQUAL = 1e-9  # nats per unit of weight below which two objectives are the same
 
 PRECISION_SHARE = 0.2  # of the optimism p / n, which may be left to gain
-MIN_AUTO_TOL, MAX_AUTO_TOL = 1e-5, 4e-3  # nats per unit of weight
+MIN_AUTO_TOL, MAX_AUTO_TOL = 1e-5, 3e-2  # nats per unit of weight
 
 
 def precision_of(n_parameters: int, n_observations: float) -> float:
@@ -98,8 +98,10 @@ class StoppingRule:
     def resumed(self, objective: float, tol: float) -> Self:
         """The rule of a run from the last iterate on; a new one if the objective is another there."""
         last = self.objectives[-1] if self.objectives else objective
-        same = tol == self.tol and abs(objective - last) <= EQUAL
-        return self if same else type(self)(tol)
+        if tol != self.tol or abs(objective - last) > EQUAL:
+            return type(self)(tol)
+        # What was met stays so, whatever the steps before it gained.
+        return replace(self, objectives=(objective,)) if self.is_met else self
 
 
 def _latest(values: tuple[float, ...], value: float) -> tuple[float, ...]:

@@ -96,6 +96,7 @@ def _mixture(covariance_type, K, **params):
         EMGaussianMixture(K, covariance_type=covariance_type, random_state=0, **params),
         {"n_components": [1, 2], "covariance_type": ["full", "spherical"]},
         mixture=True,
+        prior="mean_precision_prior" in params,
         one_scale=covariance_type == "spherical",
         refused={"reg_covar": -1.0},
         # What is added to the variances makes one row data enough for a component, and a repeated
@@ -191,6 +192,9 @@ SPECS = [
     _mixture("diag", 3, init_params="random_from_data", n_init=2),
     _mixture("spherical", 2),
     _mixture("spherical", 3, init_params="k-means++"),
+    _mixture("full", 2, covariance_prior=None),
+    _mixture("full", 3, mean_precision_prior=0.5, weight_concentration_prior=1.5),
+    _mixture("tied", 2, mean_precision_prior=2.0),
     _coins("bayes"),
     _coins("map", alpha=2.0, beta=1.5),
     _coins("mle"),
@@ -277,7 +281,8 @@ class GaussianReference:
     def objective(cls, model, X, w):
         """What the fit raises, per unit of weight."""
         joint = cls.log_joint(model, X, added_variance(model, X, w))
-        return w @ logsumexp(joint, axis=1) / w.sum()
+        log_prior = gaussian_log_prior(model, X, w)
+        return (w @ logsumexp(joint, axis=1) + log_prior) / w.sum()
 
 
 class SingleGaussianReference(GaussianReference):
@@ -370,19 +375,49 @@ def added_variance(model, X, w=None):
     return model.reg_covar * np.array([scale_of(x, w) for x in X.T]) ** 2
 
 
+def gaussian_log_prior(model, X, w=None):
+    """The log-density of the pseudo-observations of a Gaussian mixture's prior, but for constants.
+
+    Covariances are measured in units of the scales of the features.
+    """
+    if getattr(model, "covariance_prior_", None) is None:
+        return 0.0
+    d, tied = X.shape[1], model.covariance_type == "tied"
+    scale = np.array([scale_of(x, w) for x in X.T])
+    if model.covariance_type == "spherical":
+        scale = np.full(d, np.sqrt(np.mean(scale**2)))
+    weights, means, covariances = parameters(model)
+    beta, c = model.mean_precision_prior_, model.weight_concentration_prior_
+    psi = np.asarray(model.covariance_prior_)
+    psi = psi if psi.ndim == 2 else np.diag(np.broadcast_to(psi, d))
+    total = xlogy(c - 1.0, weights).sum()
+    for mean, C in zip(means, covariances, strict=True):
+        gap = mean - model.mean_prior_
+        total -= 0.5 * beta * gap @ np.linalg.solve(C, gap)
+    n_means = len(means) if tied else 1
+    dof = model.degrees_of_freedom_prior_ + d + 1 + (n_means if beta else 1)
+    added = np.diag(added_variance(model, X, w))
+    for C in covariances[:1] if tied else covariances:
+        log_det = np.linalg.slogdet(C / np.outer(scale, scale))[1]
+        total -= 0.5 * (dof * log_det + np.trace(np.linalg.solve(C, psi + dof * added)))
+    return total
+
+
 def log_prior(model):
     """The log-density of a Bernoulli mixture's parameters without its constants."""
     if model.inference == "mle":
         return 0.0
     p, w = model.probabilities_, model.weights_
-    coins = xlogy(np.subtract(model.alpha, 1), p) + xlog1py(np.subtract(model.beta, 1), -p)
+    coins = xlogy(np.subtract(model.alpha_, 1), p) + xlog1py(np.subtract(model.beta_, 1), -p)
     return coins.sum() + xlogy(model.weight_concentration_prior - 1, w).sum()
 
 
 def public_state(model):
     """Fitted attributes that a user sees."""
-    shown = {name: value for name, value in vars(model).items() if name.endswith("_")}
+    public = {name: value for name, value in vars(model).items() if name.endswith("_")}
+    shown = {name: value for name, value in public.items() if value is not None}
     history = shown.pop("history_", {})
+    shown.pop("prior_", None)  # what was chosen, and what the choice scored
     return shown | {f"history_[{name}]": value for name, value in history.items()}
 
 

@@ -14,7 +14,14 @@ from sklearn.mixture import GaussianMixture
 from sklearn_lvm import EMGaussianMixture
 
 from ..helpers import scale_of
-from .specs import COVARIANCE_TYPES, DENSE, clouds, every_covariance_type, objective
+from .specs import (
+    COVARIANCE_TYPES,
+    DENSE,
+    clouds,
+    every_covariance_type,
+    gaussian_log_prior,
+    objective,
+)
 
 N, D, K = 200, 3, 3
 
@@ -52,7 +59,7 @@ def pair(X, covariance_type, steps, **params):
     """Both mixtures after some steps from the same start."""
     params = {"reg_covar": 0.0, "tol": 0.0, **start(X, covariance_type), **params}
     params = {"covariance_type": covariance_type, "max_iter": steps, **params}
-    ours = EMGaussianMixture(K, acceleration=None, **params)
+    ours = EMGaussianMixture(K, acceleration=None, covariance_prior=None, **params)
     return [mixture.fit(X) for mixture in (ours, GaussianMixture(K, **params))]
 
 
@@ -173,14 +180,16 @@ def objective_in_standard_units(model, X):
         covariance_type=model.covariance_type,
         reg_covar=model.reg_covar,
     )
-    return objective(scaled, X / size) - np.log(size).sum()
+    plain = objective(scaled, X / size) - np.log(size).sum()
+    return plain + gaussian_log_prior(model, X) / len(X)
 
 
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 def test_reg_covar_is_in_units_of_the_data(covariance_type, X):
     """One component: its covariance is that of the data, and reg_covar of each squared scale."""
     X = X * [1.0, 1e-3, 1e3]
-    model = EMGaussianMixture(1, covariance_type=covariance_type, reg_covar=0.1).fit(X)
+    params = {"covariance_type": covariance_type, "covariance_prior": None}
+    model = EMGaussianMixture(1, reg_covar=0.1, **params).fit(X)
     C = np.cov(X.T, bias=True)
     expected = C + 0.1 * np.diag([scale_of(x) ** 2 for x in X.T])
     if covariance_type == "spherical":

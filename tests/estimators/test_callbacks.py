@@ -160,7 +160,7 @@ def held_score(model, X, y):
 @pytest.mark.parametrize("spec", [spec for spec in MIXTURES if not spec.prior], ids=str)
 def test_scores_are_monitored(spec, X):
     monitor = callback.ScoringMonitor(scoring={"height": held_score})
-    plain = {} if spec.binary else {"reg_covar": 0.0}
+    plain = {} if spec.binary else {"reg_covar": 0.0, "covariance_prior": None}
     model = spec.new(n_init=1, acceleration=None, **plain)
     model.set_callbacks(monitor).fit(X, np.zeros(N))
     log = monitor.get_logs().data_as_pandas

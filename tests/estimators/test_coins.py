@@ -511,8 +511,113 @@ def test_equal_rows_are_fitted_once(monkeypatch):
 
     monkeypatch.setattr(Blocks, "held", recorded)
     X = hidden_coins(5000, d=6)
-    BernoulliMixture(2, random_state=0).fit(X)
-    assert set(seen) == {len(np.unique(X, axis=0))}
+    n_distinct = len(np.unique(X, axis=0))
+    BernoulliMixture(2, alpha=1.5, beta=1.5, random_state=0).fit(X)
+    assert set(seen) == {n_distinct}
+    BernoulliMixture(2, random_state=0).fit(X)  # some are held back for the choice of a prior
+    assert max(seen) == n_distinct
+
+
+# -- priors that are chosen ----------------------------------------------------------------------------
+
+
+def test_a_prior_is_chosen_and_told_of():
+    X = hidden_coins(400, d=12, missing=0.1)
+    model = BernoulliMixture(3, random_state=0).fit(X)
+    strength = model.prior_["n_pseudo_observations"]
+    assert model.prior_["kind"] == "columns"
+    assert strength in [s for _, s, _ in model.prior_["held_out_scores"]]
+    assert model.alpha_.shape == model.beta_.shape == (12,)
+    assert_allclose(model.alpha_ + model.beta_ - 2.0, strength)
+    assert_allclose((model.alpha_ - 1.0) / strength, 0.9 * np.nanmean(X, axis=0) + 0.05)
+    given = BernoulliMixture(3, alpha=model.alpha_, beta=model.beta_, random_state=0).fit(X)
+    assert_allclose(given.score_samples(X), model.score_samples(X), rtol=1e-9)
+    assert given.prior_ == {
+        "kind": "given",
+        "n_pseudo_observations": pytest.approx(strength),
+        "held_out_scores": [],
+    }
+
+
+def test_a_prior_does_not_depend_on_starts():
+    X = hidden_coins(400, d=12)
+    models = [
+        BernoulliMixture(3, random_state=seed, n_init=n_init).fit(X)
+        for seed, n_init in ((0, 1), (1, 1), (2, 3))
+    ]
+    for model in models[1:]:
+        assert model.prior_ == models[0].prior_
+        assert_array_equal(model.alpha_, models[0].alpha_)
+
+
+def test_maximum_likelihood_has_no_prior():
+    model = BernoulliMixture(2, inference="mle", random_state=0).fit(hidden_coins())
+    assert model.prior_["kind"] is None
+    assert_array_equal([model.alpha_, model.beta_], np.ones((2, 6)))
+
+
+@pytest.mark.parametrize(("name", "other"), [("alpha", "beta"), ("beta", "alpha")])
+def test_one_of_both_may_be_given(name, other):
+    X = hidden_coins(400)
+    value = np.linspace(1.0, 3.0, 6)
+    model = BernoulliMixture(2, random_state=0, **{name: value}).fit(X)
+    assert_array_equal(getattr(model, f"{name}_"), value)
+    assert (getattr(model, f"{other}_") > 1.0).all()
+    assert model.prior_["kind"] == other
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_chosen_prior_is_kept_by_batches_and_warm_starts():
+    X, other = hidden_coins(400, d=12), hidden_coins(400, d=12, seed=1)
+    model = BernoulliMixture(3, random_state=0, warm_start=True).fit(X)
+    alpha, prior = model.alpha_, model.prior_
+    for goes_on in (model.partial_fit, model.fit):
+        goes_on(other)
+        assert_array_equal(model.alpha_, alpha)
+        assert model.prior_ == prior
+    model.set_params(alpha=3.0).partial_fit(other)
+    assert_array_equal(model.alpha_, np.full(12, 3.0))
+    model.set_params(alpha="auto", warm_start=False).fit(other)
+    assert model.prior_ == BernoulliMixture(3, random_state=0).fit(other).prior_
+
+
+@pytest.mark.parametrize("strength", [1.5, 5.0, 17.0])
+def test_a_prior_counts_once_in_a_fit_and_the_batches_after_it(strength):
+    X = hidden_coins(1000, d=8)
+    model = BernoulliMixture(2, alpha=strength, beta=strength, random_state=0).fit(X)
+    before = model.score(X)
+    model.partial_fit(X[:10])
+    assert abs(model.score(X) - before) < 0.005
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_a_few_rows_have_a_fixed_prior(n):
+    X = hidden_coins(n)
+    model = BernoulliMixture(2, random_state=0).fit(X)
+    assert model.prior_["n_pseudo_observations"] == 2.0
+    assert np.isfinite(model.score_samples(all_rows(6))).all()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_many_columns_and_few_rows_are_more_likely_than_under_any_one_prior():
+    """Of 60 columns one table is noise, the other two patterns: no symmetric prior suits both."""
+    rng = np.random.default_rng(0)
+    noise = (rng.uniform(size=(2200, 60)) < rng.uniform(0.2, 0.5, 60)).astype(float)
+    p = np.where(rng.uniform(size=(10, 60)) < 0.9, 0.01, 0.9)
+    patterns = (rng.uniform(size=(2200, 60)) < p[rng.integers(10, size=2200)]).astype(float)
+
+    def scores(**prior):
+        return np.array(
+            [
+                BernoulliMixture(10, random_state=0, **prior).fit(X[:200]).score(X[200:])
+                for X in (noise, patterns)
+            ]
+        )
+
+    automatic = scores()
+    for value in (1.1, 1.5, 2.0, 5.0):
+        assert automatic.sum() > scores(alpha=value, beta=value).sum()
 
 
 # -- codes other than 0 and 1 --------------------------------------------------------------------------

@@ -17,6 +17,10 @@ OTHERS = {
     "covariance_type": ("diag", "spherical"),
     "reg_covar": (0.5, 0.25),
     "solver": ("em", "svd"),
+    "covariance_prior": (None, "auto"),
+    "degrees_of_freedom_prior": (5.0, None),
+    "mean_prior": (np.ones(D), None),
+    "mean_precision_prior": (3.0, 5.0),
     "tol": (0.5, 0.25),
     "max_iter": (3, 2),
     "n_init": (7, 6),
@@ -67,7 +71,7 @@ def said(model, X, w):
         found["inverse_transform"] = model.inverse_transform(Z)
     if hasattr(model, "get_covariance"):
         found["covariance"], found["precision"] = model.get_covariance(), model.get_precision()
-    if hasattr(model, "alpha_"):
+    if hasattr(model, "posterior_"):
         found["low"], found["high"] = model.credible_interval()
     return found
 

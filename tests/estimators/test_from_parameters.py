@@ -92,7 +92,9 @@ def test_it_can_be_cloned_and_fitted(covariance_type):
 @every_covariance_type
 def test_it_can_be_where_a_fit_begins(covariance_type):
     X = clouds(100)
-    model = known(covariance_type, warm_start=True, max_iter=0, reg_covar=0.0)
+    model = known(
+        covariance_type, warm_start=True, max_iter=0, reg_covar=0.0, covariance_prior=None
+    )
     before = model.score(X)
     assert_allclose(model.fit(X).lower_bound_, before, rtol=1e-12)
 

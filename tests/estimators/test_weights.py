@@ -11,7 +11,7 @@ from sklearn_lvm import EMGaussianMixture
 from sklearn_lvm.core.bernoulli.binarization import BinaryRowSource
 from sklearn_lvm.core.rows import RowSource
 from sklearn_lvm.estimators.base import mixture as _mixture_base
-from sklearn_lvm.fitting import start_search
+from sklearn_lvm.fitting import prior_choice, start_search
 from sklearn_lvm.fitting.starts import STARTS
 
 from .specs import EXACT, SPECS, clouds, every_mixture, every_spec, public_state, weights
@@ -114,6 +114,8 @@ def sampled_starts(monkeypatch):
     for module in (_mixture_base, start_search):
         monkeypatch.setattr(module, "STARTS", few)
     monkeypatch.setattr(start_search, "sample_sizes", lambda n, K, d: [30, 100, 240])
+    for name in ("MIN_ROWS", "MAX_ROWS"):
+        monkeypatch.setattr(prior_choice, name, 200)
     drawn = []
 
     def recording(distinct):

@@ -27,3 +27,10 @@ def test_a_small_batch_moves_a_stream_little():
     found = StepwiseStatistics(counted(1000, 0), 1000.0, 1000.0)
     moved = found.updated(counted(0, 1), 1.0).statistics
     assert moved.zeros[0, 0] / (moved.ones + moved.zeros)[0, 0] < 0.01
+
+
+def test_statistics_at_the_weight_of_all_batches_have_the_same_shares():
+    found = StepwiseStatistics(counted(3, 1), 4.0, 4.0).updated(counted(0, 4), 4.0)
+    whole = found.of_all_batches
+    assert_allclose((whole.ones + whole.zeros)[0, 0], 8.0, rtol=1e-12)
+    assert_allclose(whole.ones / whole.zeros, found.statistics.ones / found.statistics.zeros)

@@ -92,9 +92,11 @@ def check_given(
     """
     covariance = None
     if covariances is not None:
-        covariance = _covariances("covariances" + suffix, covariances, K, structure)
+        covariance = check_covariances("covariances" + suffix, covariances, K, structure)
     if precisions is not None:
-        covariance = _covariances("precisions" + suffix, precisions, K, structure, inverse=True)
+        covariance = check_covariances(
+            "precisions" + suffix, precisions, K, structure, inverse=True
+        )
     return GivenParameters(
         None if weights is None else check_distribution("weights" + suffix, weights, K),
         None if means is None else check_shape("means" + suffix, means, (K, structure.d)),
@@ -106,15 +108,19 @@ def check_shape(name: str, value: ArrayLike, shape: tuple[int, ...]) -> Floats:
     """An array of a shape in float64; the ValueError names it."""
     try:
         array: Floats = check_array(
-            value, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name=name
+            value if shape else np.atleast_1d(value),
+            dtype=np.float64,
+            ensure_2d=False,
+            allow_nd=True,
+            input_name=name,
         )
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
             f"{name} must hold finite numbers, in the shape {shape}: {error}"
         ) from error
-    if array.shape != shape:
-        raise ValueError(f"{name} must be of shape {shape}, got {array.shape}.")
-    return array
+    if array.shape != (shape or (1,)):
+        raise ValueError(f"{name} must be of shape {shape}, got {np.shape(value)}.")
+    return array.reshape(shape)
 
 
 def check_distribution(name: str, value: ArrayLike, K: int) -> Floats:
@@ -134,10 +140,10 @@ def log_of(weights: Floats) -> Floats:
         return np.log(weights)
 
 
-def _covariances(
+def check_covariances(
     name: str, value: ArrayLike, K: int, structure: Structure, *, inverse: bool = False
 ) -> Covariances:
-    """Covariances from their public form, or from that of their inverses."""
+    """Covariances from their public form, or from that of their inverses; the ValueError names them."""
     matrix = check_shape(name, value, structure.public_shape(K))
     if isinstance(structure, Full) and _asymmetry(matrix) > MAX_ASYMMETRY:
         raise ValueError(f"{name} must be symmetric.")
@@ -145,7 +151,8 @@ def _covariances(
     try:
         return read(matrix)
     except SingularCovarianceError as error:
-        raise ValueError(f"{name}[{error.component}] is not positive definite.") from None
+        which = name if structure.tied else f"{name}[{error.component}]"
+        raise ValueError(f"{which} is not positive definite.") from None
 
 
 def _asymmetry(matrices: Floats) -> float:

@@ -65,9 +65,10 @@ class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C
     """Base of the mixtures: fits by several starts of expectation-maximization.
 
     A subclass measures the units in which it computes (``_fit_transformation``), and says how its
-    components are estimated (``_steps``), which model continues a fit (``_warm_model``), what the
-    parameters that a user gave make of a start (``_given_model``), and how fitted components are
-    described (``_described``).
+    components are estimated (``_steps``) and under which prior (``_choose_prior``), which model
+    continues a fit (``_warm_model``), what the parameters that a user gave make of a start
+    (``_given_model``), and how fitted components and priors are described (``_described``,
+    ``_described_prior``).
     """
 
     n_components: int
@@ -100,6 +101,13 @@ class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C
     @abstractmethod
     def _steps(self, transformation: U) -> MixtureSteps[C, S]:
         """The E- and M-step."""
+
+    def _choose_prior(self, rows: RowSource, transformation: U, warm: bool) -> None:
+        """Choose the prior of a fit; a warm start keeps the one that it has."""
+
+    def _described_prior(self, transformation: U) -> Mapping[str, object]:
+        """Fitted attributes of the prior, in the units of the data."""
+        return {}
 
     @abstractmethod
     def _warm_model(self, transformation: U) -> Mixture[C]:
@@ -216,9 +224,11 @@ class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C
             heard = self.verbose or has_callbacks(self)
             return FitCallback(self, context, i, data, attributes, stop) if heard else RunCallback()
 
+        source = self._row_source(X, w, transformation)
+        self._choose_prior(source, transformation, warm)
         search = MixtureSearch(
             self._steps(transformation),
-            self._row_source(X, w, transformation),
+            source,
             max_iter=self.max_iter,
             tol=self.tol,
             acceleration=self.acceleration,
@@ -267,6 +277,7 @@ class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C
         return {
             "weights_": np.exp(run.model.log_weights).astype(self._dtype),
             **self._described(run.model.components, transformation),
+            **self._described_prior(transformation),
             "n_parameters_": run.model.n_parameters(),
             "converged_": run.converged,
             "n_iter_": run.n_iter,

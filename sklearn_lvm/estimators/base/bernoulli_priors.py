@@ -1,0 +1,58 @@
+"""Priors of a Bernoulli mixture as users give them: checked, and chosen where they are left open."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from ...core.bernoulli.beta import BetaPosterior
+from ...core.rows import RowSource
+from ...fitting.bernoulli_priors import BetaPriorChoice, Chosen
+from ...fitting.prior_choice import ChosenPrior
+from .binary import check_prior
+
+
+class PriorParameters(Protocol):
+    """The parameters of :class:`BernoulliMixture` that are about priors, as a user gives them."""
+
+    n_components: int
+    alpha: str | float | ArrayLike
+    beta: str | float | ArrayLike
+    weight_concentration_prior: float
+    inference: str
+
+
+def chosen_prior(given: PriorParameters, rows: RowSource, known: Chosen | None = None) -> Chosen:
+    """The prior for some rows; one that was chosen before, for others, is kept.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its bounds.
+    """
+    d = rows.X.shape[1]
+    fixed = {
+        name: check_prior(name, value, d, least=1.0)
+        for name, value in (("alpha", given.alpha), ("beta", given.beta))
+        if not isinstance(value, str)
+    }
+    if given.inference == "mle":
+        return ChosenPrior(BetaPosterior(np.ones((1, d)), np.ones((1, d))))
+    if len(fixed) == 2:
+        prior = BetaPosterior(**fixed)
+        return ChosenPrior(prior, "given", float((prior.alpha + prior.beta).mean() - 2.0))
+    choice = BetaPriorChoice(given.n_components, given.weight_concentration_prior, fixed)
+    if known is None or known.kind != choice.kind:
+        return choice.of(rows)
+    return replace(known, prior=replace(known.prior, **fixed))
+
+
+def described(chosen: Chosen, dtype: DTypeLike) -> Mapping[str, object]:
+    """Fitted attributes of a prior."""
+    return {
+        "alpha_": chosen.prior.alpha[0].astype(dtype),
+        "beta_": chosen.prior.beta[0].astype(dtype),
+        "prior_": chosen.described(),
+    }

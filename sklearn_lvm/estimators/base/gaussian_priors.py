@@ -1,0 +1,149 @@
+"""Priors of a Gaussian mixture as users give them: checked, and standardized; and as they are shown."""
+
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from ..._typing import Floats
+from ...core.gaussian.covariance import Structure
+from ...core.gaussian.density import GaussianFamily
+from ...core.gaussian.prior import GaussianPrior
+from ...core.rows import RowSource
+from ...core.standardization import Standardization
+from ...fitting.gaussian_priors import Chosen, GaussianPriorChoice, nearby
+from ...fitting.prior_choice import ChosenPrior
+from .gaussian_parameters import check_covariances, check_shape
+
+
+class PriorParameters(Protocol):
+    """The parameters of :class:`EMGaussianMixture` that are about priors, as a user gives them."""
+
+    n_components: int
+    covariance_prior: str | ArrayLike | None
+    degrees_of_freedom_prior: float | None
+    mean_prior: ArrayLike | None
+    mean_precision_prior: float
+    weight_concentration_prior: float
+
+
+def chosen_prior(
+    given: PriorParameters,
+    rows: RowSource,
+    standardization: Standardization,
+    family: GaussianFamily,
+    known: Chosen | None = None,
+) -> Chosen:
+    """The prior for the standardized rows; one that was chosen before, for other rows, is kept.
+
+    Raises
+    ------
+    ValueError
+        If a parameter does not fit the others, or is out of its bounds.
+    """
+    structure, K = family.structure, given.n_components
+    if given.covariance_prior is None:
+        _check_without_prior(given)
+        return ChosenPrior(None)
+    means = _prior_of_means(given, rows, standardization, structure)
+    if not isinstance(given.covariance_prior, str):
+        return _given_prior(given, standardization, means)
+    if given.degrees_of_freedom_prior is not None:
+        raise ValueError(
+            f"degrees_of_freedom_prior={given.degrees_of_freedom_prior:g} needs a covariance_prior "
+            "that is a matrix: 'auto' chooses both. Give both, or leave both out."
+        )
+    if known is not None and known.prior is not None and known.was_chosen:
+        return replace(known, prior=known.prior.with_mean_of(means))
+    variance = standardization.feature_variance
+    concentration = given.weight_concentration_prior
+    choice = GaussianPriorChoice(family, means, concentration, K, variance)
+    return choice.of(rows).in_units(standardization.log_jacobian)
+
+
+def _check_without_prior(given: PriorParameters) -> None:
+    others = {
+        "degrees_of_freedom_prior": None,
+        "mean_prior": None,
+        "mean_precision_prior": 0.0,
+        "weight_concentration_prior": 1.0,
+    }
+    for name, default in others.items():
+        value = getattr(given, name)
+        if value is not default and (default is None or value != default):
+            raise ValueError(
+                f"covariance_prior=None asks for maximum likelihood without any prior, but {name} "
+                f"is {value!r}: leave it at {default!r}, or set covariance_prior='auto'."
+            )
+
+
+def _prior_of_means(
+    given: PriorParameters,
+    rows: RowSource,
+    standardization: Standardization,
+    structure: Structure,
+) -> GaussianPrior:
+    """The prior of means alone, standardized."""
+    mean: Floats = np.zeros(structure.d)
+    if given.mean_prior is None and given.mean_precision_prior:
+        near = nearby(rows)
+        mean = near.block @ near.w / max(near.w.sum(), rows.unit)
+    elif given.mean_prior is not None:
+        row = check_shape("mean_prior", given.mean_prior, (structure.d,))[None]
+        mean = standardization.transform(row)[:, 0]
+    return GaussianPrior(
+        structure,
+        scatter=structure.outer(np.zeros((1, structure.d))),
+        strength=np.zeros(1),
+        mean=mean,
+        mean_precision=float(given.mean_precision_prior),
+        n_means=given.n_components if structure.tied else 1,
+    )
+
+
+def _given_prior(
+    given: PriorParameters, standardization: Standardization, means: GaussianPrior
+) -> Chosen:
+    structure, freedom = means.structure, given.degrees_of_freedom_prior
+    least = -structure.d - 2
+    if freedom is None:
+        raise ValueError(
+            "degrees_of_freedom_prior is None, but covariance_prior is a matrix: give both."
+        )
+    if not freedom > least:
+        raise ValueError(
+            f"degrees_of_freedom_prior={freedom:g} must be greater than -n_features - 2 = {least}."
+        )
+    one = replace(structure, tied=True)
+    assert given.covariance_prior is not None
+    scatter = check_covariances("covariance_prior", given.covariance_prior, 1, one).scatter
+    prior = replace(means, scatter=scatter, strength=np.array([freedom - least]))
+    return ChosenPrior(
+        standardized(prior, standardization).with_mean_of(means), "given", freedom - least
+    )
+
+
+def standardized(prior: GaussianPrior, standardization: Standardization) -> GaussianPrior:
+    """The prior for standardized rows."""
+    scale = standardization.scale
+    return prior.rescale(-standardization.center / scale, 1.0 / scale)
+
+
+@np.errstate(all="ignore")
+def described(
+    chosen: Chosen, standardization: Standardization, dtype: DTypeLike
+) -> dict[str, object]:
+    """Fitted attributes of a prior, in the units of the data; None where there is no prior."""
+    about: dict[str, object] = {"prior_": chosen.described()}
+    if chosen.prior is None:
+        names = ("covariance", "degrees_of_freedom", "mean", "mean_precision")
+        return about | {f"{name}_prior_": None for name in names}
+    prior = chosen.prior.rescale(standardization.center, standardization.scale)
+    one = replace(prior.structure, tied=True)
+    return about | {
+        "covariance_prior_": one.to_public(prior.scatter).astype(dtype),
+        "degrees_of_freedom_prior_": float(prior.strength[0]) - prior.structure.d - 2.0,
+        "mean_prior_": prior.mean.astype(dtype),
+        "mean_precision_prior_": prior.mean_precision,
+    }

@@ -1,0 +1,172 @@
+"""Priors of covariances that the rows themselves suggest, and the choice of one of them."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+
+from .._typing import Floats
+from ..core.gaussian.covariance import Structure
+from ..core.gaussian.density import GaussianFamily, Gaussians
+from ..core.gaussian.moments import Moments
+from ..core.gaussian.prior import GaussianPrior
+from ..core.mixture_em import MixtureSteps
+from ..core.rows import RowSource
+from .clusters import cluster_centers, nearest
+from .prior_choice import HELD_BACK, LLOYD_STEPS, ChosenPrior, PriorContest, rows_for_choice
+
+FAR = 30.0  # standardized units: rows further out say nothing about covariances
+MAX_ROWS_PER_PARAMETER = 30.0  # beyond, covariances are known without a prior
+MAX_NUMBERS = 1 << 23  # that the E-step of mixtures side by side holds at once
+WEAK, FEW = 0.01, 1.0  # pseudo-observations where rows tell enough, and where they are too few
+
+Chosen = ChosenPrior[GaussianPrior | None]
+Candidate = tuple[str, float]  # a key of KINDS, and pseudo-observations of each covariance
+
+
+@dataclass(frozen=True)
+class ScatterKind:
+    """What scatter of a pseudo-observation is.
+
+    Attributes
+    ----------
+    n_clusters : callable
+        From the number of components to that of the clusters within which rows scatter.
+    shrunk : bool
+        Whether covariances of two features are halved.
+    strengths : callable
+        From the number of features to the numbers of pseudo-observations that are worth a try.
+    """
+
+    n_clusters: Callable[[int], int]
+    shrunk: bool
+    strengths: Callable[[int], tuple[float, ...]]
+
+
+# Thin clouds want the scatter as it is, and little of it. Few rows of many features want correlations
+# halved, and much of it. Too many components had better be alike, each as wide as fewer would be, or
+# as all rows are.
+KINDS = {
+    "within": ScatterKind(lambda K: K, False, lambda d: (0.03, 0.1, 0.3, 1.0, d)),
+    "shrunk": ScatterKind(lambda K: K, True, lambda d: (0.3, d / 4, d / 2, d)),
+    "fewer": ScatterKind(lambda K: max(K // 2, 1), True, lambda d: (d / 2, d, 3 * d, 9 * d)),
+    "total": ScatterKind(lambda K: 1, False, lambda d: (d / 2, d, 3 * d, 9 * d)),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianPriorChoice:
+    """The choice of a prior for the covariances of K Gaussians.
+
+    Attributes
+    ----------
+    family : GaussianFamily
+    means : GaussianPrior
+        The prior of means alone, which covariances are to join.
+    concentration : float
+        Of the prior of weights.
+    n_components : int
+    variance : ndarray of shape (d,)
+        That of each feature.
+    """
+
+    family: GaussianFamily
+    means: GaussianPrior
+    concentration: float
+    n_components: int
+    variance: Floats
+
+    def of(self, rows: RowSource) -> Chosen:
+        """The prior under which rows that were held back are most likely.
+
+        Where rows are many next to parameters hardly any prior is needed, and none is chosen. Where
+        they are too few to hold some back, one observation of uncorrelated features is expected.
+        """
+        if rows.n_observations > MAX_ROWS_PER_PARAMETER * self._n_parameters():
+            return self._of_variances(WEAK, rows)
+        sample = nearby(rows_for_choice(rows, self.n_components))
+        held_back, rest = sample.split(HELD_BACK, seed=0)
+        scores = {}
+        if len(held_back) and len(rest):
+            scores = self._contest(rest, held_back).scores()
+        if not scores:
+            return self._of_variances(FEW, rows)
+        kind, strength = list(scores)[-1]
+        scatter = scatters(sample, self.n_components, self.family.structure, [kind])[kind]
+        known = tuple((*candidate, score) for candidate, score in scores.items())
+        return ChosenPrior(self._prior(scatter, strength, rows), kind, strength, known)
+
+    def _n_parameters(self) -> int:
+        structure, K = self.family.structure, self.n_components
+        return K * (1 + structure.d) + (1 if structure.tied else K) * structure.n_parameters
+
+    def _of_variances(self, strength: float, rows: RowSource) -> Chosen:
+        """Uncorrelated features of their own variances, divided among the components."""
+        structure = self.family.structure
+        deviation = np.sqrt(self.variance) * self.n_components ** (-1.0 / structure.d)
+        scatter = structure.uncorrelated(structure.outer(deviation[None]))
+        return ChosenPrior(self._prior(scatter, strength, rows), "variances", strength)
+
+    def _contest(
+        self, rows: RowSource, held_back: RowSource
+    ) -> PriorContest[Candidate, GaussianPrior, Gaussians, Moments]:
+        structure, K = self.family.structure, self.n_components
+        numbers = len(rows) * K * (structure.d + 1)
+        n_together = 1 if structure.tied else max(MAX_NUMBERS // numbers, 1)
+        candidates = self._candidates(rows)
+        return PriorContest(candidates, self._steps_under, n_together, rows, held_back, K)
+
+    def _steps_under(self, priors: Sequence[GaussianPrior]) -> MixtureSteps[Gaussians, Moments]:
+        prior = GaussianPrior.side_by_side(priors, self.n_components)
+        return MixtureSteps(replace(self.family, prior=prior), self.concentration)
+
+    def _candidates(self, rows: RowSource) -> dict[Candidate, GaussianPrior]:
+        """The priors that may suit the rows."""
+        structure = self.family.structure
+        found = scatters(rows, self.n_components, structure, KINDS)
+        return {
+            (kind, strength): self._prior(found[kind], strength, rows)
+            for kind in KINDS
+            for strength in KINDS[kind].strengths(structure.d)
+        }
+
+    def _prior(self, scatter: Floats, strength: float, rows: RowSource) -> GaussianPrior:
+        """The prior of so many observations of this scatter."""
+        weight = strength * rows.unit
+        return replace(self.means, scatter=weight * scatter, strength=np.array([weight]))
+
+
+def nearby(rows: RowSource) -> RowSource:
+    """The rows without those that are far out in some feature."""
+    return rows.weighted(rows.w * (np.abs(rows.block) <= FAR).all(axis=0))
+
+
+def scatters(
+    rows: RowSource, n_components: int, structure: Structure, kinds: Iterable[str]
+) -> dict[str, Floats]:
+    """The scatter of each kind, (1, *S), in the stored form of a structure."""
+
+    @cache
+    def within(n_clusters: int) -> Floats:
+        return scatter_within(rows, n_clusters, structure)
+
+    def scatter(kind: ScatterKind) -> Floats:
+        found = within(kind.n_clusters(n_components))
+        return 0.5 * (found + structure.uncorrelated(found)) if kind.shrunk else found
+
+    return {name: scatter(KINDS[name]) for name in kinds}
+
+
+def scatter_within(rows: RowSource, n_clusters: int, structure: Structure) -> Floats:
+    """The scatter of an observation about the nearest center, (1, *S), each found in other rows.
+
+    Rows lie nearer to centers that they are the mean of: far too near where they are few.
+    """
+    points, drawn = rows.points(), rows.drawn(0.5, seed=1)
+    halves = np.stack([drawn, rows.w - drawn])
+    rng = np.random.RandomState(0)
+    centers = cluster_centers(points, halves, n_clusters, LLOYD_STEPS, rng)
+    gaps = [points - c[labels] for c, labels in zip(centers, nearest(points, centers), strict=True)]
+    scatter = structure.gram(np.stack(gaps).mT, halves[::-1])
+    return np.asarray(scatter.sum(axis=0, keepdims=True) / rows.w.sum())
