@@ -6,7 +6,7 @@ Tables, all of them unless some are named:
 
 fixed    ten plain EM steps from one start, for everybody; how long, and to what likelihood?
 target   how long to the likelihood that scikit-learn reaches with tol=1e-9, from its own start?
-default  one call beside one call, each with its defaults: how long, and how far?
+default  one call beside one call, without our prior and with it: how long, and how likely are rows?
 gap      how far below the top of its basin does a fit end, in multiples of tol?
 quality  likelihoods from 20 seeds, beside those of scikit-learn with n_init=10
 memory   how much more memory does a fit, or a score, need at its peak?
@@ -33,6 +33,7 @@ import numpy as np
 from common import installed, interleave, options, show, write
 from em_problems import (
     Problem,
+    Table,
     blobs,
     default_problems,
     fixed_problems,
@@ -95,15 +96,16 @@ def fixed(asked: argparse.Namespace) -> Rows:
 def target(asked: argparse.Namespace) -> Rows:
     """Time to where scikit-learn gets with tol=1e-9, less 1e-6 nats per row, from its own start."""
     ratios = []
-    for name, X, K in islice(default_problems(asked.quick), 4):
-        problem = Problem(name, X, scikit_learn_start(X, K), "full")
+    for table in islice(default_problems(asked.quick), 4):
+        start = scikit_learn_start(table.X, table.n_components)
+        problem = Problem(table.name, table.X, start, "full")
         peer = interleave({"peer": partial(scikit_learn, problem, 5000, 1e-9)}, 1)["peer"]
         reached = log_likelihood(problem, peer.result)
         tol = tol_for(problem, reached - 1e-6)
         own = interleave({"ours": partial(to_tolerance, problem, tol)}, asked.repeats)["ours"]
         ratios.append(peer.wall / own.wall)
         yield {
-            "problem": name,
+            "problem": table.name,
             "its steps": peer.result.n_iter_,
             "our E-steps": own.result.n_iter_,
             "our tol": f"{tol:.0e}",
@@ -143,41 +145,50 @@ def geometric_mean(ratios: list[float]) -> float:
 
 
 def default(asked: argparse.Namespace) -> Rows:
-    """One call beside one call, each with its defaults: medians over seeds, with one thread and two."""
-    ratios: dict[int, list[float]] = {1: [], 2: []}
-    for name, X, K in default_problems(asked.quick):
-        row: dict[str, Any] = {"problem": name}
-        for threads in ratios:
-            with threadpool_limits(threads):
-                peer, own = medians(X, K, 2 if asked.quick else 5)
-            ratios[threads].append(peer[0] / own[0])
-            row |= {
-                f"its wall [ms], {threads}": peer[0],
-                f"ours, {threads}": own[0],
-                f"ratio, {threads}": peer[0] / own[0],
+    """One call beside one call: without our prior, then with it. Medians over seeds, by threads."""
+    for covariance_prior in (None, "auto"):
+        ratios: dict[int, list[float]] = {1: [], 2: []}
+        for table in default_problems(asked.quick):
+            X, scored = (table.X, table.X) if covariance_prior is None else table.split()
+            own = {"n_components": table.n_components, "covariance_prior": covariance_prior}
+            row: dict[str, Any] = {
+                "problem": table.name,
+                "prior": covariance_prior or "none",
+                "rows": len(X),
+                "scored": "these" if scored is X else f"{len(scored)} others",
             }
-        yield row | {
-            "its log-lik.": f"{peer[1]:.5f}",
-            "ours": f"{own[1]:.5f}",
-            "its steps": int(peer[2]),
-            "our E-steps": int(own[2]),
-        }
-    means = ", ".join(f"{geometric_mean(found):.3g} ({n})" for n, found in ratios.items())
-    print(f"default: geometric means of the ratios, by threads: {means}")
+            for threads in ratios:
+                with threadpool_limits(threads):
+                    peer, ours = medians(X, scored, own, 2 if asked.quick else 5)
+                ratios[threads].append(peer[0] / ours[0])
+                row |= {
+                    f"its wall [ms], {threads}": peer[0],
+                    f"ours, {threads}": ours[0],
+                    f"ratio, {threads}": peer[0] / ours[0],
+                }
+            yield row | {
+                "its log-lik.": f"{peer[1]:.5f}",
+                "ours": f"{ours[1]:.5f}",
+                "its steps": int(peer[2]),
+                "our E-steps": int(ours[2]),
+            }
+        means = ", ".join(f"{geometric_mean(found):.3g} ({n})" for n, found in ratios.items())
+        print(
+            f"default, prior {covariance_prior}: geometric means of the ratios, by threads: {means}"
+        )
 
 
-def medians(X: Any, K: int, n_seeds: int) -> tuple[Any, Any]:
+def medians(X: Any, scored: Any, own: dict[str, Any], n_seeds: int) -> tuple[Any, Any]:
     """Of wall milliseconds, log-likelihood and steps: scikit-learn's and ours."""
     found: dict[str, list[tuple[float, float, int]]] = {"peer": [], "ours": []}
     for seed in range(n_seeds):
-        given = {"n_components": K, "random_state": seed}
-        runs = {
-            "peer": partial(GaussianMixture(**given).fit, X),
-            "ours": partial(EMGaussianMixture(**given).fit, X),
-        }
-        for who, timing in interleave(runs, 1).items():
+        peer = GaussianMixture(own["n_components"], random_state=seed)
+        ours = EMGaussianMixture(**own, random_state=seed)
+        for who, timing in interleave(
+            {"peer": partial(peer.fit, X), "ours": partial(ours.fit, X)}, 1
+        ).items():
             fitted = timing.result
-            found[who].append((1e3 * timing.wall, float(fitted.score(X)), fitted.n_iter_))
+            found[who].append((1e3 * timing.wall, float(fitted.score(scored)), fitted.n_iter_))
     return np.median(found["peer"], axis=0), np.median(found["ours"], axis=0)
 
 
@@ -186,7 +197,8 @@ def gap(asked: argparse.Namespace) -> Rows:
     for name, X, K, reg_covar in [*overlapping(asked.quick), *flat(asked.quick)]:
         gaps = []
         for seed in range(2 if asked.quick else 5):
-            model = EMGaussianMixture(K, reg_covar=reg_covar, tol=1e-5, random_state=seed).fit(X)
+            given = {"covariance_prior": None, "reg_covar": reg_covar, "random_state": seed}
+            model = EMGaussianMixture(K, **given, tol=1e-5).fit(X)
             ended = model.lower_bound_
             model.set_params(warm_start=True, tol=0.0, max_iter=3000, acceleration="squarem")
             gaps.append(model.fit(X).lower_bound_ - ended)
@@ -212,20 +224,19 @@ def flat(quick: bool) -> Iterator[tuple[str, Any, int, float]]:
 
 def quality(asked: argparse.Namespace) -> Rows:
     """Likelihoods from many seeds beside those of ten starts of scikit-learn."""
-    for name, X, K in [*islice(default_problems(asked.quick), 6), *from_files(asked.data)]:
+    for table in [*islice(default_problems(asked.quick), 6), *from_files(asked.data)]:
         own, peer, times = [], [], np.zeros(2)
         for seed in range(2 if asked.quick else 20):
-            given = {"n_components": K, "reg_covar": 1e-3, "random_state": seed}
-            runs = {
-                "ours": partial(EMGaussianMixture(**given).fit, X),
-                "peer": partial(GaussianMixture(n_init=10, **given).fit, X),
-            }
+            given = {"reg_covar": 1e-3, "random_state": seed}
+            ours = EMGaussianMixture(table.n_components, covariance_prior=None, **given)
+            ten_starts = GaussianMixture(table.n_components, n_init=10, **given)
+            runs = {"ours": partial(ours.fit, table.X), "peer": partial(ten_starts.fit, table.X)}
             timings = interleave(runs, 1)
-            own.append(timings["ours"].result.score(X))
-            peer.append(timings["peer"].result.score(X))
+            own.append(timings["ours"].result.score(table.X))
+            peer.append(timings["peer"].result.score(table.X))
             times += timings["ours"].cpu, timings["peer"].cpu
         yield {
-            "problem": name,
+            "problem": table.name,
             "ours: median": f"{np.median(own):.5f}",
             "lowest": f"{min(own):.5f}",
             "highest": f"{max(own):.5f}",
@@ -236,12 +247,12 @@ def quality(asked: argparse.Namespace) -> Rows:
         }
 
 
-def from_files(folder: Path | None) -> Iterator[tuple[str, Any, int]]:
+def from_files(folder: Path | None) -> Iterator[Table]:
     """Tables of red wine and oil flow, if there is a folder that has them."""
     if folder is not None:
         for name, key, K in ("redwine", "X", 10), ("oil_flow", "X_train", 10):
             with np.load(folder / f"{name}.npz") as data:
-                yield f"{name}, K={K}", standardized(data[key].astype(float)), K
+                yield Table(f"{name}, K={K}", standardized(data[key].astype(float)), K)
 
 
 MEMORY = """

@@ -102,8 +102,7 @@ print(f"{agree:.0%} of the rows are given to the coin that made them")
 # -------------
 # Digits of eight by eight pixels, black or white: each pixel is a coin. One set of coins says how
 # often a pixel is on, whatever the digit. With hidden sets, each becomes a way to write one. How
-# many? Rows that the fit has not seen decide. Of eighty sets a few are left without a row, of which
-# the fit warns.
+# many? Rows that the fit has not seen decide.
 
 X = (load_digits().data > 7).astype(np.uint8)
 train, test = train_test_split(X, random_state=0)

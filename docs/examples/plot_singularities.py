@@ -5,7 +5,8 @@ Singularities, and what reg_covar does about them
 The likelihood of a Gaussian mixture has no maximum: a component that shrinks onto a single row
 raises it without end. ``reg_covar`` puts a ceiling on it.
 :class:`~sklearn_lvm.EMGaussianMixture` does this by a change of the objective, and each step is
-exact for what it raises.
+exact for what it raises. By default it also has a prior, which keeps components away from that
+ceiling (:ref:`sphx_glr_auto_examples_plot_collapse.py`); here it has none.
 """
 
 # %%
@@ -79,7 +80,7 @@ options = {
 }
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", ConvergenceWarning)
-    exact = EMGaussianMixture(tol=0, acceleration=None, **options).fit(X)
+    exact = EMGaussianMixture(covariance_prior=None, tol=0, acceleration=None, **options).fit(X)
     naive = GaussianMixture(tol=1e-30, **options).fit(X)
 
 traces = {
@@ -109,11 +110,11 @@ print(f"EMGaussianMixture {exact.score(X):.3f} nats per row")
 print(f"scikit-learn      {naive.score(X):.3f} nats per row")
 
 # %%
-# With ``reg_covar=0`` nothing holds a component back. A fit in which every start loses a
-# component says which, and what to do.
+# With ``reg_covar=0`` and without a prior nothing holds a component back. A fit in which every
+# start loses a component says which, and what to do.
 
 narrow = {"precisions_init": [np.eye(2), 1e4 * np.eye(2)], "reg_covar": 0.0}
 try:
-    EMGaussianMixture(**options | narrow).fit(X)
+    EMGaussianMixture(covariance_prior=None, **options | narrow).fit(X)
 except ValueError as error:
     print(textwrap.fill(str(error), 70))
