@@ -17,7 +17,8 @@ from .blocks import Blocks
 CELLS = 2.0**20  # hashed cells per standard deviation: coarse beside rounding, fine beside data
 MAX_CELL = 2.0**62
 FAR = 1e6  # standard deviations, beyond which no entry moves the center of the cells further
-MAX_TIMES = 2.0**16  # the lightest row, up to which a weight may be a number of copies
+MAX_COUNT = 2.0**53  # of copies: larger numbers are all whole
+MIN_LIGHTEST = 0.05  # of the distinct rows, which must weigh as little as the lightest
 WHOLE = 1e-9  # from a whole number, as a share of it, by which sums of weights are rounded
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd, of no pattern: 2^64 over the golden ratio
 
@@ -126,10 +127,19 @@ class RowSource:
     def unit(self) -> float:
         """The weight that counts as one observation.
 
-        It is that of the lightest distinct row where all weigh so much times a whole number, as copies
-        do, else the median. It grows with all weights, and is the same for copies and weights.
+        Whole numbers are counts, and so are the multiples of a weight that all rows have, or that of
+        the lightest distinct row where it is not alone; an observation is their greatest common
+        divisor. Of other weights it is the median of distinct rows.
         """
-        return self.weight_unit or _unit_of(self.distinct_weights)
+        if self.weight_unit:
+            return self.weight_unit
+        weight, lightest = self.distinct_weights, float(self.w[self.w > 0].min())
+        units = [1.0]
+        if np.mean(weight <= lightest * (1.0 + WHOLE)) >= MIN_LIGHTEST or lightest == self.w.max():
+            units.append(lightest)
+        found = (common_divisor(weight / unit) for unit in units)
+        counts = (unit * times for unit, times in zip(units, found, strict=True) if times)
+        return next(counts, float(np.median(weight)))
 
     @property
     def n_observations(self) -> float:
@@ -234,12 +244,20 @@ def subsample(X: Floats, w: Floats, hashes: Hashes, size: int) -> WeightedSet:
     return canonical(X, sampled)
 
 
-def _unit_of(weight: Floats) -> float:
-    lightest = float(weight.min())
-    times = weight / lightest
-    whole = np.abs(times - np.rint(times)) <= WHOLE * times
-    counted = bool(whole.all()) and times.max() <= MAX_TIMES
-    return lightest if counted else float(np.median(weight))
+def common_divisor(weights: Floats) -> float | None:
+    """The greatest common divisor of whole numbers, or nearly whole ones; None if they are not.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_lvm.core.rows import common_divisor
+    >>> common_divisor(np.array([6.0, 9.0])), common_divisor(np.array([0.5, 1.0]))
+    (3.0, None)
+    """
+    whole = np.rint(weights)
+    if weights.max() > MAX_COUNT or (np.abs(weights - whole) > WHOLE * whole).any():
+        return None
+    return float(np.gcd.reduce(whole.astype(np.int64)))
 
 
 def _priorities(hashes: Hashes, w: Floats) -> tuple[Ints, Ints, Floats, Floats]:

@@ -60,9 +60,10 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
         that are nearly as the column is: alpha is 1 + s p and beta is 1 + s (1 - p), with p nine
         tenths of the column's share of ones and a tenth of one half. Of several s from 1/4 to 32 it
         takes the one under which rows that were held back are most likely, after a few EM steps on the
-        others; copies of a row, or a row of several times the weight, are held back one by one. Of
-        16 rows or fewer none is held back, and s is 2. If only one of both is 'auto', the other is
-        kept. ``partial_fit`` after the first call and ``warm_start`` keep what was chosen.
+        others, and of up to 128 rows the geometric mean of five such s. Copies of a row, or a row of
+        several times the weight, are held back one by one. Of 16 rows or fewer none is held back, and s
+        is 2. If only one of both is 'auto', the other is kept. ``partial_fit`` after the first call and
+        ``warm_start`` keep what was chosen.
     weight_concentration_prior : float, default=1.0
         Dirichlet prior of the weights, at least 1; above 1 no weight is ever exactly 0.
     inference : {'map', 'mle'}, default='map'

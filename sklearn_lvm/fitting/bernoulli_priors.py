@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -52,12 +53,18 @@ class BetaPriorChoice:
         Where rows are too few to hold some back, it is worth two observations.
         """
         sample = rows_for_choice(rows, self.n_components)
-        found = self._scores(sample) if rows.n_observations > FEW_ROWS else []
+        found = (
+            self._in_units_of(rows.unit)._scores(sample) if rows.n_observations > FEW_ROWS else []
+        )
         winners = [list(scores)[-1] for scores in found] or [FEW_ROWS_STRENGTH]
         strength = float(np.exp2(np.log2(winners).mean()))
         prior = self._prior(counted(sample), strength * rows.unit)
         scores = tuple((self.kind, s, score) for s, score in means(found).items())
         return ChosenPrior(prior, self.kind, strength, scores)
+
+    def _in_units_of(self, weight: float) -> Self:
+        """The choice with the prior of weights in numbers of observations, as a sample has them."""
+        return replace(self, concentration=1.0 + (self.concentration - 1.0) / weight)
 
     def _scores(self, rows: RowSource) -> list[dict[float, float]]:
         """For each of some splits what rows held back say of strengths, of the best one last."""

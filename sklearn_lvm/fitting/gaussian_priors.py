@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Self
 
 import numpy as np
 
@@ -16,9 +17,12 @@ from ..core.rows import RowSource
 from .clusters import cluster_centers, nearest
 from .prior_choice import HELD_BACK, LLOYD_STEPS, ChosenPrior, PriorContest, rows_for_choice
 
-FAR = 30.0  # standardized units: rows further out say nothing about covariances
+# Rows that say nothing about covariances lie so many standardized units from the center, or so many
+# distances between the 5 % and 95 % quantiles of a sample beyond these.
+FAR, MAX_DISTANCES = 30.0, 4.0
 MAX_ROWS_PER_PARAMETER = 30.0  # beyond, covariances are known without a prior
-MAX_NUMBERS = 1 << 23  # that the E-step of mixtures side by side holds at once
+# Numbers that mixtures side by side hold at once, and arrays of covariances among them.
+MAX_NUMBERS, COPIES = 1 << 23, 8
 WEAK, FEW = 0.01, 1.0  # pseudo-observations where rows tell enough, and where they are too few
 
 Chosen = ChosenPrior[GaussianPrior | None]
@@ -83,19 +87,25 @@ class GaussianPriorChoice:
         Where rows are many next to parameters hardly any prior is needed, and none is chosen. Where
         they are too few to hold some back, one observation of uncorrelated features is expected.
         """
-        if rows.n_observations > MAX_ROWS_PER_PARAMETER * self._n_parameters():
+        n_rows = min(rows.n_observations, rows.n_distinct)
+        if n_rows > MAX_ROWS_PER_PARAMETER * self._n_parameters():
             return self._of_variances(WEAK, rows)
         sample = nearby(rows_for_choice(rows, self.n_components))
         held_back, rest = sample.split(HELD_BACK, seed=0)
         scores = {}
         if len(held_back) and len(rest):
-            scores = self._contest(rest, held_back).scores()
+            scores = self._in_units_of(rows.unit)._contest(rest, held_back).scores()
         if not scores:
             return self._of_variances(FEW, rows)
         kind, strength = list(scores)[-1]
         scatter = scatters(sample, self.n_components, self.family.structure, [kind])[kind]
         known = tuple((*candidate, score) for candidate, score in scores.items())
         return ChosenPrior(self._prior(scatter, strength, rows), kind, strength, known)
+
+    def _in_units_of(self, weight: float) -> Self:
+        """The choice with the other priors in numbers of observations, as weights of a sample are."""
+        means = replace(self.means, mean_precision=self.means.mean_precision / weight)
+        return replace(self, means=means, concentration=1.0 + (self.concentration - 1.0) / weight)
 
     def _n_parameters(self) -> int:
         structure, K = self.family.structure, self.n_components
@@ -112,7 +122,7 @@ class GaussianPriorChoice:
         self, rows: RowSource, held_back: RowSource
     ) -> PriorContest[Candidate, GaussianPrior, Gaussians, Moments]:
         structure, K = self.family.structure, self.n_components
-        numbers = len(rows) * K * (structure.d + 1)
+        numbers = K * (len(rows) * (structure.d + 1) + COPIES * structure.n_parameters)
         n_together = 1 if structure.tied else max(MAX_NUMBERS // numbers, 1)
         candidates = self._candidates(rows)
         return PriorContest(candidates, self._steps_under, n_together, rows, held_back, K)
@@ -122,24 +132,44 @@ class GaussianPriorChoice:
         return MixtureSteps(replace(self.family, prior=prior), self.concentration)
 
     def _candidates(self, rows: RowSource) -> dict[Candidate, GaussianPrior]:
-        """The priors that may suit the rows."""
+        """The priors that may suit the rows, those that are alike once."""
         structure = self.family.structure
         found = scatters(rows, self.n_components, structure, KINDS)
+        correlated = structure.n_parameters > structure.d
+        unlike: dict[tuple[int, bool, float], str] = {}
+        for name, kind in KINDS.items():
+            n_clusters = kind.n_clusters(self.n_components)
+            for strength in kind.strengths(structure.d):
+                unlike.setdefault((n_clusters, kind.shrunk and correlated, float(strength)), name)
         return {
-            (kind, strength): self._prior(found[kind], strength, rows)
-            for kind in KINDS
-            for strength in KINDS[kind].strengths(structure.d)
+            (name, strength): self._prior(found[name], strength, rows)
+            for (_, _, strength), name in unlike.items()
         }
 
     def _prior(self, scatter: Floats, strength: float, rows: RowSource) -> GaussianPrior:
         """The prior of so many observations of this scatter."""
-        weight = strength * rows.unit
-        return replace(self.means, scatter=weight * scatter, strength=np.array([weight]))
+        weight, structure = strength * rows.unit, self.family.structure
+        added = structure.uncorrelated(structure.outer(np.sqrt(self.family.added_variance)[None]))
+        return replace(self.means, scatter=weight * (scatter + added), strength=np.array([weight]))
 
 
 def nearby(rows: RowSource) -> RowSource:
-    """The rows without those that are far out in some feature."""
-    return rows.weighted(rows.w * (np.abs(rows.block) <= FAR).all(axis=0))
+    """The rows of a sample without those that are far out in some feature."""
+    Z = rows.block
+    low = np.quantile(Z, 0.05, axis=1, method="higher", keepdims=True)
+    high = np.quantile(Z, 0.95, axis=1, method="lower", keepdims=True)
+    reach = np.where(low < high, MAX_DISTANCES * (high - low), np.inf)
+    kept = (low - reach <= Z) & (high + reach >= Z) & (np.abs(Z) <= FAR)
+    return rows.weighted(rows.w * kept.all(axis=0))
+
+
+def center_of(rows: RowSource) -> Floats:
+    """The mean of the rows that are not far out, (d,)."""
+    total, weight = np.zeros(rows.X.shape[1]), 0.0
+    for Z, w in rows.streamed:
+        kept = w * (np.abs(Z) <= FAR).all(axis=0)
+        total, weight = total + Z @ kept, weight + kept.sum()
+    return total / weight if weight else total
 
 
 def scatters(

@@ -114,7 +114,7 @@ class PriorContest(Generic[Name, P, C, S]):
                 found = self._round(names, n_steps, block_map)
                 left = {name: score for name, score in known.items() if name not in names}
                 known, names = left | found, list(found)[-n_kept:]
-        return known
+        return known if names else {}
 
     def _round(self, names: list[Name], n_steps: int, block_map: BlockMap) -> dict[Name, float]:
         """Scores after some EM steps, the best of them last."""

@@ -163,6 +163,17 @@ def test_an_observation_is_a_typical_row_where_weights_are_no_counts(data):
     assert_allclose(source_of(X, 1e-200 * w).unit, 1e-200 * source_of(X, w).unit, rtol=1e-12)
     assert source_of(X, np.full(N, 0.3)).unit == 0.3
     assert source_of(np.repeat(X, 4, axis=0), np.ones(4 * N)).unit == 4.0
+    w = np.ones(N)
+    w[3] = 0.01  # which divides the others, but is alone
+    assert source_of(X, w).unit == 1.0
+
+
+def test_whole_weights_are_counts_whatever_the_lightest_is():
+    X = np.arange(4.0)[:, None]
+    counts = np.array([110.0, 125.0, 133.0, 500.0])
+    assert source_of(X, counts).unit == 1.0
+    assert source_of(np.repeat(X, counts.astype(int), axis=0), np.ones(868)).unit == 1.0
+    assert_allclose(source_of(X, 0.3 * np.array([1.0, 2.0, 3.0, 7.0])).unit, 0.3)
 
 
 def source_in_order(X, w):

@@ -130,6 +130,56 @@ def test_a_row_far_out_changes_no_prior():
     assert other.score(X) > plain.score(X) - 0.5
 
 
+@pytest.mark.parametrize("n", [30, 63, 100])
+@pytest.mark.parametrize("far", [50.0, 1e3])
+def test_an_outlier_among_few_rows_does_not_widen_the_prior(n, far):
+    """Where a single row is more than one percent of all."""
+    rng = np.random.default_rng(0)
+    X, new = rng.normal(size=(n, 2)), rng.normal(size=(2000, 2))
+    X[::2] += 4.0
+    new[::2] += 4.0
+    plain = EMGaussianMixture(3, random_state=0).fit(X).score(new)
+    with_it = np.concatenate([X, [[far, 0.0]]])
+    assert EMGaussianMixture(3, random_state=0).fit(with_it).score(new) > plain - 0.6
+
+
+def test_a_light_row_does_not_take_the_prior_away():
+    rng = np.random.default_rng(0)
+    X, new = rng.normal(size=(60, 3)), rng.normal(size=(400, 3))
+    X[:30] += 4.0
+    new[:200] += 4.0
+    plain = EMGaussianMixture(10, random_state=0).fit(X).score(new)
+    for lightest in (0.0123, 0.01, 1e-9):
+        w = np.append(np.ones(59), lightest)
+        model = EMGaussianMixture(10, random_state=0).fit(X, sample_weight=w)
+        assert model.prior_["kind"] != "variances"
+        assert model.score(new) > plain - 0.5
+
+
+def test_ratings_are_counts():
+    """Few distinct rows, each many times: a prior is worth a few rows, not a few of these heaps."""
+    rng = np.random.default_rng(0)
+    X, new = (np.clip(np.rint(rng.normal(3.0, 1.2, size=(5000, 2))), 1, 5) for _ in range(2))
+    model = EMGaussianMixture(2, random_state=0).fit(X)
+    plain = EMGaussianMixture(2, covariance_prior=None, random_state=0).fit(X)
+    assert model.prior_["n_pseudo_observations"] == pytest.approx(
+        model.degrees_of_freedom_prior_ + 4
+    )
+    assert model.score(new) > plain.score(new) - 0.02
+
+
+@pytest.mark.parametrize("weight", [1e-3, 1.0, 1e3])
+def test_a_choice_weighs_the_other_priors_as_the_fit_does(weight):
+    X, w = clouds(60), np.full(60, weight)
+    params = {"mean_precision_prior": 0.5 * weight, "random_state": 0}
+    params["weight_concentration_prior"] = 1.0 + 2.0 * weight
+    model = EMGaussianMixture(5, **params).fit(X, sample_weight=w)
+    params |= {"mean_precision_prior": 0.5, "weight_concentration_prior": 3.0}
+    same = EMGaussianMixture(5, **params).fit(X)
+    assert model.prior_["kind"] == same.prior_["kind"]
+    assert_allclose(model.score_samples(X), same.score_samples(X), rtol=1e-7)
+
+
 # -- a prior is chosen once ----------------------------------------------------------------------------
 
 
@@ -149,6 +199,20 @@ def test_a_prior_that_was_chosen_can_be_given(covariance_type):
     assert_allclose(again.lower_bound_, first.lower_bound_, rtol=1e-7)
     assert_allclose(again.covariance_prior_, first.covariance_prior_, rtol=1e-9)
     assert_allclose(again.mean_prior_, first.mean_prior_)
+
+
+@pytest.mark.parametrize("table", ["constant", "repeated"])
+def test_a_prior_of_a_singular_table_can_be_given(table):
+    X = clouds(60)
+    X[:, 2] = {"constant": 7.0, "repeated": X[:, 0]}[table]
+    first = EMGaussianMixture(3, random_state=0).fit(X)
+    again = EMGaussianMixture(
+        3,
+        covariance_prior=first.covariance_prior_,
+        degrees_of_freedom_prior=first.degrees_of_freedom_prior_,
+        random_state=0,
+    ).fit(X)
+    assert_allclose(again.score(X), first.score(X), rtol=1e-5)
 
 
 def test_a_warm_start_keeps_the_prior():
@@ -229,6 +293,12 @@ BAD = [
     ({"covariance_prior": "automatic"}, "covariance_prior"),
     ({"covariance_prior": "auto"}, "degrees_of_freedom_prior=4 needs a covariance_prior"),
     ({"covariance_prior": None}, "covariance_prior=None .* degrees_of_freedom_prior is 4"),
+    ({"covariance_prior": 1e250 * np.eye(3)}, "covariance_prior is out of all proportion to X"),
+    ({"mean_prior": [1e150] * 3}, "mean_prior is out of all proportion to X"),
+    (
+        {"weight_concentration_prior": 1.5, "weights_init": [1.0, 0.0]},
+        "weights_init holds a 0, which weight_concentration_prior=1.5",
+    ),
     (
         {"covariance_prior": None, "degrees_of_freedom_prior": None, "mean_prior": [0, 0, 0]},
         "covariance_prior=None .* mean_prior",

@@ -11,6 +11,7 @@ from sklearn_lvm.fitting.gaussian_priors import (
     FAR,
     KINDS,
     GaussianPriorChoice,
+    center_of,
     nearby,
     scatter_within,
     scatters,
@@ -106,3 +107,18 @@ def test_rows_of_one_gaussian_want_components_alike():
     """Components that are too many had better be as wide as all rows."""
     X = np.random.default_rng(0).normal(size=(200, 2))
     assert chosen(X, 20).kind == "total"
+
+
+def test_priors_that_are_alike_are_tried_once():
+    """With one component the clusters of all kinds are all rows."""
+    X = np.random.default_rng(0).normal(size=(60, D))
+    found = chosen(X, 1).scores
+    assert len({score for *_, score in found}) == len(found)
+    assert len(found) < len(chosen(X, 4).scores)
+
+
+def test_the_center_leaves_out_what_is_far():
+    X, _ = groups(40, CENTERS)
+    rows = row_source(np.concatenate([X, np.full((1, D), 1e6)]))
+    expected = rows.transformation.transform(X).mean(axis=1)
+    assert_allclose(center_of(rows), expected, rtol=1e-12)

@@ -16,7 +16,6 @@ PROBE_ROWS = 2048  # rows of which some are equal if many are
 N_KEYS = 3  # numbers that tell one row from another: 100 bits and more
 EXACT_BITS = 52  # integers of fewer bits add up without rounding
 MAX_COPIES = 64  # of a row that are drawn one by one; of more, a share is
-MAX_COUNT = 2.0**53  # of equal rows: larger numbers are all whole
 
 
 @dataclass(frozen=True)
@@ -99,16 +98,6 @@ class BinaryRowSource(RowSource):
         """Hashes of the rows, (n,)."""
         return key_hashes(self.keys)
 
-    @cached_property
-    def unit(self) -> float:
-        """The weight that counts as one observation.
-
-        Few patterns may make up all of a table, however many rows it has, so that it takes counting
-        rather than a look at a typical distinct row: weights that are whole numbers are counts, and
-        the unit is their greatest common divisor. Otherwise it is the median weight of the rows.
-        """
-        return self.weight_unit or common_divisor(self.distinct_weights) or self._median_weight()
-
     def drawn(self, share: float, seed: int) -> Floats:
         """The weight of each row in about this share of the observations.
 
@@ -117,27 +106,9 @@ class BinaryRowSource(RowSource):
         shares = _shares_of_copies(self.w / self.unit, share, np.random.RandomState(seed))
         return self.w * shares
 
-    def _median_weight(self) -> float:
-        return float(np.median(self.w[self.w > 0]))
-
     def points(self) -> Table:
         """Rows (n, d) for clustering, sparse if they came so; missing entries are column means."""
         return self.block.filled(Counts.of(self.block, self.w[None]).share_of_ones[0])
-
-
-def common_divisor(weights: Floats) -> float | None:
-    """The greatest common divisor of whole numbers; None if they are not.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn_lvm.core.bernoulli.binarization import common_divisor
-    >>> common_divisor(np.array([6.0, 9.0])), common_divisor(np.array([0.5, 1.0]))
-    (3.0, None)
-    """
-    if weights.max() > MAX_COUNT or (weights != np.rint(weights)).any():
-        return None
-    return float(np.gcd.reduce(weights.astype(np.int64)))
 
 
 def _shares_of_copies(n_copies: Floats, share: float, rng: np.random.RandomState) -> Floats:

@@ -42,7 +42,8 @@ def chosen_prior(given: PriorParameters, rows: RowSource, known: Chosen | None =
         return ChosenPrior(BetaPosterior(np.ones((1, d)), np.ones((1, d))))
     if len(fixed) == 2:
         prior = BetaPosterior(**fixed)
-        return ChosenPrior(prior, "given", float((prior.alpha + prior.beta).mean() - 2.0))
+        strength = float((prior.alpha + prior.beta).mean() - 2.0)
+        return ChosenPrior(prior, "given", strength / rows.unit)
     choice = BetaPriorChoice(given.n_components, given.weight_concentration_prior, fixed)
     if known is None or known.kind != choice.kind:
         return choice.of(rows)

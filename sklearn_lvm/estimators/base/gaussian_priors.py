@@ -11,10 +11,10 @@ from ...core.gaussian.covariance import Structure
 from ...core.gaussian.density import GaussianFamily
 from ...core.gaussian.prior import GaussianPrior
 from ...core.rows import RowSource
-from ...core.standardization import Standardization
-from ...fitting.gaussian_priors import Chosen, GaussianPriorChoice, nearby
+from ...core.standardization import MAX_DEVIATIONS, Standardization
+from ...fitting.gaussian_priors import Chosen, GaussianPriorChoice, center_of
 from ...fitting.prior_choice import ChosenPrior
-from .gaussian_parameters import check_covariances, check_shape
+from .gaussian_parameters import check_covariances, check_distribution, check_shape
 
 
 class PriorParameters(Protocol):
@@ -26,6 +26,7 @@ class PriorParameters(Protocol):
     mean_prior: ArrayLike | None
     mean_precision_prior: float
     weight_concentration_prior: float
+    weights_init: ArrayLike | None
 
 
 def chosen_prior(
@@ -46,9 +47,10 @@ def chosen_prior(
     if given.covariance_prior is None:
         _check_without_prior(given)
         return ChosenPrior(None)
+    _check_weights(given)
     means = _prior_of_means(given, rows, standardization, structure)
     if not isinstance(given.covariance_prior, str):
-        return _given_prior(given, standardization, means)
+        return _given_prior(given, rows.unit, standardization, means)
     if given.degrees_of_freedom_prior is not None:
         raise ValueError(
             f"degrees_of_freedom_prior={given.degrees_of_freedom_prior:g} needs a covariance_prior "
@@ -78,6 +80,25 @@ def _check_without_prior(given: PriorParameters) -> None:
             )
 
 
+def _check_weights(given: PriorParameters) -> None:
+    if given.weights_init is None or given.weight_concentration_prior == 1.0:
+        return
+    if not check_distribution("weights_init", given.weights_init, given.n_components).all():
+        raise ValueError(
+            f"weights_init holds a 0, which weight_concentration_prior="
+            f"{given.weight_concentration_prior:g} makes impossible: give positive weights, or set "
+            "weight_concentration_prior=1."
+        )
+
+
+def _check_size(name: str, value: Floats) -> None:
+    if not (np.abs(value) < MAX_DEVIATIONS).all():
+        raise ValueError(
+            f"{name} is out of all proportion to X, up to {np.abs(value).max():g} in its standard "
+            "units: give it in the units of X."
+        )
+
+
 def _prior_of_means(
     given: PriorParameters,
     rows: RowSource,
@@ -87,11 +108,11 @@ def _prior_of_means(
     """The prior of means alone, standardized."""
     mean: Floats = np.zeros(structure.d)
     if given.mean_prior is None and given.mean_precision_prior:
-        near = nearby(rows)
-        mean = near.block @ near.w / max(near.w.sum(), rows.unit)
+        mean = center_of(rows)
     elif given.mean_prior is not None:
         row = check_shape("mean_prior", given.mean_prior, (structure.d,))[None]
         mean = standardization.transform(row)[:, 0]
+        _check_size("mean_prior", mean)
     return GaussianPrior(
         structure,
         scatter=structure.outer(np.zeros((1, structure.d))),
@@ -103,7 +124,10 @@ def _prior_of_means(
 
 
 def _given_prior(
-    given: PriorParameters, standardization: Standardization, means: GaussianPrior
+    given: PriorParameters,
+    unit: float,
+    standardization: Standardization,
+    means: GaussianPrior,
 ) -> Chosen:
     structure, freedom = means.structure, given.degrees_of_freedom_prior
     least = -structure.d - 2
@@ -119,9 +143,10 @@ def _given_prior(
     assert given.covariance_prior is not None
     scatter = check_covariances("covariance_prior", given.covariance_prior, 1, one).scatter
     prior = replace(means, scatter=scatter, strength=np.array([freedom - least]))
-    return ChosenPrior(
-        standardized(prior, standardization).with_mean_of(means), "given", freedom - least
-    )
+    with np.errstate(all="ignore"):
+        prior = standardized(prior, standardization).with_mean_of(means)
+    _check_size("covariance_prior", prior.scatter)
+    return ChosenPrior(prior, "given", (freedom - least) / unit)
 
 
 def standardized(prior: GaussianPrior, standardization: Standardization) -> GaussianPrior:
