@@ -9,7 +9,7 @@ N_CONFIRMATIONS = 2  # estimates in a row that must be below the tolerance
 MIN_GAIN = 1e-12  # nats per unit of weight; smaller gains are rounding
 EQUAL = 1e-9  # nats per unit of weight below which two objectives are the same
 
-PRECISION_SHARE = 0.3  # of the optimism p / n, which may be left to gain
+PRECISION_SHARE = 0.2  # of the optimism p / n, which may be left to gain
 MIN_AUTO_TOL, MAX_AUTO_TOL = 1e-5, 3e-2  # nats per unit of weight
 
 

@@ -14,7 +14,7 @@ TEXTS = {
         tol : float or 'auto', default='auto'
             The fit ends when the estimated remaining gain of this start is below ``tol``, in nats per
             unit of weight, twice in a row. Gains that shrink ever more slowly make the estimate too
-            small. 0 goes on to ``max_iter``. 'auto' is 0.3 p / n, between 1e-5 and 3e-2, for p
+            small. 0 goes on to ``max_iter``. 'auto' is 0.2 p / n, between 1e-5 and 3e-2, for p
             parameters and n rows: a small share of the p / n nats by which the likelihood of these rows
             overstates that of others (Akaike, 1974). Whole weights are counts; of
             others one row has the median.
