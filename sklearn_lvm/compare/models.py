@@ -171,8 +171,10 @@ def _em_gaussian_mixture(size: TrainingSize) -> Candidate:
     from ..estimators.gaussian_mixture import EMGaussianMixture
 
     # Its prior keeps a component that few rows belong to from collapsing.
-    n_components = _up_to(N_COMPONENTS, size.n_samples // MIN_ROWS_PER_COMPONENT)
-    grid: Parameters = {"covariance_type": ["full", "tied", "diag"], "n_components": n_components}
+    grid: Parameters = {
+        "covariance_type": ["full", "tied", "diag"],
+        "n_components": _n_components(size),
+    }
     return Candidate(EMGaussianMixture(), grid)
 
 
@@ -234,8 +236,7 @@ def _beta_bernoulli(size: TrainingSize) -> Candidate:
 def _bernoulli_mixture(size: TrainingSize) -> Candidate:
     from ..estimators.bernoulli_mixture import BernoulliMixture
 
-    n_components = _up_to(N_COMPONENTS, size.n_samples // MIN_ROWS_PER_COMPONENT)
-    return Candidate(BernoulliMixture(binarize=None), {"n_components": n_components})
+    return Candidate(BernoulliMixture(binarize=None), {"n_components": _n_components(size)})
 
 
 def _vae_density(size: TrainingSize) -> Candidate:
@@ -255,12 +256,17 @@ def _standardized(
 
 def _mixture_grid(size: TrainingSize) -> list[Parameters]:
     """Leave out components that a training fold is too small to estimate."""
-    few = size.n_samples // MIN_ROWS_PER_COMPONENT
-    each_of_full_rank = min(few, size.n_samples // (size.n_features + 1))
+    n_components = _n_components(size)
+    of_full_rank = _up_to(n_components, size.n_samples // (size.n_features + 1))
     return [
-        {"covariance_type": ["full"], "n_components": _up_to(N_COMPONENTS, each_of_full_rank)},
-        {"covariance_type": ["tied", "diag"], "n_components": _up_to(N_COMPONENTS, few)},
+        {"covariance_type": ["full"], "n_components": of_full_rank},
+        {"covariance_type": ["tied", "diag"], "n_components": n_components},
     ]
+
+
+def _n_components(size: TrainingSize) -> list[int]:
+    """Leave some rows to each component."""
+    return _up_to(N_COMPONENTS, size.n_samples // MIN_ROWS_PER_COMPONENT)
 
 
 def _n_latent(size: TrainingSize) -> list[int]:

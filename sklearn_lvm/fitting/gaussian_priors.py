@@ -114,8 +114,8 @@ class GaussianPriorChoice:
     def _of_variances(self, strength: float, rows: RowSource) -> Chosen:
         """Uncorrelated features of their own variances, divided among the components."""
         structure = self.family.structure
-        deviation = np.sqrt(self.variance) * self.n_components ** (-1.0 / structure.d)
-        scatter = structure.uncorrelated(structure.outer(deviation[None]))
+        share = self.n_components ** (-2.0 / structure.d)
+        scatter = structure.of_variances(share * self.variance)
         return ChosenPrior(self._prior(scatter, strength, rows), "variances", strength)
 
     def _contest(
@@ -148,8 +148,8 @@ class GaussianPriorChoice:
 
     def _prior(self, scatter: Floats, strength: float, rows: RowSource) -> GaussianPrior:
         """The prior of so many observations of this scatter."""
-        weight, structure = strength * rows.unit, self.family.structure
-        added = structure.uncorrelated(structure.outer(np.sqrt(self.family.added_variance)[None]))
+        weight = strength * rows.unit
+        added = self.family.structure.of_variances(self.family.added_variance)
         return replace(self.means, scatter=weight * (scatter + added), strength=np.array([weight]))
 
 

@@ -42,6 +42,10 @@ class Structure(ABC):
     def outer(self, v: Floats) -> Floats:
         """The stored form of v v', (K, d) -> (K, *S)."""
 
+    def of_variances(self, variance: Floats) -> Floats:
+        """The stored form of a diagonal matrix, (d,) -> (1, *S)."""
+        return self.uncorrelated(self.outer(np.sqrt(variance)[None]))
+
     def growth(self, factor: Floats) -> Floats:
         """By what a stored form grows when each feature is multiplied by a factor, (d,) -> (1, *S)."""
         return self.outer(factor[None]) / self.outer(np.ones_like(factor)[None])

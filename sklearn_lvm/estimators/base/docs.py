@@ -16,8 +16,8 @@ TEXTS = {
             unit of weight, twice in a row. Gains that shrink ever more slowly make the estimate too
             small. 0 goes on to ``max_iter``. 'auto' is 0.2 p / n, between 1e-5 and 3e-2, for p
             parameters and n rows: a small share of the p / n nats by which the likelihood of these rows
-            overstates that of others (Akaike, 1974). Whole weights are counts; of
-            others one row has the median.
+            overstates that of others (Akaike, 1974). Whole weights are counts; of others one row
+            has the median.
         max_iter : int, default=1000
             The most E-steps of one start, after that of the start itself.
         n_init : int, default=1
