@@ -50,7 +50,8 @@ NARROWER = {
     "core.factor": {"scipy", "core.factor", "core.gaussian"},
 }
 SHARED_BY_THE_CORE = {
-    f"core.{name}" for name in ("blocks", "family", "linalg", "mixture", "rows", "standardization")
+    f"core.{name}"
+    for name in ("blocks", "family", "linalg", "log_gamma", "mixture", "rows", "standardization")
 }
 
 

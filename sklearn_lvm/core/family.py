@@ -10,6 +10,7 @@ from .._typing import Features, Floats, Ints, Rows
 S = TypeVar("S", bound="Statistics")
 S_co = TypeVar("S_co", covariant=True)
 C = TypeVar("C", bound="Components")
+D = TypeVar("D", bound="ScoringComponents")
 
 
 class Statistics(Protocol):
@@ -55,8 +56,8 @@ class BlockSums:
         )
 
 
-class Kernel(Protocol[S_co]):
-    """K densities prepared for one pass over blocks of rows."""
+class ScoringKernel(Protocol):
+    """K densities prepared to score blocks of rows."""
 
     @property
     def condition_number(self) -> float:
@@ -64,12 +65,16 @@ class Kernel(Protocol[S_co]):
         ...
 
     def features(self, rows: Rows, /) -> Features:
-        """What ``log_prob`` and ``accumulate`` share."""
+        """What ``log_prob`` is computed from, and what else a pass over rows needs."""
         ...
 
     def log_prob(self, features: Features, /) -> Floats:
         """Log-densities, log-weights included, (K, n)."""
         ...
+
+
+class Kernel(ScoringKernel, Protocol[S_co]):
+    """K densities prepared for one pass over blocks of rows, which are scored and measured."""
 
     def accumulate(self, features: Features, resp: Floats, /) -> tuple[Floats, ...]:
         """Sums over rows under responsibilities (K, n)."""
@@ -80,13 +85,10 @@ class Kernel(Protocol[S_co]):
         ...
 
 
-class Components(Protocol):
-    """K densities of one family.
+class ScoringComponents(Protocol):
+    """K densities of one family that score rows and draw them, however they were found."""
 
-    The last three verbs write them as vectors whose entries do not depend on the units of features.
-    """
-
-    def kernel(self, log_weights: Floats, /) -> Kernel[object]:
+    def kernel(self, log_weights: Floats, /) -> ScoringKernel:
         """Prepare log-densities plus log-weights (K,), of which scores and labels are made."""
         ...
 
@@ -100,6 +102,17 @@ class Components(Protocol):
 
     def subset(self, chosen: Ints, /) -> Self:
         """Some of the densities, some perhaps more than once."""
+        ...
+
+
+class Components(ScoringComponents, Protocol):
+    """K densities of one family that are estimated from rows.
+
+    The last three verbs write them as vectors whose entries do not depend on the units of features.
+    """
+
+    def kernel(self, log_weights: Floats, /) -> Kernel[object]:
+        """Prepare log-densities plus log-weights (K,), and sums over rows."""
         ...
 
     def pooled(self, weights: Floats, /) -> Self:

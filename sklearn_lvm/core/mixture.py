@@ -6,17 +6,17 @@ from typing import Generic
 import numpy as np
 
 from .._typing import Floats, Ints, Rows
-from .family import C, Kernel
+from .family import D, ScoringKernel
 
 EXP_RANGE_SHARE = 0.4  # of the range of exp that is used where rows have one common maximum
 
 
 @dataclass(frozen=True, eq=False)
-class Mixture(Generic[C]):
+class Mixture(Generic[D]):
     """A mixture density: log-weights (K,) and K densities of one family."""
 
     log_weights: Floats
-    components: C
+    components: D
 
     def kernel(self) -> "MixtureKernel":
         """The mixture prepared to score blocks of rows."""
@@ -37,7 +37,7 @@ class Mixture(Generic[C]):
 class MixtureKernel:
     """A mixture prepared for one pass: log-densities of rows, and their components."""
 
-    components: Kernel[object]
+    components: ScoringKernel
 
     def joint(self, rows: Rows) -> Floats:
         """log p(k, z), (K, n)."""

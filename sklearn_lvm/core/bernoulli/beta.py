@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from scipy.special import gammaln
 
 from ..._typing import Floats
+from ..log_gamma import log1p_ratio, stirling_remainder
 from .counts import Counts
 from .density import Bernoullis, IndependentBernoulli
 
@@ -64,7 +64,8 @@ class BetaPosterior:
         s, n = a + b, ones + zeros
         pairs = [(a, ones, 1.0), (b, zeros, 1.0), (s, n, -1.0)]
         rest = sum(
-            sign * ((x - 0.5) * _log1p_ratio(m, x) + _remainder(x + m) - _remainder(x))
+            sign
+            * ((x - 0.5) * log1p_ratio(m, x) + stirling_remainder(x + m) - stirling_remainder(x))
             for x, m, sign in pairs
         )
         shares = ((a + ones) / (s + n), (b + zeros) / (s + n))
@@ -87,21 +88,3 @@ class BetaBernoulliPredictive(IndependentBernoulli):
     def probabilities(self, n: int, rng: np.random.RandomState) -> Floats:
         """Probabilities of ones for n rows, drawn from the posterior anew for every row."""
         return self.posterior.sample(n, rng)[:, 0]
-
-
-def _log1p_ratio(m: Floats, x: Floats) -> Floats:
-    """log(1 + m / x), where the ratio may overflow."""
-    with np.errstate(over="ignore", divide="ignore"):
-        ratio, apart = m / x, np.log(m) - np.log(x)
-    return np.asarray(np.where(np.isfinite(ratio), np.log1p(ratio), apart))
-
-
-def _remainder(x: Floats) -> Floats:
-    """log Gamma(x) less Stirling's (x - 1/2) log x - x + log(2 pi) / 2."""
-    large = np.maximum(x, 10.0)
-    with np.errstate(over="ignore"):  # its inverse is 0 then
-        square = large**2
-    series = (1 / 12 - (1 / 360 - (1 / 1260 - 1 / 1680 / square) / square) / square) / large
-    small = np.minimum(x, 10.0)
-    exact = gammaln(small) - (small - 0.5) * np.log(small) + small - 0.5 * np.log(2 * np.pi)
-    return np.asarray(np.where(x < 10.0, exact, series))

@@ -38,6 +38,25 @@ class Structure(ABC):
     def n_parameters(self) -> int:
         """Free parameters of one covariance, and how many monomials it needs."""
 
+    @property
+    @abstractmethod
+    def wishart_size(self) -> int:
+        """Features of each independent block of a precision: all, or one.
+
+        A block of p features has a Wishart distribution as its conjugate prior; a number, p = 1, a
+        Gamma distribution.
+        """
+
+    @property
+    def dof_per_row(self) -> int:
+        """Degrees of freedom that a row adds to that distribution: how often it shows the block."""
+        return 1
+
+    @property
+    def n_wisharts(self) -> int:
+        """How many independent blocks a precision has."""
+        return self.d // (self.wishart_size * self.dof_per_row)
+
     @abstractmethod
     def outer(self, v: Floats) -> Floats:
         """The stored form of v v', (K, d) -> (K, *S)."""

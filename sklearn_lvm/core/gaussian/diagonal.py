@@ -22,6 +22,10 @@ class Diagonal(Structure):
     def n_parameters(self) -> int:
         return self.d
 
+    @property
+    def wishart_size(self) -> int:
+        return 1
+
     def outer(self, v: Floats) -> Floats:
         return v * v
 
@@ -151,6 +155,10 @@ class Spherical(Diagonal):
     @property
     def n_parameters(self) -> int:
         return 1
+
+    @property
+    def dof_per_row(self) -> int:
+        return self.d
 
     def outer(self, v: Floats) -> Floats:
         return np.asarray((v * v).sum(axis=1))

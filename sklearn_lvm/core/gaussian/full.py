@@ -29,6 +29,10 @@ class Full(Structure):
     def n_parameters(self) -> int:
         return self.d * (self.d + 1) // 2
 
+    @property
+    def wishart_size(self) -> int:
+        return self.d
+
     def outer(self, v: Floats) -> Floats:
         return v[:, :, None] * v[:, None, :]
 

@@ -1,0 +1,154 @@
+"""K multivariate Student-t densities: what is known of the next row while covariances are uncertain."""
+
+from dataclasses import dataclass
+from math import tau
+from typing import Self
+
+import numpy as np
+
+from ..._typing import Floats, Ints
+from ..log_gamma import log_gamma_ratio
+from .covariance import Covariances, Structure, Whitener
+
+
+@dataclass(frozen=True, eq=False)
+class StudentTs:
+    """K Student-t densities: means, scale matrices ``factor_k`` C_k, and degrees of freedom.
+
+    With C = L L', y = inv(L) (z - m) / sqrt(factor), and b the features that share one precision (all,
+    or one where the structure has independent features), the log-density is
+
+    log t(z) = sum over blocks of (log Gamma((dof + b) / 2) - log Gamma(dof / 2) - b/2 log(dof pi)
+    - (dof + b) / 2 log(1 + |y_block|^2 / dof)) - log |factor C| / 2
+
+    (Bishop, 2006, equation 2.159). As dof grows it tends to a Gaussian of covariance factor C.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (K, d)
+    covariance : Covariances
+        K scale matrices but for the factors, or one that all share.
+    factor : ndarray of shape (K,)
+        What each scale matrix is multiplied by.
+    dof : ndarray of shape (K,)
+        Degrees of freedom.
+
+    Examples
+    --------
+    Far out it is denser than the Gaussian of the same scale:
+
+    >>> import numpy as np
+    >>> from sklearn_lvm.core.gaussian.diagonal import Diagonal
+    >>> from sklearn_lvm.core.gaussian.student import StudentTs
+    >>> unit = Diagonal(1).from_public(np.ones((1, 1)))
+    >>> def log_prob(dof):
+    ...     kernel = StudentTs(np.zeros((1, 1)), unit, np.ones(1), np.array([dof])).kernel(np.zeros(1))
+    ...     return kernel.log_prob(kernel.features(np.array([[0.0, 10.0]]))).round(2)
+    >>> log_prob(3.0), log_prob(1e12)
+    (array([[-1.  , -8.07]]), array([[ -0.92, -50.92]]))
+    """
+
+    mean: Floats
+    covariance: Covariances
+    factor: Floats
+    dof: Floats
+
+    @property
+    def shared(self) -> bool:
+        """Whether one scale matrix, but for its factors, is that of all."""
+        return len(self.covariance) == 1
+
+    @property
+    def max_log_prob(self) -> Floats:
+        """The log-density at each mean, (K,)."""
+        d, n, b = _blocks(self.covariance.structure)
+        # Of Gamma((dof + b) / 2) / Gamma(dof / 2) the power of dof is taken out, which cancels.
+        level = n * log_gamma_ratio(self.dof / 2, b / 2) - d / 2 * np.log(tau * self.factor)
+        return np.asarray(level - self.covariance.log_det / 2)
+
+    def kernel(self, log_weights: Floats) -> "StudentKernel":
+        """The densities prepared to score rows; log-weights (K,) are added."""
+        return StudentKernel.of(self, log_weights)
+
+    def sample(self, labels: Ints, rng: np.random.RandomState) -> Floats:
+        """Draw a row for each label, (n, d).
+
+        It is m + sqrt(factor dof / chi2) L e, with one chi2 of dof degrees of freedom for each block.
+        """
+        d, n, b = _blocks(self.covariance.structure)
+        rows = rng.standard_normal((len(labels), d))
+        dof = self.dof[labels, None]
+        stretch = np.sqrt(self.factor[labels, None] * dof / rng.chisquare(dof, (len(labels), n)))
+        for k in range(len(self.mean)):
+            chosen = labels == k
+            rows[chosen] = self.covariance.colorize(rows[chosen], 0 if self.shared else k)
+        return np.asarray(rows * np.repeat(stretch, b, axis=1) + self.mean[labels])
+
+    def n_parameters(self) -> int:
+        """Count free parameters: those of means and covariances."""
+        return self.mean.size + len(self.covariance) * self.covariance.structure.n_parameters
+
+    def subset(self, chosen: Ints) -> Self:
+        """Some of the densities; a tied covariance stays that of all."""
+        tied = self.covariance.structure.tied
+        covariance = self.covariance if tied else self.covariance.subset(chosen)
+        return type(self)(self.mean[chosen], covariance, self.factor[chosen], self.dof[chosen])
+
+
+@dataclass(frozen=True, eq=False)
+class StudentKernel:
+    """Student-t densities by whitened residuals inv(L_k) (z - m_k), (K, d, n).
+
+    Attributes
+    ----------
+    condition_number : float
+    n_blocks : int
+        How many groups of features have a precision of their own.
+    max_log_prob : ndarray of shape (K, 1)
+        Log-densities at the means, log-weights included.
+    unit : ndarray of shape (K, 1, 1)
+        factor dof, the square of a residual at which the tail begins.
+    power : ndarray of shape (K, 1)
+        (dof + b) / 2.
+    whiten : callable
+    """
+
+    condition_number: float
+    n_blocks: int
+    max_log_prob: Floats
+    unit: Floats
+    power: Floats
+    whiten: Whitener
+
+    @classmethod
+    def of(cls, densities: StudentTs, log_weights: Floats) -> Self:
+        m, C, dof = densities.mean, densities.covariance, densities.dof
+        _, n_blocks, b = _blocks(C.structure)
+        # A Gaussian as curved at the mean has the covariance factor dof / (dof + b) C.
+        spread = densities.factor * dof / (dof + b)
+        return cls(
+            float(np.sqrt(C.cancellation(m / np.sqrt(spread)[:, None]).max())),
+            n_blocks,
+            (densities.max_log_prob + log_weights)[:, None],
+            (densities.factor * dof)[:, None, None],
+            (dof[:, None] + b) / 2,
+            C.whitener(m),
+        )
+
+    def features(self, rows: Floats) -> Floats:
+        return self.whiten(rows)
+
+    def log_prob(self, features: Floats) -> Floats:
+        K, d, n = features.shape
+        blocks = features.reshape(K, self.n_blocks, d // self.n_blocks, n)
+        distance: Floats = np.einsum("kgbn,kgbn->kgn", blocks, blocks)
+        distance /= self.unit.astype(features.dtype, copy=False)
+        log_prob: Floats = np.log1p(distance, out=distance).sum(axis=1)
+        log_prob *= -self.power.astype(features.dtype, copy=False)
+        log_prob += self.max_log_prob.astype(features.dtype, copy=False)
+        return log_prob
+
+
+def _blocks(structure: Structure) -> tuple[int, int, int]:
+    """Features, how many blocks of them have a precision of their own, and the features of each."""
+    return structure.d, structure.n_wisharts, structure.d // structure.n_wisharts
