@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import isfinite
 from typing import Protocol, Self
 
 import numpy as np
@@ -107,6 +108,8 @@ class DirichletPosterior:
 
     def with_fitted_prior(self) -> Self:
         K, total = len(self.parameters), float(self.expected_log.sum())
+        if not isfinite(total):
+            raise FloatingPointError(f"expected log-weights became {total} in all")
 
         def slope(log_c: float) -> float:
             c = np.exp(log_c)

@@ -147,6 +147,10 @@ class EmpiricalSteps(VariationalSteps[Q, S]):
         """A known model, with the priors that were fitted to it."""
         return VariationalMixture.of(weights_of(model), model.components)
 
+    def coordinates(self, model: Mixture[Q]) -> "EmpiricalCoordinates[Q]":
+        """Vectors for posteriors like this one."""
+        return EmpiricalCoordinates.around(model)
+
 
 @dataclass(frozen=True, eq=False)
 class VariationalCoordinates(MixtureCoordinates[Q]):
@@ -156,7 +160,7 @@ class VariationalCoordinates(MixtureCoordinates[Q]):
     """
 
     @classmethod
-    def around(cls, model: Mixture[Q]) -> "VariationalCoordinates[Q]":
+    def around(cls, model: Mixture[Q]) -> Self:
         """Vectors for posteriors of as many densities as this one."""
         reference = model.components.pooled(weights_of(model).mean)
         arrays = model.components.to_coordinates(reference)
@@ -177,3 +181,12 @@ class VariationalCoordinates(MixtureCoordinates[Q]):
             reference = self.reference.with_prior_of(like.components)
             components = reference.from_coordinates(tuple(arrays)).known_from(counts)
             return VariationalMixture.of(weights_of(like).after(counts), components)
+
+
+class EmpiricalCoordinates(VariationalCoordinates[Q]):
+    """Posteriors as vectors, from which their priors follow."""
+
+    def model(self, vector: Floats, like: Mixture[Q]) -> VariationalMixture[Q]:
+        """The posteriors that have these coordinates, under the priors that suit them."""
+        with np.errstate(all="ignore"):
+            return super().model(vector, like).with_fitted_priors()
