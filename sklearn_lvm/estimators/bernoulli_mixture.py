@@ -1,8 +1,8 @@
 """BernoulliMixture: mixtures of rows of independent zeros and ones, by expectation-maximization."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from numbers import Real
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,19 +10,19 @@ from scipy.sparse import csr_array, issparse
 
 from .._compat import Interval, StrOptions
 from .._typing import Floats, RandomState, Table, Weights
-from ..core.bernoulli.beta import BetaPosterior
 from ..core.bernoulli.binarization import Binarization, BinaryRowSource
 from ..core.bernoulli.counts import Counts
-from ..core.bernoulli.density import BernoulliFamily, Bernoullis
+from ..core.bernoulli.density import Bernoullis
 from ..core.mixture import Mixture
-from ..core.mixture_em import MixtureSteps
 from ..core.rows import RowSource
+from ..fitting.bernoulli_inference import Coins, CoinSteps, Modes
 from ..fitting.bernoulli_priors import Chosen
-from ..fitting.starts import FEW_ROWS, StartStrategy
+from ..fitting.starts import FEW_ROWS, Start, StartStrategy
 from ..inference.block_map import ThreadMap
 from ..inference.em import EMRun
 from ..inference.problem import Problem
 from ..inference.stepwise import StepwiseStatistics
+from .base.bernoulli_inference import INFERENCES, OF_POSTERIORS
 from .base.bernoulli_priors import chosen_prior, described
 from .base.binary import BINARIZE, BinaryEstimator
 from .base.docs import documented
@@ -31,18 +31,15 @@ from .base.mixture import COUNT, EM_CONSTRAINTS, Acceleration, InitParams, Mixtu
 from .base.transaction import transactional
 from .base.validation import result_dtype
 
-# inference -> the steps that maximize it, given the priors of probabilities and of weights.
-STEPS: dict[str, Callable[[BetaPosterior, float], MixtureSteps[Bernoullis, Counts]]] = {
-    "map": lambda prior, concentration: MixtureSteps(
-        BernoulliFamily(prior.pseudo_counts()), concentration
-    ),
-    "mle": lambda prior, concentration: MixtureSteps(BernoulliFamily()),
-}
-PRIOR: list[object] = [StrOptions({"auto"}), Interval(Real, 1, None, closed="left"), "array-like"]
+PRIOR: list[object] = [
+    StrOptions({"auto"}),
+    Interval(Real, 0, None, closed="neither"),
+    "array-like",
+]
 
 
 @documented
-class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoullis, Counts]):
+class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Coins, Counts]):
     """Mixture of Bernoulli densities, p(x) = sum_k w_k prod_j p_kj^x_j (1 - p_kj)^(1 - x_j).
 
     Each row is drawn with one of K sets of probabilities, and which set it was is hidden. EM
@@ -127,8 +124,8 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
         "n_components": [COUNT],
         "alpha": PRIOR,
         "beta": PRIOR,
-        "weight_concentration_prior": [Interval(Real, 1, None, closed="left")],
-        "inference": [StrOptions(set(STEPS))],
+        "weight_concentration_prior": [Interval(Real, 0, None, closed="neither")],
+        "inference": [StrOptions(set(INFERENCES))],
         "weights_init": ["array-like", None],
         "probabilities_init": ["array-like", None],
         **BINARIZE,
@@ -139,9 +136,14 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
     alpha_: Floats
     beta_: Floats
     prior_: dict[str, object]
+    n_components_: int
+    weight_concentration_: Floats
+    probability_alpha_: Floats
+    probability_beta_: Floats
 
     _chosen_prior: Chosen
     _stepwise: StepwiseStatistics[Counts] | None  # of batches since the last fit
+    _least_weight: float  # that of a row, or 1
 
     def __init__(
         self,
@@ -150,7 +152,7 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
         alpha: Literal["auto"] | float | ArrayLike = "auto",
         beta: Literal["auto"] | float | ArrayLike = "auto",
         weight_concentration_prior: float = 1.0,
-        inference: Literal["map", "mle"] = "map",
+        inference: Literal["map", "mle", "variational"] = "map",
         tol: float | Literal["auto"] = "auto",
         max_iter: int = 1000,
         n_init: int = 1,
@@ -225,13 +227,11 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
             now = Problem(steps, source.streamed, block_map).evaluate(model)
         if stepwise is None:
             weight = self._total_weight
-            expected = model.components.expected(
-                weight * np.exp(model.log_weights), self._chosen_prior.prior.pseudo_counts()
-            )
-            stepwise = StepwiseStatistics(expected, weight, weight)
+            stepwise = StepwiseStatistics(self._counts(), weight, weight)
         stepwise = stepwise.updated(now.statistics, float(w.sum()))
         following = steps.m_step(stepwise.of_all_batches, model)
         run = EMRun(following, (now.objective,), self.n_iter_ + 1)
+        self._total_weight = float(w.sum())  # of which the bound is
         self._set_fitted(self._attributes(binarization, run))
         self._stepwise, self._total_weight = stepwise, stepwise.total_weight
         self._warn_of_empty_components()
@@ -271,10 +271,24 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
     def _row_source(self, X: Table, w: Floats, binarization: Binarization) -> BinaryRowSource:
         return BinaryRowSource(X, w, binarization, self._slices)
 
-    def _steps(self, binarization: Binarization) -> MixtureSteps[Bernoullis, Counts]:
-        return STEPS[self.inference](self._chosen_prior.prior, self.weight_concentration_prior)
+    @property
+    def _inference(self) -> Modes:
+        return INFERENCES[self.inference].of(
+            self._chosen_prior.prior, float(self.weight_concentration_prior), self.n_components
+        )
+
+    def _steps(self, binarization: Binarization) -> CoinSteps:
+        return self._inference.steps
+
+    def _start(self, binarization: Binarization) -> Start[Coins, Counts]:
+        return self._inference.start(super()._start(binarization))
+
+    @property
+    def _bound_unit(self) -> float:
+        return self._inference.bound_unit(self._total_weight)
 
     def _choose_prior(self, rows: RowSource, binarization: Binarization, warm: bool) -> None:
+        self._least_weight = min(rows.unit, 1.0)
         known = getattr(self, "_chosen_prior", None) if warm else None
         self._chosen_prior = chosen_prior(self, rows, known)
 
@@ -282,8 +296,8 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
         return described(self._chosen_prior, self._dtype)
 
     def _given_model(
-        self, binarization: Binarization, model: Mixture[Bernoullis] | None
-    ) -> Mixture[Bernoullis] | None:
+        self, binarization: Binarization, model: Mixture[Coins] | None
+    ) -> Mixture[Coins] | None:
         log_weights, components = self._given_parameters()
         if model is not None:
             log_weights = model.log_weights if log_weights is None else log_weights
@@ -292,7 +306,7 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
             return None
         return Mixture(log_weights, components)
 
-    def _given_parameters(self) -> tuple[Floats | None, Bernoullis | None]:
+    def _given_parameters(self) -> tuple[Floats | None, Coins | None]:
         """Log-weights and components to start with, None where they are not given."""
         log_weights = components = None
         K, d = self.n_components, self.n_features_in_
@@ -307,21 +321,33 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
             components = Bernoullis.of(p, 1.0 - p)
         return log_weights, components
 
-    def _warm_model(self, binarization: Binarization) -> Mixture[Bernoullis]:
-        if self._model.components.log_p.shape != (self.n_components, self.n_features_in_):
+    def _warm_model(self, binarization: Binarization) -> Mixture[Coins]:
+        if self._model.components.probability.shape != (self.n_components, self.n_features_in_):
             raise ValueError(
                 "a solution with another n_components or number of features cannot be continued: "
                 "call fit with warm_start=False."
             )
-        return self._model
+        # The last fit may have been one of another inference.
+        return self._inference.continued(cast(Mixture[Coins], self._density), self._counts())
 
-    def _described(
-        self, model: Mixture[Bernoullis], binarization: Binarization
-    ) -> Mapping[str, object]:
+    def _counts(self) -> Counts:
+        """The expected statistics of the rows so far."""
+        model = self._model
+        weight = self._total_weight * np.exp(model.log_weights)
+        return model.components.expected(weight, self._inference.pseudo_counts)
+
+    def _described(self, model: Mixture[Coins], binarization: Binarization) -> Mapping[str, object]:
+        described = INFERENCES[self.inference].described
         return {
             "probabilities_": model.components.probability.astype(self._dtype),
+            **described(model, self._least_weight, self._dtype),
             "_stepwise": None,
         }
+
+    def _set_fitted(self, attributes: Mapping[str, object]) -> None:
+        for name in OF_POSTERIORS:
+            self.__dict__.pop(name, None)  # of another inference
+        super()._set_fitted(attributes)
 
     def _few_rows(self, n_rows: int, weight: float) -> StartStrategy:
         return FEW_ROWS["random"]  # some components are much alike

@@ -7,10 +7,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from ..._typing import Floats
 from ...core.bernoulli.beta import BetaPosterior
 from ...core.rows import RowSource
 from ...fitting.bernoulli_priors import BetaPriorChoice, Chosen
 from ...fitting.prior_choice import ChosenPrior
+from .bernoulli_inference import INFERENCES
 from .binary import check_prior
 
 
@@ -33,11 +35,7 @@ def chosen_prior(given: PriorParameters, rows: RowSource, known: Chosen | None =
         If a parameter is out of its bounds.
     """
     d = rows.X.shape[1]
-    fixed = {
-        name: check_prior(name, value, d, least=1.0)
-        for name, value in (("alpha", given.alpha), ("beta", given.beta))
-        if not isinstance(value, str)
-    }
+    fixed = _given_priors(given, d)
     if given.inference == "mle":
         return ChosenPrior(BetaPosterior(np.ones((1, d)), np.ones((1, d))))
     if len(fixed) == 2:
@@ -48,6 +46,24 @@ def chosen_prior(given: PriorParameters, rows: RowSource, known: Chosen | None =
     if known is None or known.kind != choice.kind:
         return choice.of(rows)
     return replace(known, prior=replace(known.prior, **fixed))
+
+
+def _given_priors(given: PriorParameters, d: int) -> dict[str, Floats]:
+    """What is given of alpha and beta, (1, d) each; the prior of weights is checked beside them."""
+    least = INFERENCES[given.inference].least_prior
+    bound = f"at least {least:g} with inference={given.inference!r}, which estimates a mode,"
+    bound = bound if least else "positive"
+    concentration = given.weight_concentration_prior
+    if concentration < least:
+        raise ValueError(
+            f"weight_concentration_prior must be {bound} got {concentration!r}. With "
+            "inference='variational' it may be any positive number."
+        )
+    return {
+        name: check_prior(name, value, d, bound=bound, least=least)
+        for name, value in (("alpha", given.alpha), ("beta", given.beta))
+        if not isinstance(value, str)
+    }
 
 
 def described(chosen: Chosen, dtype: DTypeLike) -> Mapping[str, object]:
