@@ -143,7 +143,8 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Coins, Co
 
     _chosen_prior: Chosen
     _stepwise: StepwiseStatistics[Counts] | None  # of batches since the last fit
-    _least_weight: float  # that of a row, or 1
+    _flat_prior: float  # which adds nothing, of the last inference
+    _least_weight: float  # of a component that counts
 
     def __init__(
         self,
@@ -217,7 +218,7 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Coins, Co
         self._dtype = result_dtype(rows)
         binarization = self._binarization()
         source = self._row_source(rows, w, binarization)
-        self._choose_prior(source, binarization, warm=True)
+        self._find_prior(source, warm=True)
         steps, stepwise, model = (
             self._steps(binarization),
             self._stepwise,
@@ -288,9 +289,14 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Coins, Co
         return self._inference.bound_unit(self._total_weight)
 
     def _choose_prior(self, rows: RowSource, binarization: Binarization, warm: bool) -> None:
-        self._least_weight = min(rows.unit, 1.0)
-        known = getattr(self, "_chosen_prior", None) if warm else None
-        self._chosen_prior = chosen_prior(self, rows, known)
+        self._find_prior(rows, warm)
+        self._least_weight = INFERENCES[self.inference].least_weight(rows)
+
+    def _find_prior(self, rows: RowSource, warm: bool) -> None:
+        flat = INFERENCES[self.inference].flat
+        kept = warm and self._flat_prior == flat
+        self._chosen_prior = chosen_prior(self, rows, self._chosen_prior if kept else None)
+        self._flat_prior = flat
 
     def _described_prior(self, binarization: Binarization) -> Mapping[str, object]:
         return described(self._chosen_prior, self._dtype)

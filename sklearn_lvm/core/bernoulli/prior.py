@@ -14,7 +14,7 @@ SHRINKAGE = 0.1
 STRENGTHS = tuple(2.0**i for i in range(-2, 6))
 
 
-def column_prior(total: Counts, strength: float) -> BetaPosterior:
+def column_prior(total: Counts, strength: float, flat: float = 1.0) -> BetaPosterior:
     """The prior that is worth some observations, of ones and zeros nearly as the columns have them.
 
     Parameters
@@ -22,7 +22,9 @@ def column_prior(total: Counts, strength: float) -> BetaPosterior:
     total : Counts
         Of one set of rows, (1, d).
     strength : float
-        alpha + beta - 2, in units of weight.
+        The observations that it is worth, in units of weight.
+    flat : float, default=1.0
+        What alpha and beta are of a prior that is worth none: 1 if a mode is estimated, 0 if a mean is.
 
     Examples
     --------
@@ -36,7 +38,7 @@ def column_prior(total: Counts, strength: float) -> BetaPosterior:
     """
     share = total.share_of_ones
     center = share + SHRINKAGE * (0.5 - share)
-    return BetaPosterior(1.0 + strength * center, 1.0 + strength * (1.0 - center))
+    return BetaPosterior(flat + strength * center, flat + strength * (1.0 - center))
 
 
 def side_by_side(priors: Sequence[BetaPosterior], n_components: int) -> BetaPosterior:

@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike
 from ...core.bernoulli.posterior import BernoulliPosteriors
 from ...core.mixture import Mixture
 from ...core.mixture_variational import weights_of
+from ...core.rows import RowSource
 from ...fitting.bernoulli_inference import Coins, Likelihood, Modes, Posteriors
 
 OF_POSTERIORS = (
@@ -19,12 +20,20 @@ OF_POSTERIORS = (
 )
 
 
+def _one(rows: RowSource) -> float:
+    return 1.0
+
+
+def _row(rows: RowSource) -> float:
+    return min(rows.unit, 1.0)
+
+
 def _nothing(model: Mixture[Coins], unit: float, dtype: DTypeLike) -> Mapping[str, object]:
     return {}
 
 
 def _posteriors(model: Mixture[Coins], unit: float, dtype: DTypeLike) -> Mapping[str, object]:
-    """Fitted attributes of posteriors; a component that holds more than a row counts."""
+    """Fitted attributes of posteriors; a component counts that holds more than a row of unit weight."""
     known = cast(Mixture[BernoulliPosteriors], model)
     weights, posterior = weights_of(known), known.components.posterior
     found = (
@@ -38,15 +47,28 @@ def _posteriors(model: Mixture[Coins], unit: float, dtype: DTypeLike) -> Mapping
 
 
 class Inference(NamedTuple):
-    """How priors become the steps of a fit, whether they must have a mode, and what is said of it."""
+    """How priors become the steps of a fit, and what is told of the outcome.
+
+    Attributes
+    ----------
+    of : type
+        Makes the steps.
+    flat : float
+        What alpha, beta and concentrations are where they add no observations; they may not be less.
+    least_weight : callable
+        From the rows to what a component holds at least to count.
+    described : callable
+        From a model and that weight to the fitted attributes of posteriors.
+    """
 
     of: type[Modes]
-    least_prior: float
+    flat: float
+    least_weight: Callable[[RowSource], float]
     described: Callable[[Mixture[Coins], float, DTypeLike], Mapping[str, object]]
 
 
 INFERENCES = {
-    "map": Inference(Modes, 1.0, _nothing),
-    "mle": Inference(Likelihood, 0.0, _nothing),
-    "variational": Inference(Posteriors, 0.0, _posteriors),
+    "map": Inference(Modes, 1.0, _one, _nothing),
+    "mle": Inference(Likelihood, 0.0, _one, _nothing),
+    "variational": Inference(Posteriors, 0.0, _row, _posteriors),
 }

@@ -7,7 +7,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from ..._typing import Floats
 from ...core.bernoulli.beta import BetaPosterior
 from ...core.rows import RowSource
 from ...fitting.bernoulli_priors import BetaPriorChoice, Chosen
@@ -34,36 +33,41 @@ def chosen_prior(given: PriorParameters, rows: RowSource, known: Chosen | None =
     ValueError
         If a parameter is out of its bounds.
     """
-    d = rows.X.shape[1]
-    fixed = _given_priors(given, d)
+    d, flat = rows.X.shape[1], INFERENCES[given.inference].flat
+    _check_concentration(given, flat)
+    fixed = {
+        name: check_prior(name, value, d, least=flat, bound=_bound(given, flat))
+        for name, value in (("alpha", given.alpha), ("beta", given.beta))
+        if not isinstance(value, str)
+    }
     if given.inference == "mle":
         return ChosenPrior(BetaPosterior(np.ones((1, d)), np.ones((1, d))))
     if len(fixed) == 2:
         prior = BetaPosterior(**fixed)
-        strength = float((prior.alpha + prior.beta).mean() - 2.0)
+        strength = float((prior.alpha + prior.beta).mean() - 2.0 * flat)
         return ChosenPrior(prior, "given", strength / rows.unit)
-    choice = BetaPriorChoice(given.n_components, given.weight_concentration_prior, fixed)
+    choice = BetaPriorChoice(given.n_components, given.weight_concentration_prior, fixed, flat)
     if known is None or known.kind != choice.kind:
         return choice.of(rows)
     return replace(known, prior=replace(known.prior, **fixed))
 
 
-def _given_priors(given: PriorParameters, d: int) -> dict[str, Floats]:
-    """What is given of alpha and beta, (1, d) each; the prior of weights is checked beside them."""
-    least = INFERENCES[given.inference].least_prior
-    bound = f"at least {least:g} with inference={given.inference!r}, which estimates a mode,"
-    bound = bound if least else "positive"
-    concentration = given.weight_concentration_prior
-    if concentration < least:
+def _check_concentration(given: PriorParameters, least: float) -> None:
+    value = given.weight_concentration_prior
+    if value < least:
         raise ValueError(
-            f"weight_concentration_prior must be {bound} got {concentration!r}. With "
-            "inference='variational' it may be any positive number."
+            f"weight_concentration_prior must be {_bound(given, least)}, got {value!r}."
         )
-    return {
-        name: check_prior(name, value, d, bound=bound, least=least)
-        for name, value in (("alpha", given.alpha), ("beta", given.beta))
-        if not isinstance(value, str)
-    }
+
+
+def _bound(given: PriorParameters, least: float) -> str:
+    """The bound of a prior, in words."""
+    if not least:
+        return "positive"
+    return (
+        f"at least {least:g} with inference={given.inference!r} (with 'variational' it may be any "
+        "positive number)"
+    )
 
 
 def described(chosen: Chosen, dtype: DTypeLike) -> Mapping[str, object]:

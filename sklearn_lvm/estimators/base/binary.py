@@ -166,9 +166,9 @@ def _neither(values: Floats) -> Bools:
 
 
 def check_prior(
-    name: str, value: object, d: int, *, bound: str = "positive", least: float = 0.0
+    name: str, value: object, d: int, *, least: float = 0.0, bound: str = "positive"
 ) -> Floats:
-    """A prior for each column, (1, d); ``bound`` says of which bound a message tells.
+    """A prior for each column, (1, d); ``bound`` is what a message says of the least one.
 
     Raises
     ------
