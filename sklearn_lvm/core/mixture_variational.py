@@ -76,14 +76,13 @@ class VariationalMixture(Mixture[Q]):
         """What is believed of the weights and of the densities, independent of each other."""
         return cls(weights.expected_log, components, weights)
 
-
-def with_fitted_priors(model: VariationalMixture[E]) -> VariationalMixture[E]:
-    """The same posteriors under the priors of the highest evidence bound."""
-    return replace(
-        model,
-        weights=model.weights.with_fitted_prior(),
-        components=model.components.with_fitted_prior(),
-    )
+    def with_fitted_priors(self: "VariationalMixture[E]") -> "VariationalMixture[E]":
+        """The same posteriors under the priors of the highest evidence bound."""
+        return replace(
+            self,
+            weights=self.weights.with_fitted_prior(),
+            components=self.components.with_fitted_prior(),
+        )
 
 
 def weights_of(model: Mixture[Q]) -> WeightPosterior:
@@ -147,7 +146,7 @@ class EmpiricalSteps(VariationalSteps[E, S]):
 
     def m_step(self, statistics: S, model: Mixture[E] | None = None) -> VariationalMixture[E]:
         """What is believed after expected statistics, and the priors that suit it."""
-        return with_fitted_priors(super().m_step(statistics, model))
+        return super().m_step(statistics, model).with_fitted_priors()
 
     def continued(self, model: Mixture[E]) -> VariationalMixture[E]:
         """A known model, with the priors that were fitted to it."""

@@ -10,6 +10,8 @@ from .counts import Counts
 # Of the way from the share of ones in a column to one half, so that what was never seen is possible.
 # On held-out rows a tenth is as good as less or more; symmetric priors are worse where rows are few.
 SHRINKAGE = 0.1
+# No prior is smaller, however small a unit of weight is: log-gamma functions are finite from here on.
+SMALLEST = 1e-300
 # Pseudo-observations that are worth a try: few suit many narrow components, many suit few rows.
 STRENGTHS = tuple(2.0**i for i in range(-2, 6))
 
@@ -38,7 +40,8 @@ def column_prior(total: Counts, strength: float, flat: float = 1.0) -> BetaPoste
     """
     share = total.share_of_ones
     center = share + SHRINKAGE * (0.5 - share)
-    return BetaPosterior(flat + strength * center, flat + strength * (1.0 - center))
+    shares = center, 1.0 - center
+    return BetaPosterior(*(np.maximum(flat + strength * part, SMALLEST) for part in shares))
 
 
 def side_by_side(priors: Sequence[BetaPosterior], n_components: int) -> BetaPosterior:
