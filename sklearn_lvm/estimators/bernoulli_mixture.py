@@ -45,15 +45,18 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Coins, Co
     Each row is drawn with one of K sets of probabilities, and which set it was is hidden. EM
     maximizes the log-posterior: the log-likelihood of the rows, plus (alpha - 1) log p_kj +
     (beta - 1) log(1 - p_kj) for every probability and (c - 1) log w_k for every weight, c being
-    ``weight_concentration_prior``. It never falls. An entry that is NaN was not observed, and is
-    summed out; sparse rows are never made dense.
+    ``weight_concentration_prior``. It never falls. Variational EM finds posteriors instead, and its
+    objective is the evidence lower bound. An entry that is NaN was not observed, and is summed out;
+    sparse rows are never made dense.
 
     Parameters
     ----------
     n_components : int, default=1
     alpha, beta : 'auto', float or array-like of shape (n_features,), default='auto'
-        Beta priors of the probabilities, at least 1: the mode is estimated with alpha - 1 ones and
-        beta - 1 zeros more. Above 1 no probability is ever exactly 0 or 1. 'auto' adds s observations
+        Beta priors of the probabilities. With 'map' they are at least 1: the mode is estimated with
+        alpha - 1 ones and beta - 1 zeros more, and above 1 no probability is ever exactly 0 or 1. With
+        'variational' they are positive, and their alpha ones and beta zeros add to the posterior; 'auto'
+        leaves out the 1 of what follows. 'auto' adds s observations
         that are nearly as the column is: alpha is 1 + s p and beta is 1 + s (1 - p), with p nine
         tenths of the column's share of ones and a tenth of one half. Of several s from 1/4 to 32 it
         takes the one under which rows that were held back are most likely, after a few EM steps on the
@@ -62,9 +65,12 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Coins, Co
         is 2. If only one of both is 'auto', the other is kept. ``partial_fit`` after the first call and
         ``warm_start`` keep what was chosen.
     weight_concentration_prior : float, default=1.0
-        Dirichlet prior of the weights, at least 1; above 1 no weight is ever exactly 0.
-    inference : {'map', 'mle'}, default='map'
-        The mode of the posterior, or the maximum of the likelihood, for which priors are not used.
+        Dirichlet prior of the weights. With 'map' it is at least 1, and above 1 no weight is ever
+        exactly 0. With 'variational' it is positive; below 1 components that are not needed lose rows.
+    inference : {'map', 'mle', 'variational'}, default='map'
+        The mode of the posterior; the maximum of the likelihood, for which priors are not used; or a
+        posterior of all parameters, independent of each other and of which component made a row
+        (Attias, 1999). It begins after an E-step of a start of 'map', the largest components first.
     {em_parameters}
     init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}, default='auto'
         Where a start comes from; see :class:`EMGaussianMixture`. With fewer distinct rows than
@@ -79,14 +85,25 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Coins, Co
     ----------
     weights_ : ndarray of shape (n_components,)
     probabilities_ : ndarray of shape (n_components, n_features)
-        Probabilities of ones.
+        Probabilities of ones. With 'variational' both are means of posteriors, and so are those of the
+        next row: ``score_samples`` is the posterior predictive.
     alpha_, beta_ : ndarray of shape (n_features,)
         The prior of the probabilities; ones with ``inference='mle'``.
     prior_ : dict
         'kind' is 'columns' if the prior was chosen, 'alpha' or 'beta' if only that one was, 'given', or
-        None; 'n_pseudo_observations' is s, or the mean of alpha + beta - 2 over columns if both were
-        given; 'held_out_scores' lists the candidates, (kind, s, log-probability of a row held back).
+        None; 'n_pseudo_observations' is s, or if both were given the mean over columns of alpha + beta,
+        less 2 with 'map'; 'held_out_scores' lists the candidates, (kind, s, log-probability of a row
+        held back).
+    weight_concentration_ : ndarray of shape (n_components,)
+        Only with 'variational': the Dirichlet posterior of the weights.
+    probability_alpha_, probability_beta_ : ndarray of shape (n_components, n_features)
+        Only with 'variational': the posterior Beta(probability_alpha_, probability_beta_) of each
+        probability.
+    n_components_ : int
+        Only with 'variational': how many components hold more than one row.
     {em_attributes}
+        With 'variational' it is the evidence lower bound of all rows, a total, at most
+        the log of their marginal likelihood.
     {fitted_features}
 
     See Also
