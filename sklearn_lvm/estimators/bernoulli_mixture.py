@@ -15,7 +15,7 @@ from ..core.bernoulli.counts import Counts
 from ..core.bernoulli.density import Bernoullis
 from ..core.mixture import Mixture
 from ..core.rows import RowSource
-from ..fitting.bernoulli_inference import Coins, CoinSteps, Modes
+from ..fitting.bernoulli_inference import BernoulliComponents, BernoulliSteps, Modes
 from ..fitting.bernoulli_priors import Chosen
 from ..fitting.starts import FEW_ROWS, Start, StartStrategy
 from ..inference.block_map import ThreadMap
@@ -39,7 +39,9 @@ PRIOR: list[object] = [
 
 
 @documented
-class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Coins, Counts]):
+class BernoulliMixture(
+    BinaryEstimator, MixtureEstimator[Binarization, BernoulliComponents, Counts]
+):
     """Mixture of Bernoulli densities, p(x) = sum_k w_k prod_j p_kj^x_j (1 - p_kj)^(1 - x_j).
 
     Each row is drawn with one of K sets of probabilities, and which set it was is hidden. EM
@@ -55,9 +57,8 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Coins, Co
     alpha, beta : 'auto', float or array-like of shape (n_features,), default='auto'
         Beta priors of the probabilities. With 'map' they are at least 1: the mode is estimated with
         alpha - 1 ones and beta - 1 zeros more, and above 1 no probability is ever exactly 0 or 1. With
-        'variational' they are positive, and their alpha ones and beta zeros add to the posterior; 'auto'
-        leaves out the 1 of what follows. 'auto' adds s observations
-        that are nearly as the column is: alpha is 1 + s p and beta is 1 + s (1 - p), with p nine
+        'variational' they are positive, and the posterior has alpha ones and beta zeros more; what
+        'auto' finds is 1 less than what follows. 'auto' adds s observations that are nearly as the column is: alpha is 1 + s p and beta is 1 + s (1 - p), with p nine
         tenths of the column's share of ones and a tenth of one half. Of several s from 1/4 to 32 it
         takes the one under which rows that were held back are most likely, after a few EM steps on the
         others, and of up to 128 rows the geometric mean of five such s. Copies of a row, or a row of
@@ -295,10 +296,10 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Coins, Co
             self._chosen_prior.prior, float(self.weight_concentration_prior), self.n_components
         )
 
-    def _steps(self, binarization: Binarization) -> CoinSteps:
+    def _steps(self, binarization: Binarization) -> BernoulliSteps:
         return self._inference.steps
 
-    def _start(self, binarization: Binarization) -> Start[Coins, Counts]:
+    def _start(self, binarization: Binarization) -> Start[BernoulliComponents, Counts]:
         return self._inference.start(super()._start(binarization))
 
     @property
@@ -319,8 +320,8 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Coins, Co
         return described(self._chosen_prior, self._dtype)
 
     def _given_model(
-        self, binarization: Binarization, model: Mixture[Coins] | None
-    ) -> Mixture[Coins] | None:
+        self, binarization: Binarization, model: Mixture[BernoulliComponents] | None
+    ) -> Mixture[BernoulliComponents] | None:
         log_weights, components = self._given_parameters()
         if model is not None:
             log_weights = model.log_weights if log_weights is None else log_weights
@@ -329,7 +330,7 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Coins, Co
             return None
         return Mixture(log_weights, components)
 
-    def _given_parameters(self) -> tuple[Floats | None, Coins | None]:
+    def _given_parameters(self) -> tuple[Floats | None, BernoulliComponents | None]:
         """Log-weights and components to start with, None where they are not given."""
         log_weights = components = None
         K, d = self.n_components, self.n_features_in_
@@ -344,14 +345,16 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Coins, Co
             components = Bernoullis.of(p, 1.0 - p)
         return log_weights, components
 
-    def _warm_model(self, binarization: Binarization) -> Mixture[Coins]:
+    def _warm_model(self, binarization: Binarization) -> Mixture[BernoulliComponents]:
         if self._model.components.probability.shape != (self.n_components, self.n_features_in_):
             raise ValueError(
                 "a solution with another n_components or number of features cannot be continued: "
                 "call fit with warm_start=False."
             )
         # The last fit may have been one of another inference.
-        return self._inference.continued(cast(Mixture[Coins], self._density), self._counts())
+        return self._inference.continued(
+            cast(Mixture[BernoulliComponents], self._density), self._counts()
+        )
 
     def _counts(self) -> Counts:
         """The expected statistics of the rows so far."""
@@ -359,7 +362,9 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Coins, Co
         weight = self._total_weight * np.exp(model.log_weights)
         return model.components.expected(weight, self._inference.pseudo_counts)
 
-    def _described(self, model: Mixture[Coins], binarization: Binarization) -> Mapping[str, object]:
+    def _described(
+        self, model: Mixture[BernoulliComponents], binarization: Binarization
+    ) -> Mapping[str, object]:
         described = INFERENCES[self.inference].described
         return {
             "probabilities_": model.components.probability.astype(self._dtype),

@@ -16,8 +16,8 @@ from ..core.mixture_variational import VariationalSteps
 from .posterior_start import PosteriorStart
 from .starts import Start
 
-Coins = Bernoullis | BernoulliPosteriors
-CoinSteps = MixtureSteps[Coins, Counts]
+BernoulliComponents = Bernoullis | BernoulliPosteriors
+BernoulliSteps = MixtureSteps[BernoulliComponents, Counts]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,21 +43,25 @@ class Modes:
         return self.prior.with_a_mode().pseudo_counts()
 
     @property
-    def modes(self) -> CoinSteps:
+    def modes(self) -> BernoulliSteps:
         """EM for the mode."""
         family = BernoulliFamily(self.pseudo_counts)
-        return cast(CoinSteps, MixtureSteps(family, max(self.concentration, 1.0)))
+        return cast(BernoulliSteps, MixtureSteps(family, max(self.concentration, 1.0)))
 
     @property
-    def steps(self) -> CoinSteps:
+    def steps(self) -> BernoulliSteps:
         """The steps of the fit."""
         return self.modes
 
-    def start(self, start: Start[Coins, Counts]) -> Start[Coins, Counts]:
+    def start(
+        self, start: Start[BernoulliComponents, Counts]
+    ) -> Start[BernoulliComponents, Counts]:
         """Where runs begin, given a start of EM for the mode."""
         return start
 
-    def continued(self, density: Mixture[Coins], counts: Counts) -> Mixture[Coins]:
+    def continued(
+        self, density: Mixture[BernoulliComponents], counts: Counts
+    ) -> Mixture[BernoulliComponents]:
         """Where a fit goes on, given the density that scores rows and what it follows from."""
         return density
 
@@ -70,30 +74,34 @@ class Likelihood(Modes):
     """The maximum of the likelihood."""
 
     @property
-    def modes(self) -> CoinSteps:
+    def modes(self) -> BernoulliSteps:
         """EM without priors."""
-        return cast(CoinSteps, MixtureSteps(BernoulliFamily()))
+        return cast(BernoulliSteps, MixtureSteps(BernoulliFamily()))
 
 
 class Posteriors(Modes):
     """Posteriors, by variational EM."""
 
     @property
-    def steps(self) -> CoinSteps:
+    def steps(self) -> BernoulliSteps:
         """The steps of variational EM."""
-        return cast(CoinSteps, self._variational)
+        return cast(BernoulliSteps, self._variational)
 
     @property
     def _variational(self) -> VariationalSteps[BernoulliPosteriors, Counts]:
         weights = DirichletPosterior.of(np.zeros(self.n_components), self.concentration)
         return VariationalSteps(BernoulliPosteriorFamily(self.prior), weights=weights)
 
-    def start(self, start: Start[Coins, Counts]) -> Start[Coins, Counts]:
+    def start(
+        self, start: Start[BernoulliComponents, Counts]
+    ) -> Start[BernoulliComponents, Counts]:
         """The posteriors after an E-step of the start."""
         posteriors = PosteriorStart(start, self.modes, self._variational)
-        return cast(Start[Coins, Counts], posteriors)
+        return cast(Start[BernoulliComponents, Counts], posteriors)
 
-    def continued(self, density: Mixture[Coins], counts: Counts) -> Mixture[Coins]:
+    def continued(
+        self, density: Mixture[BernoulliComponents], counts: Counts
+    ) -> Mixture[BernoulliComponents]:
         """What counts say under these priors."""
         return self.steps.m_step(counts)
 
