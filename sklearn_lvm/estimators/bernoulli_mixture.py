@@ -15,7 +15,7 @@ from ..core.bernoulli.counts import Counts
 from ..core.bernoulli.density import Bernoullis
 from ..core.mixture import Mixture
 from ..core.rows import RowSource
-from ..fitting.bernoulli_inference import BernoulliComponents, BernoulliSteps, Modes
+from ..fitting.bernoulli_inference import BernoulliComponents, BernoulliModel, BernoulliSteps, Modes
 from ..fitting.bernoulli_priors import Chosen
 from ..fitting.starts import FEW_ROWS, Start, StartStrategy
 from ..inference.block_map import ThreadMap
@@ -58,7 +58,8 @@ class BernoulliMixture(
         Beta priors of the probabilities. With 'map' they are at least 1: the mode is estimated with
         alpha - 1 ones and beta - 1 zeros more, and above 1 no probability is ever exactly 0 or 1. With
         'variational' they are positive, and the posterior has alpha ones and beta zeros more; what
-        'auto' finds is 1 less than what follows. 'auto' adds s observations that are nearly as the column is: alpha is 1 + s p and beta is 1 + s (1 - p), with p nine
+        'auto' finds is 1 less than what follows. 'auto' adds s observations that are nearly as the
+        column is: alpha is 1 + s p and beta is 1 + s (1 - p), with p nine
         tenths of the column's share of ones and a tenth of one half. Of several s from 1/4 to 32 it
         takes the one under which rows that were held back are most likely, after a few EM steps on the
         others, and of up to 128 rows the geometric mean of five such s. Copies of a row, or a row of
@@ -320,8 +321,8 @@ class BernoulliMixture(
         return described(self._chosen_prior, self._dtype)
 
     def _given_model(
-        self, binarization: Binarization, model: Mixture[BernoulliComponents] | None
-    ) -> Mixture[BernoulliComponents] | None:
+        self, binarization: Binarization, model: BernoulliModel | None
+    ) -> BernoulliModel | None:
         log_weights, components = self._given_parameters()
         if model is not None:
             log_weights = model.log_weights if log_weights is None else log_weights
@@ -345,16 +346,14 @@ class BernoulliMixture(
             components = Bernoullis.of(p, 1.0 - p)
         return log_weights, components
 
-    def _warm_model(self, binarization: Binarization) -> Mixture[BernoulliComponents]:
+    def _warm_model(self, binarization: Binarization) -> BernoulliModel:
         if self._model.components.probability.shape != (self.n_components, self.n_features_in_):
             raise ValueError(
                 "a solution with another n_components or number of features cannot be continued: "
                 "call fit with warm_start=False."
             )
         # The last fit may have been one of another inference.
-        return self._inference.continued(
-            cast(Mixture[BernoulliComponents], self._density), self._counts()
-        )
+        return self._inference.continued(cast(BernoulliModel, self._density), self._counts())
 
     def _counts(self) -> Counts:
         """The expected statistics of the rows so far."""
@@ -362,9 +361,7 @@ class BernoulliMixture(
         weight = self._total_weight * np.exp(model.log_weights)
         return model.components.expected(weight, self._inference.pseudo_counts)
 
-    def _described(
-        self, model: Mixture[BernoulliComponents], binarization: Binarization
-    ) -> Mapping[str, object]:
+    def _described(self, model: BernoulliModel, binarization: Binarization) -> Mapping[str, object]:
         described = INFERENCES[self.inference].described
         return {
             "probabilities_": model.components.probability.astype(self._dtype),

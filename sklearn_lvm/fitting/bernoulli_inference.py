@@ -17,6 +17,7 @@ from .posterior_start import PosteriorStart
 from .starts import Start
 
 BernoulliComponents = Bernoullis | BernoulliPosteriors
+BernoulliModel = Mixture[BernoulliComponents]
 BernoulliSteps = MixtureSteps[BernoulliComponents, Counts]
 
 
@@ -59,9 +60,7 @@ class Modes:
         """Where runs begin, given a start of EM for the mode."""
         return start
 
-    def continued(
-        self, density: Mixture[BernoulliComponents], counts: Counts
-    ) -> Mixture[BernoulliComponents]:
+    def continued(self, density: BernoulliModel, counts: Counts) -> BernoulliModel:
         """Where a fit goes on, given the density that scores rows and what it follows from."""
         return density
 
@@ -99,9 +98,7 @@ class Posteriors(Modes):
         posteriors = PosteriorStart(start, self.modes, self._variational)
         return cast(Start[BernoulliComponents, Counts], posteriors)
 
-    def continued(
-        self, density: Mixture[BernoulliComponents], counts: Counts
-    ) -> Mixture[BernoulliComponents]:
+    def continued(self, density: BernoulliModel, counts: Counts) -> BernoulliModel:
         """What counts say under these priors."""
         return self.steps.m_step(counts)
 

@@ -10,7 +10,12 @@ from ...core.bernoulli.posterior import BernoulliPosteriors
 from ...core.mixture import Mixture
 from ...core.mixture_variational import weights_of
 from ...core.rows import RowSource
-from ...fitting.bernoulli_inference import BernoulliComponents, Likelihood, Modes, Posteriors
+from ...fitting.bernoulli_inference import (
+    BernoulliModel,
+    Likelihood,
+    Modes,
+    Posteriors,
+)
 
 OF_POSTERIORS = (
     "n_components_",
@@ -28,15 +33,11 @@ def _row(rows: RowSource) -> float:
     return min(rows.unit, 1.0)
 
 
-def _nothing(
-    model: Mixture[BernoulliComponents], unit: float, dtype: DTypeLike
-) -> Mapping[str, object]:
+def _nothing(model: BernoulliModel, unit: float, dtype: DTypeLike) -> Mapping[str, object]:
     return {}
 
 
-def _posteriors(
-    model: Mixture[BernoulliComponents], unit: float, dtype: DTypeLike
-) -> Mapping[str, object]:
+def _posteriors(model: BernoulliModel, unit: float, dtype: DTypeLike) -> Mapping[str, object]:
     """Fitted attributes of posteriors; a component counts that holds more than a row of unit weight."""
     known = cast(Mixture[BernoulliPosteriors], model)
     weights, posterior = weights_of(known), known.components.posterior
@@ -68,7 +69,7 @@ class Inference(NamedTuple):
     of: type[Modes]
     flat: float
     least_weight: Callable[[RowSource], float]
-    described: Callable[[Mixture[BernoulliComponents], float, DTypeLike], Mapping[str, object]]
+    described: Callable[[BernoulliModel, float, DTypeLike], Mapping[str, object]]
 
 
 INFERENCES = {
