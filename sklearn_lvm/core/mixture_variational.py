@@ -23,12 +23,17 @@ class PosteriorComponents(Components, Protocol):
         """The same posteriors under the prior of others."""
         ...
 
+
+class EmpiricalComponents(PosteriorComponents, Protocol):
+    """Posteriors whose prior can be fitted to them."""
+
     def with_fitted_prior(self) -> Self:
         """The same posteriors, and of all priors the one that they diverge least from."""
         ...
 
 
 Q = TypeVar("Q", bound=PosteriorComponents)
+E = TypeVar("E", bound=EmpiricalComponents)
 
 
 class PosteriorFamily(Family[Q, S], Protocol):
@@ -71,7 +76,7 @@ class VariationalMixture(Mixture[Q]):
         """What is believed of the weights and of the densities, independent of each other."""
         return cls(weights.expected_log, components, weights)
 
-    def with_fitted_priors(self) -> Self:
+    def with_fitted_priors(self: "VariationalMixture[E]") -> "VariationalMixture[E]":
         """The same posteriors under the priors of the highest evidence bound."""
         return replace(
             self,
@@ -133,17 +138,17 @@ class VariationalSteps(MixtureSteps[Q, S]):
 
 
 @dataclass(frozen=True)
-class EmpiricalSteps(VariationalSteps[Q, S]):
+class EmpiricalSteps(VariationalSteps[E, S]):
     """Variational EM whose M-step fits the priors as well (type-II maximum likelihood).
 
     Both of its halves raise the bound: the posteriors under the last priors, and then the priors.
     """
 
-    def m_step(self, statistics: S, model: Mixture[Q] | None = None) -> VariationalMixture[Q]:
+    def m_step(self, statistics: S, model: Mixture[E] | None = None) -> VariationalMixture[E]:
         """What is believed after expected statistics, and the priors that suit it."""
         return super().m_step(statistics, model).with_fitted_priors()
 
-    def continued(self, model: Mixture[Q]) -> VariationalMixture[Q]:
+    def continued(self, model: Mixture[E]) -> VariationalMixture[E]:
         """A known model, with the priors that were fitted to it."""
         return VariationalMixture.of(weights_of(model), model.components)
 
