@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import betaln, digamma, gammaln
 
-from .._typing import Floats
+from .._typing import Floats, Ints
 
 # A concentration that is fitted stays between these: where all weights are alike it has no maximum.
 MIN_CONCENTRATION, MAX_CONCENTRATION = 1e-6, 1e6
@@ -45,6 +45,11 @@ class WeightPosterior(Protocol):
     @property
     def mean(self) -> Floats:
         """The expected weights, (K,); they sum to 1."""
+        ...
+
+    @property
+    def best_order(self) -> Ints:
+        """The order of components under which these counts are most likely, (K,)."""
         ...
 
     def divergence(self) -> float:
@@ -98,6 +103,10 @@ class DirichletPosterior:
     @property
     def mean(self) -> Floats:
         return np.asarray(self.parameters / self.parameters.sum())
+
+    @property
+    def best_order(self) -> Ints:
+        return np.arange(len(self.counts))  # all are alike
 
     def divergence(self) -> float:
         a, c = self.parameters, self.concentration
@@ -175,6 +184,11 @@ class StickBreakingPosterior:
         a, b = self.parameters
         weights = a / (a + b) * _before(np.cumprod(b / (a + b)), 1.0)
         return np.asarray(weights / weights.sum())
+
+    @property
+    def best_order(self) -> Ints:
+        # Large pieces first leave the least to the others (Kurihara, Welling & Teh, 2007).
+        return np.argsort(-self.counts, kind="stable")
 
     def divergence(self) -> float:
         (a, b), c = self.parameters, self.concentration

@@ -61,12 +61,8 @@ class VariationalMixture(Mixture[Q]):
     weights: WeightPosterior
 
     def in_order(self) -> Self:
-        """The components with the most rows first: no other order has so high a bound.
-
-        What the first pieces of a stick leave to the others is the less the larger they are (Kurihara,
-        Welling & Teh, 2007).
-        """
-        order = np.argsort(-self.weights.counts, kind="stable")
+        """The same components in the order of the highest bound."""
+        order = self.weights.best_order
         return self.of(
             self.weights.after(self.weights.counts[order]), self.components.subset(order)
         )

@@ -1,5 +1,6 @@
 """How the parameters of a Bernoulli mixture are inferred: their modes, their likelihood, posteriors."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -13,6 +14,7 @@ from ..core.mixing import DirichletPosterior
 from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
 from ..core.mixture_variational import VariationalSteps
+from ..inference.stopping import automatic_tolerance, evidence_tolerance
 from .posterior_start import PosteriorStart
 from .starts import Start
 
@@ -68,6 +70,11 @@ class Modes:
         """By what the objective is multiplied, given the weight of all rows: it is one of estimates."""
         return 1.0
 
+    @property
+    def automatic_tolerance(self) -> Callable[[int, float], float]:
+        """From the numbers of parameters and of observations to when a fit ends by default."""
+        return automatic_tolerance
+
 
 class Likelihood(Modes):
     """The maximum of the likelihood."""
@@ -105,3 +112,8 @@ class Posteriors(Modes):
     def bound_unit(self, weight: float) -> float:
         """The weight of all rows: their log-evidence is what the objective bounds."""
         return weight
+
+    @property
+    def automatic_tolerance(self) -> Callable[[int, float], float]:
+        """When less than a nat of the evidence remains."""
+        return evidence_tolerance
