@@ -147,6 +147,6 @@ class Family(Protocol[C, S]):
         """What the objective adds to the log-likelihood: 0, log p(theta), or -KL(q || p), in nats."""
         ...
 
-    def predictive(self, components: C, /) -> C:
+    def predictive(self, components: C, /) -> ScoringComponents:
         """The densities that score rows."""
         ...

@@ -8,7 +8,7 @@ from typing import Generic
 import numpy as np
 
 from .._typing import Block, Floats
-from .family import BlockSums, C, Family, Kernel, S
+from .family import BlockSums, C, Family, Kernel, S, ScoringComponents
 from .mixture import Mixture, normalize
 
 
@@ -78,7 +78,7 @@ class MixtureSteps(Generic[C, S]):
         weights = pseudo * float(model.log_weights.sum()) if pseudo else 0.0
         return weights + self.family.log_prior(model.components)
 
-    def predictive(self, model: Mixture[C]) -> Mixture[C]:
+    def predictive(self, model: Mixture[C]) -> Mixture[ScoringComponents]:
         """The mixture that scores rows."""
         return Mixture(model.log_weights, self.family.predictive(model.components))
 
@@ -114,10 +114,15 @@ class MixtureCoordinates(Generic[C]):
 
     def model(self, vector: Floats, like: Mixture[C]) -> Mixture[C]:
         """The mixture that has these coordinates, and weight where another has."""
-        ends = list(accumulate((prod(shape) for shape in self.shapes), initial=0))
-        pieces = (vector[start:end] for start, end in pairwise(ends))
         with np.errstate(over="ignore", invalid="ignore"):
-            weights, *arrays = (v.reshape(s) for v, s in zip(pieces, self.shapes, strict=True))
+            weights, *arrays = unpacked(vector, self.shapes)
             log_weights = np.where(np.isfinite(like.log_weights), weights, -np.inf)
             log_weights = log_weights - np.logaddexp.reduce(log_weights)
             return Mixture(log_weights, self.reference.from_coordinates(tuple(arrays)))
+
+
+def unpacked(vector: Floats, shapes: tuple[tuple[int, ...], ...]) -> list[Floats]:
+    """The arrays of these shapes that a vector holds one after the other."""
+    ends = list(accumulate((prod(shape) for shape in shapes), initial=0))
+    pieces = (vector[start:end] for start, end in pairwise(ends))
+    return [piece.reshape(shape) for piece, shape in zip(pieces, shapes, strict=True)]

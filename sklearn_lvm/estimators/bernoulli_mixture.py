@@ -308,18 +308,18 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
         return log_weights, components
 
     def _warm_model(self, binarization: Binarization) -> Mixture[Bernoullis]:
-        if self._density.components.log_p.shape != (self.n_components, self.n_features_in_):
+        if self._model.components.log_p.shape != (self.n_components, self.n_features_in_):
             raise ValueError(
                 "a solution with another n_components or number of features cannot be continued: "
                 "call fit with warm_start=False."
             )
-        return self._density
+        return self._model
 
     def _described(
-        self, components: Bernoullis, binarization: Binarization
+        self, model: Mixture[Bernoullis], binarization: Binarization
     ) -> Mapping[str, object]:
         return {
-            "probabilities_": components.probability.astype(self._dtype),
+            "probabilities_": model.components.probability.astype(self._dtype),
             "_stepwise": None,
         }
 

@@ -10,29 +10,24 @@ from numpy.typing import ArrayLike
 
 from .._compat import Interval, StrOptions
 from .._typing import Floats, RandomState
-from ..core.gaussian.covariance import Structure
 from ..core.gaussian.density import GaussianFamily, Gaussians
-from ..core.gaussian.kernels import row_width
 from ..core.gaussian.moments import Moments
 from ..core.gaussian.structure_names import COVARIANCE_TYPES
-from ..core.linalg import SingularCovarianceError
 from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
 from ..core.rows import RowSource
-from ..core.standardization import MAX_DEVIATIONS, Standardization
+from ..core.standardization import Standardization
 from ..fitting.gaussian_priors import Chosen
-from ..fitting.starts import FEW_ROWS, StartStrategy
 from .base.docs import documented
+from .base.gaussian_mixture import CovarianceType, GaussianMixtureEstimator
 from .base.gaussian_parameters import check_given
 from .base.gaussian_priors import chosen_prior, described
-from .base.mixture import COUNT, EM_CONSTRAINTS, Acceleration, InitParams, MixtureEstimator
-from .base.validation import result_dtype, standardization_of
-
-CovarianceType = Literal["full", "tied", "diag", "spherical"]
+from .base.mixture import COUNT, EM_CONSTRAINTS, Acceleration, InitParams
+from .base.validation import result_dtype
 
 
 @documented
-class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
+class EMGaussianMixture(GaussianMixtureEstimator[Gaussians]):
     """Mixture of Gaussians, p(x) = sum_k w_k N(x | m_k, C_k), fitted by expectation-maximization.
 
     EM finds a mode of the posterior. The likelihood alone has no bound: a component that shrinks
@@ -162,11 +157,6 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
         **EM_CONSTRAINTS,
     }
 
-    means_: Floats
-    covariances_: Floats
-    precisions_: Floats
-    precisions_cholesky_: Floats
-
     prior_: dict[str, object]
     covariance_prior_: Floats | None
     degrees_of_freedom_prior_: float | None
@@ -174,7 +164,6 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
     mean_precision_prior_: float | None
     weight_concentration_prior_: float
 
-    _structure: Structure  # of the covariances
     _chosen_prior: Chosen
 
     def __init__(
@@ -291,11 +280,12 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
         mixture._set_fitted(
             {
                 "weights_": np.exp(density.log_weights).astype(mixture._dtype),
-                **mixture._described(density.components, standardization),
+                **mixture._described(density, standardization),
                 "n_parameters_": density.n_parameters(),
                 "converged_": True,
                 "n_iter_": 0,
                 "_transformation": standardization,
+                "_model": density,
                 "_density": density,
             }
         )
@@ -303,9 +293,8 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
 
     # -- what the fit asks for ---------------------------------------------------------------------
 
-    def _fit_transformation(self, X: Floats, w: Floats) -> Standardization:
-        self._structure = COVARIANCE_TYPES[self.covariance_type](self.n_features_in_)
-        return standardization_of(X, w, Standardization.of, per_feature=self._structure.per_feature)
+    def _gaussians(self, model: Mixture[Gaussians]) -> Gaussians:
+        return model.components
 
     def _steps(self, standardization: Standardization) -> MixtureSteps[Gaussians, Moments]:
         family = replace(self._family(standardization), prior=self._chosen_prior.prior)
@@ -340,60 +329,7 @@ class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
         return given.completed(standardization, model)
 
     def _warm_model(self, standardization: Standardization) -> Mixture[Gaussians]:
-        gaussians = self._density.components
+        gaussians = self._model.components
         shift, scale = self._change_of_units(standardization)
         known = Gaussians(gaussians.mean, gaussians.covariance.restructured(self._structure))
-        return Mixture(self._density.log_weights, known.rescale(shift, scale))
-
-    def _change_of_units(self, standardization: Standardization) -> tuple[Floats, Floats]:
-        """Shift and scale from the standardized rows of the last fit to those of this one."""
-        old, gaussians = self._transformation, self._density.components
-        K, structure = len(gaussians.mean), self._structure
-        if self.n_components != K or not structure.fits(gaussians.covariance, K):
-            raise ValueError(
-                "warm_start=True cannot continue from a solution with another n_components, "
-                "covariance_type or number of features: set warm_start=False."
-            )
-        with np.errstate(all="ignore"):
-            shift = (old.center - standardization.center) / standardization.scale
-            scale = old.scale / standardization.scale
-        if max(np.abs(shift).max(), scale.max(), 1.0 / scale.min()) > MAX_DEVIATIONS:
-            raise ValueError(
-                "warm_start=True cannot continue from a solution for rows that lie so far off, in "
-                "units of these: set warm_start=False."
-            )
-        return shift, scale
-
-    def _described(
-        self, gaussians: Gaussians, standardization: Standardization
-    ) -> Mapping[str, object]:
-        with np.errstate(all="ignore"):  # in extreme units
-            covariance = gaussians.covariance.rescale(standardization.scale)
-            return {
-                "means_": standardization.inverse_transform(gaussians.mean).astype(self._dtype),
-                "covariances_": covariance.matrix.astype(self._dtype),
-                "precisions_": covariance.precision.astype(self._dtype),
-                "precisions_cholesky_": covariance.precision_factor.astype(self._dtype),
-            }
-
-    def _few_rows(self, n_rows: int, weight: float) -> StartStrategy:
-        if self.n_components > weight:
-            raise ValueError(
-                f"n_components={self.n_components}, but X has n_samples={n_rows} distinct rows, of "
-                f"summed weight {weight:g}: lower n_components to at most "
-                f"{max(n_rows, int(weight))}."
-            )
-        return FEW_ROWS["in turn"]
-
-    def _failure_message(self, failure: Exception) -> str:
-        remedy = "Raise reg_covar, lower n_components, or try another start."
-        if isinstance(failure, SingularCovarianceError):
-            return (
-                f"In every start a covariance became singular, the likelihood being unbounded there: "
-                f"first that of component {failure.component}, in features "
-                f"{list(failure.features)}. {remedy}"
-            )
-        return f"Every start failed: {failure}. {remedy}"
-
-    def _width(self) -> int:
-        return row_width(self._structure, self._n_fitted_components)
+        return Mixture(self._model.log_weights, known.rescale(shift, scale))

@@ -18,8 +18,7 @@ from ..inference.problem import M, Problem
 from ..inference.stopping import StoppingRule, automatic_tolerance
 from ..inference.two_precisions import SinglePrecision, run_em_in_two_precisions
 from .sample import Sample
-from .start_search import SearchedStart
-from .starts import DrawnStart, KnownStart
+from .starts import Start
 
 FLOAT32_WEIGHTS = 1e-25, 1e25  # largest weights whose products and sums float32 holds
 
@@ -33,7 +32,6 @@ CHOICES: dict[str | None, Callable[[Tolerance], str | None]] = {
     None: lambda tol: None,
 }
 
-Start = KnownStart[C] | DrawnStart[C] | SearchedStart[C]
 Outcome = EMRun[M] | Exception | None
 
 
@@ -72,7 +70,7 @@ class MixtureSearch(Generic[C, S]):
 
     def runs(
         self,
-        start: Start[C],
+        start: Start[C, S],
         seeds: Sequence[int],
         make_callback: Callable[[int], RunCallback[Mixture[C]]],
         stopped: Callable[[], bool],

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic
+from typing import Generic, Protocol
 
 import numpy as np
 from scipy.sparse import issparse
@@ -96,6 +96,14 @@ FEW_ROWS = {"random": StartStrategy(random), "in turn": StartStrategy(in_turn)}
 
 
 # -- models --------------------------------------------------------------------------------------------
+
+
+class Start(Protocol[C, S]):
+    """Where the runs of a fit begin."""
+
+    def prepared(self, data: Sample[C, S], /) -> Callable[[Rng], Mixture[C]]:
+        """A function that makes the first model of a run."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -190,6 +190,10 @@ class Covariances(ABC):
         """inv(L_k) v_k, (K, d) -> (K, d)."""
 
     @abstractmethod
+    def times(self, v: Floats) -> Floats:
+        """C_k v_k, (K, d) -> (K, d)."""
+
+    @abstractmethod
     def colorize(self, e: Floats, k: int) -> Floats:
         """L_k e, white noise into samples of one Gaussian, (n, d) -> (n, d)."""
 

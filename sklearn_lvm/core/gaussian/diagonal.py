@@ -97,6 +97,9 @@ class DiagonalCovariances(Covariances):
     def whiten_each(self, v: Floats) -> Floats:
         return v / self.deviation
 
+    def times(self, v: Floats) -> Floats:
+        return v * self.deviation**2
+
     def colorize(self, e: Floats, k: int) -> Floats:
         return np.asarray(e * self.deviation[k])
 

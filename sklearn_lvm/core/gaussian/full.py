@@ -139,6 +139,9 @@ class FullCovariances(Covariances):
     def whiten_each(self, v: Floats) -> Floats:
         return (self.inverse @ v[..., None])[..., 0]
 
+    def times(self, v: Floats) -> Floats:
+        return (self.factor @ (self.factor.mT @ v[..., None]))[..., 0]
+
     def colorize(self, e: Floats, k: int) -> Floats:
         return np.asarray(e @ self.factor[k].T)
 

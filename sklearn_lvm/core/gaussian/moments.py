@@ -1,11 +1,11 @@
 """Moments: what a Gaussian model remembers of its data and of its prior, a value with ``+``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 
-from ..._typing import Floats
+from ..._typing import Floats, Ints
 from .covariance import Structure
 
 
@@ -63,6 +63,16 @@ class Moments:
         weight, dof = np.tile(self.weight, n), np.tile(self.dof, n)
         mean, scatter = (np.concatenate([a] * n) for a in (self.mean, self.scatter))
         return type(self)(weight, dof, mean, scatter, self.structure)
+
+    def subset(self, chosen: Ints) -> Self:
+        """The moments of some of the Gaussians; what is tied stays that of all."""
+        own = slice(None) if self.structure.tied else chosen
+        weight, mean = self.weight[chosen], self.mean[chosen]
+        return type(self)(weight, self.dof[own], mean, self.scatter[own], self.structure)
+
+    def shifted(self, shift: Floats) -> Self:
+        """The moments of the same rows after z -> z + shift."""
+        return replace(self, mean=self.mean + shift)
 
     def rescaled(self, factor: Floats) -> Self:
         """The moments of the same rows after z_j -> factor_j z_j, one common factor if spherical."""

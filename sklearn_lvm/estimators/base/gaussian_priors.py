@@ -91,7 +91,7 @@ def _check_weights(given: PriorParameters) -> None:
         )
 
 
-def _check_size(name: str, value: Floats) -> None:
+def check_size(name: str, value: Floats) -> None:
     if not (np.abs(value) < MAX_DEVIATIONS).all():
         raise ValueError(
             f"{name} is out of all proportion to X, up to {np.abs(value).max():g} in its standard "
@@ -112,7 +112,7 @@ def _prior_of_means(
     elif given.mean_prior is not None:
         row = check_shape("mean_prior", given.mean_prior, (structure.d,))[None]
         mean = standardization.transform(row)[:, 0]
-        _check_size("mean_prior", mean)
+        check_size("mean_prior", mean)
     return GaussianPrior(
         structure,
         scatter=structure.outer(np.zeros((1, structure.d))),
@@ -145,7 +145,7 @@ def _given_prior(
     prior = replace(means, scatter=scatter, strength=np.array([freedom - least]))
     with np.errstate(all="ignore"):
         prior = standardized(prior, standardization).with_mean_of(means)
-    _check_size("covariance_prior", prior.scatter)
+    check_size("covariance_prior", prior.scatter)
     return ChosenPrior(prior, "given", (freedom - least) / unit)
 
 

@@ -21,13 +21,13 @@ from ..._compat import (
     has_callbacks,
 )
 from ..._typing import Floats, Ints, Rows, Table, Weights
-from ...core.family import C, S
+from ...core.family import C, S, ScoringComponents
 from ...core.mixture import Mixture
 from ...core.mixture_em import MixtureSteps
 from ...core.rows import RowSource, Transformation
-from ...fitting.mixture import MixtureSearch, Outcome, RunCallback, Start
+from ...fitting.mixture import MixtureSearch, Outcome, RunCallback
 from ...fitting.start_search import SearchedStart
-from ...fitting.starts import STARTS, DrawnStart, KnownStart, StartStrategy
+from ...fitting.starts import STARTS, DrawnStart, KnownStart, Start, StartStrategy
 from ...inference.em import EMRun, best_run
 from ...inference.stopping import StoppingRule
 from .callbacks import FitCallback
@@ -89,7 +89,8 @@ class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C
     lower_bounds_: list[float]
 
     _transformation: U
-    _density: Mixture[C]
+    _model: Mixture[C]  # of the objective, which a warm start continues
+    _density: Mixture[ScoringComponents]  # which scores rows
     _n_fitted_components: int  # which n_components is no longer once a user has changed it
     _total_weight: float
     _stopping_rule: StoppingRule | None = None  # of the last run, which a warm start continues
@@ -128,8 +129,13 @@ class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C
         """
 
     @abstractmethod
-    def _described(self, components: C, transformation: U) -> Mapping[str, object]:
-        """Fitted attributes of the components, in the units and the precision of the data."""
+    def _described(self, model: Mixture[C], transformation: U) -> Mapping[str, object]:
+        """Fitted attributes of a model, in the units and the precision of the data."""
+
+    @property
+    def _bound_unit(self) -> float:
+        """By what lower bounds are multiplied, which are in nats per unit of weight."""
+        return 1.0
 
     def _row_source(self, X: Table, w: Floats, transformation: U) -> RowSource:
         return RowSource(X, w, transformation, self._slices)
@@ -166,12 +172,11 @@ class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C
         """
         self._n_fitted_components = self.n_components
         rows, w = self._check_training(X, sample_weight)
-        self._dtype = result_dtype(rows)
+        self._dtype, self._total_weight = result_dtype(rows), float(w.sum())
         transformation = self._fit_transformation(rows, w)
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
         best = self._search(rows, w, transformation, {"X": rows, "y": y, "metadata": metadata})
         self._set_fitted(self._attributes(transformation, best))
-        self._total_weight = float(w.sum())
         if self.max_iter and not (best.converged or best.stopped):
             warn(
                 f"The best of {self.n_init} starts had not converged after max_iter={self.max_iter} "
@@ -247,7 +252,7 @@ class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C
         )
         return best
 
-    def _start(self, transformation: U) -> Start[C]:
+    def _start(self, transformation: U) -> Start[C, S]:
         given = self._given_model(transformation, None)
         if given is not None:
             return KnownStart(given)
@@ -273,10 +278,12 @@ class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C
 
     def _attributes(self, transformation: U, run: EMRun[Mixture[C]]) -> dict[str, object]:
         """The fitted attributes of a run."""
-        bounds = [bound - transformation.log_jacobian for bound in run.trace]
+        unit = self._bound_unit
+        bounds = [unit * (bound - transformation.log_jacobian) for bound in run.trace]
+        density = self._steps(transformation).predictive(run.model)
         return {
-            "weights_": np.exp(run.model.log_weights).astype(self._dtype),
-            **self._described(run.model.components, transformation),
+            "weights_": np.exp(density.log_weights).astype(self._dtype),
+            **self._described(run.model, transformation),
             **self._described_prior(transformation),
             "n_parameters_": run.model.n_parameters(),
             "converged_": run.converged,
@@ -284,7 +291,8 @@ class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C
             "lower_bound_": bounds[-1],
             "lower_bounds_": bounds[1:] or bounds,
             "_transformation": transformation,
-            "_density": self._steps(transformation).predictive(run.model),
+            "_model": run.model,
+            "_density": density,
             "_stopping_rule": run.rule,
         }
 

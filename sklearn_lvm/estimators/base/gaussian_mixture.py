@@ -1,0 +1,101 @@
+"""The base of mixtures of Gaussians: their units, and what a user is told of them."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Generic, Literal
+
+import numpy as np
+
+from ..._typing import Floats
+from ...core.family import C
+from ...core.gaussian.covariance import Structure
+from ...core.gaussian.density import Gaussians
+from ...core.gaussian.kernels import row_width
+from ...core.gaussian.moments import Moments
+from ...core.gaussian.structure_names import COVARIANCE_TYPES
+from ...core.linalg import SingularCovarianceError
+from ...core.mixture import Mixture
+from ...core.standardization import MAX_DEVIATIONS, Standardization
+from ...fitting.starts import FEW_ROWS, StartStrategy
+from .mixture import MixtureEstimator
+from .validation import standardization_of
+
+CovarianceType = Literal["full", "tied", "diag", "spherical"]
+
+
+class GaussianMixtureEstimator(MixtureEstimator[Standardization, C, Moments], Generic[C]):
+    """Base of mixtures of Gaussians, or of what is believed of them.
+
+    A subclass says which Gaussians its components stand for (``_gaussians``).
+    """
+
+    covariance_type: CovarianceType
+
+    means_: Floats
+    covariances_: Floats
+    precisions_: Floats
+    precisions_cholesky_: Floats
+
+    _structure: Structure  # of the covariances
+
+    @abstractmethod
+    def _gaussians(self, model: Mixture[C]) -> Gaussians:
+        """The Gaussians that a model describes."""
+
+    def _fit_transformation(self, X: Floats, w: Floats) -> Standardization:
+        self._structure = COVARIANCE_TYPES[self.covariance_type](self.n_features_in_)
+        return standardization_of(X, w, Standardization.of, per_feature=self._structure.per_feature)
+
+    def _change_of_units(self, standardization: Standardization) -> tuple[Floats, Floats]:
+        """Shift and scale from the standardized rows of the last fit to those of this one."""
+        old, gaussians = self._transformation, self._gaussians(self._model)
+        K, structure = len(gaussians.mean), self._structure
+        if self.n_components != K or not structure.fits(gaussians.covariance, K):
+            raise ValueError(
+                "warm_start=True cannot continue from a solution with another n_components, "
+                "covariance_type or number of features: set warm_start=False."
+            )
+        with np.errstate(all="ignore"):
+            shift = (old.center - standardization.center) / standardization.scale
+            scale = old.scale / standardization.scale
+        if max(np.abs(shift).max(), scale.max(), 1.0 / scale.min()) > MAX_DEVIATIONS:
+            raise ValueError(
+                "warm_start=True cannot continue from a solution for rows that lie so far off, in "
+                "units of these: set warm_start=False."
+            )
+        return shift, scale
+
+    def _described(
+        self, model: Mixture[C], standardization: Standardization
+    ) -> Mapping[str, object]:
+        gaussians = self._gaussians(model)
+        with np.errstate(all="ignore"):  # in extreme units
+            covariance = gaussians.covariance.rescale(standardization.scale)
+            return {
+                "means_": standardization.inverse_transform(gaussians.mean).astype(self._dtype),
+                "covariances_": covariance.matrix.astype(self._dtype),
+                "precisions_": covariance.precision.astype(self._dtype),
+                "precisions_cholesky_": covariance.precision_factor.astype(self._dtype),
+            }
+
+    def _few_rows(self, n_rows: int, weight: float) -> StartStrategy:
+        if self.n_components > weight:
+            raise ValueError(
+                f"n_components={self.n_components}, but X has n_samples={n_rows} distinct rows, of "
+                f"summed weight {weight:g}: lower n_components to at most "
+                f"{max(n_rows, int(weight))}."
+            )
+        return FEW_ROWS["in turn"]
+
+    def _failure_message(self, failure: Exception) -> str:
+        remedy = "Raise reg_covar, lower n_components, or try another start."
+        if isinstance(failure, SingularCovarianceError):
+            return (
+                f"In every start a covariance became singular, the likelihood being unbounded there: "
+                f"first that of component {failure.component}, in features "
+                f"{list(failure.features)}. {remedy}"
+            )
+        return f"Every start failed: {failure}. {remedy}"
+
+    def _width(self) -> int:
+        return row_width(self._structure, self._n_fitted_components)
