@@ -1,6 +1,7 @@
 """What is known of the mean and the covariance of one Gaussian: prior, regions, and draws."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Self
 
 import numpy as np
@@ -140,6 +141,7 @@ def _inverse_factors(nu: float, p: int, n: int, rng: np.random.RandomState) -> F
 # -- sums of squares -----------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=64)
 def quantile_of_squares(level: float, dof: float, n: int) -> float:
     """The quantile of the sum of squares of n independent t variables.
 
@@ -161,7 +163,7 @@ def quantile_of_squares(level: float, dof: float, n: int) -> float:
     def gap(log_q: float) -> float:
         return _probability_of_squares(float(np.exp(log_q)), dof, n) - level
 
-    return float(np.exp(brentq(gap, np.log(low) - 0.01, np.log(high) + 0.01, xtol=1e-12)))
+    return float(np.exp(brentq(gap, np.log(low) - 0.01, np.log(high) + 0.01, xtol=1e-10)))
 
 
 def _probability_of_squares(q: float, dof: float, n: int) -> float:

@@ -46,6 +46,7 @@ class OneGaussianEstimator(ClosedFormEstimator[Standardization, Moments, M]):
         "precision_",
         "n_parameters_",
         "_gaussian",
+        "_added_variance",
     )
 
     covariance_type: str
