@@ -476,3 +476,15 @@ def test_another_inference_leaves_nothing_of_the_last(X):
     for inference in ("map", "mle", "bayes"):
         model.set_params(inference=inference).fit(X)
         assert same_state(model, BayesianGaussian(inference=inference).fit(X))
+
+
+@every_kind
+@pytest.mark.parametrize("weight", [1e-300, 1e280])
+@pytest.mark.parametrize("freedom", [2.0 + 1e-12, 1e300])
+def test_answers_are_numbers_under_any_weights_and_freedom(kind, weight, freedom, X):
+    prior = given_prior(kind) | {"degrees_of_freedom_prior": freedom}
+    model = BayesianGaussian(**prior).fit(X, sample_weight=np.full(N, weight))
+    answers = [*model.credible_interval(), *model.credible_region(), model.log_evidence_]
+    answers += [*model.sample_posterior(50, random_state=0), model.sample(50, random_state=0)]
+    assert all(np.isfinite(answer).all() for answer in answers)
+    assert np.isfinite(model.score_samples(X)).all()

@@ -16,11 +16,12 @@ from ..mixture import Mixture
 from .density import Gaussians
 from .moments import Moments
 from .normal_wishart import NormalWisharts
-from .student import StudentTs
+from .student import StudentTs, positive_chi2
 
 # Numerical inversion of a Laplace transform: errors of about exp(-DAMPING) and of the last means.
 DAMPING, N_TERMS, N_AVERAGED = 23.0, 40, 15
 N_NODES, NEGLIGIBLE = 4000, 40.0  # of an integral; the exponent from which on it is zero
+MAX_DOF = 1e10  # of an F distribution; with more it is chi squared to ten digits
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +91,7 @@ class GaussianPosterior:
         each has its own, it is a sum of independent squares.
         """
         mean, structure = self.of_mean, self.posterior.structure
-        size, dof = structure.d // structure.n_wisharts, float(mean.dof[0])
+        size, dof = structure.d // structure.n_wisharts, min(float(mean.dof[0]), MAX_DOF)
         if structure.n_wisharts == 1:
             quantile = size * float(f_distribution.ppf(level, size, dof))
         else:
@@ -134,7 +135,7 @@ def _inverse_factors(nu: float, p: int, n: int, rng: np.random.RandomState) -> F
     """inv(A)' for Bartlett factors A, lower triangular with A A' ~ W(nu, I), (n, p, p)."""
     A = np.tril(rng.standard_normal((n, p, p)), -1)
     i = np.arange(p)
-    A[:, i, i] = np.sqrt(rng.chisquare(nu - i, (n, p)))
+    A[:, i, i] = np.sqrt(positive_chi2(nu - i, (n, p), rng))
     return np.stack([inverse_triangular(a).T for a in A])
 
 
