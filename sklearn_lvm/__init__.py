@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from .compare.comparison import compare_densities as compare_densities
     from .estimators.base.density import DensityEstimator as DensityEstimator
     from .estimators.base.validation import CovarianceWarning as CovarianceWarning
+    from .estimators.bayesian_gaussian import BayesianGaussian as BayesianGaussian
     from .estimators.bernoulli_mixture import BernoulliMixture as BernoulliMixture
     from .estimators.beta_bernoulli import BetaBernoulli as BetaBernoulli
     from .estimators.gaussian_mixture import EMGaussianMixture as EMGaussianMixture
@@ -19,6 +20,7 @@ __version__ = "0.1.0"
 
 # Where each public name lives; the module is loaded when the name is first touched (PEP 562).
 _HOMES = {
+    "BayesianGaussian": "estimators.bayesian_gaussian",
     "BernoulliMixture": "estimators.bernoulli_mixture",
     "BetaBernoulli": "estimators.beta_bernoulli",
     "CovarianceWarning": "estimators.base.validation",
@@ -32,6 +34,7 @@ _HOMES = {
 }
 
 __all__ = [  # noqa: RUF022 - in the order of sorted()
+    "BayesianGaussian",
     "BernoulliMixture",
     "BetaBernoulli",
     "CovarianceWarning",

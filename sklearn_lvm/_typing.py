@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.floating[Any]]
 """Numbers, in double precision unless a comment says otherwise; the docstring tells the shape."""
+Complexes = NDArray[np.complexfloating[Any, Any]]
+"""Arguments of a transform."""
 Ints = NDArray[np.integer[Any]]
 """Positions, labels and codes."""
 Bools = NDArray[np.bool_]

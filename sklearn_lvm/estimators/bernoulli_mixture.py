@@ -1,6 +1,6 @@
 """BernoulliMixture: mixtures of rows of independent zeros and ones, by expectation-maximization."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import ClassVar, Literal, Self, cast
 
@@ -306,6 +306,9 @@ class BernoulliMixture(
     @property
     def _bound_unit(self) -> float:
         return self._inference.bound_unit(self._total_weight)
+
+    def _automatic_tolerance(self) -> Callable[[int, float], float]:
+        return self._inference.automatic_tolerance
 
     def _choose_prior(self, rows: RowSource, binarization: Binarization, warm: bool) -> None:
         self._find_prior(rows, warm)

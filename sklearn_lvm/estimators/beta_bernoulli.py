@@ -21,7 +21,7 @@ from ..core.bernoulli.density import Bernoullis, IndependentBernoulli
 from ..inference.block_map import ThreadMap
 from .base.binary import BINARIZE, BinaryEstimator, check_prior
 from .base.closed_form import ClosedFormEstimator, NoDensityError
-from .base.validation import as_count, listed, result_dtype
+from .base.validation import as_count, check_level, listed, result_dtype
 
 
 class _NoModeError(ValueError):
@@ -259,9 +259,7 @@ class BetaBernoulli(
         AttributeError
             If there is no posterior, with inference='mle'.
         """
-        if not (isinstance(level, Real) and 0 < level < 1):
-            raise ValueError(f"level must be a number in (0, 1), got {level!r}.")
-        tail = (1.0 - float(level)) / 2
+        tail = (1.0 - check_level(level)) / 2
         return self.posterior_.ppf(tail), self.posterior_.isf(tail)
 
     # -- rows ----------------------------------------------------------------------------------------

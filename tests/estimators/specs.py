@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.special import betaln, digamma, gammaln, logsumexp, xlog1py, xlogy
-from scipy.stats import bernoulli, multivariate_normal
+from scipy.stats import bernoulli, multivariate_normal, multivariate_t
+from scipy.stats import t as univariate_t
 from sklearn.base import BaseEstimator, clone
 
 from sklearn_lvm import (
     PPCA,
+    BayesianGaussian,
     BernoulliMixture,
     BetaBernoulli,
     EMGaussianMixture,
@@ -42,8 +44,9 @@ class Spec:
 
     Attributes
     ----------
-    mixture, binary, neural, linear : bool
-        The kind of model: several components; zeros and ones; known by a bound; PPCA.
+    mixture, binary, neural, linear, posterior : bool
+        The kind of model: several components; zeros and ones; known by a bound; PPCA; one Gaussian
+        with a posterior.
     missing : bool
         Whether NaN is an entry that was not observed.
     measured : bool
@@ -65,6 +68,7 @@ class Spec:
     binary: bool = False
     neural: bool = False
     linear: bool = False
+    posterior: bool = False
     missing: bool = False
     measured: bool = True
     prior: bool = False
@@ -86,6 +90,18 @@ def _single(covariance_type):
         {"reg_covar": [0.0, 1e-6], "covariance_type": ["full", "diag"]},
         one_scale=covariance_type == "spherical",
         refused={"reg_covar": -1.0},
+    )
+
+
+def _bayesian(covariance_type, inference):
+    return Spec(
+        f"bayesian-{inference}-{covariance_type}",
+        BayesianGaussian(covariance_type=covariance_type, inference=inference, random_state=0),
+        {"mean_precision_prior": [0.1, None], "inference": ["bayes", "mle"]},
+        posterior=inference != "mle",
+        prior=inference != "mle",
+        one_scale=covariance_type == "spherical",
+        refused={"mean_precision_prior": -1.0},
     )
 
 
@@ -176,6 +192,11 @@ def _neural_specs():
 
 SPECS = [
     *map(_single, ("full", "diag", "spherical")),
+    *(_bayesian(covariance_type, "bayes") for covariance_type in ("full", "diag", "spherical")),
+    _bayesian("full", "map"),
+    _bayesian("diag", "map"),
+    _bayesian("spherical", "map"),
+    _bayesian("full", "mle"),
     _ppca(None),
     _ppca(1),
     _ppca(2, solver="svd"),
@@ -236,6 +257,8 @@ every_measured = _every(MEASURED)
 every_gaussian = _every(GAUSSIANS)
 every_gaussian_mixture = _every(GAUSSIAN_MIXTURES)
 every_gaussian_single = _every([spec for spec in GAUSSIANS if not spec.mixture])
+every_gaussian_maximum = _every([spec for spec in SPECS if isinstance(spec.estimator, GaussianMLE)])
+every_posterior = _every([spec for spec in SPECS if spec.posterior])
 every_coin = _every(COINS)
 every_coin_mixture = _every(COIN_MIXTURES)
 every_covariance_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
@@ -295,6 +318,35 @@ class SingleGaussianReference(GaussianReference):
         return np.ones(1), mean, DENSE[model.covariance_type](covariance, 1, mean.shape[1])
 
 
+class BayesianGaussianReference(SingleGaussianReference):
+    """The predictive is a t density, or a product of them."""
+
+    @staticmethod
+    def predictive(model):
+        """Degrees of freedom and the scale matrix, (d, d)."""
+        d, nu, k = model.n_features_in_, model.degrees_of_freedom_, model.mean_precision_
+        dof = nu - d + 1 if model.covariance_type == "full" else nu
+        C = DENSE[model.covariance_type](np.asarray(model.covariance_)[None], 1, d)[0]
+        return dof, C * nu * (k + 1) / (k * dof)
+
+    @classmethod
+    def parameters(cls, model):
+        if model.inference != "bayes":
+            return super().parameters(model)
+        dof, scale = cls.predictive(model)
+        return np.ones(1), model.mean_[None], scale[None] * dof / (dof - 2)
+
+    @classmethod
+    def log_joint(cls, model, X, added_variance=0.0):
+        if model.inference != "bayes":
+            return super().log_joint(model, X, added_variance)
+        dof, scale = cls.predictive(model)
+        if model.covariance_type == "diag":
+            each = univariate_t(dof, model.mean_, np.sqrt(np.diag(scale))).logpdf(X)
+            return each.sum(axis=1, keepdims=True)
+        return np.reshape(multivariate_t(model.mean_, scale, dof).logpdf(X), (-1, 1))
+
+
 class PPCAReference(GaussianReference):
     @staticmethod
     def parameters(model):
@@ -340,6 +392,7 @@ class SingleBernoulliReference(BernoulliReference):
 
 REFERENCES = {
     GaussianMLE: SingleGaussianReference,
+    BayesianGaussian: BayesianGaussianReference,
     EMGaussianMixture: GaussianReference,
     PPCA: PPCAReference,
     BetaBernoulli: SingleBernoulliReference,

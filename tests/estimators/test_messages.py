@@ -8,6 +8,7 @@ import pytest
 
 from sklearn_lvm import (
     PPCA,
+    BayesianGaussian,
     BernoulliMixture,
     BetaBernoulli,
     EMGaussianMixture,
@@ -40,6 +41,19 @@ GAUSSIAN = [
 BOTH = [
     ("random_state", "now", "RandomState"),
     ("random_state", -1, "RandomState"),
+]
+BAYESIAN = [
+    ("inference", "vb", "map"),
+    ("inference", None, "mle"),
+    *(("mean_precision_prior", value, r"\(0") for value in (0.0, -1.0, np.nan, np.inf)),
+    ("degrees_of_freedom_prior", 1.5, "greater than n_features - 1 = 2"),
+    ("degrees_of_freedom_prior", 0.0, r"\(0"),
+    ("degrees_of_freedom_prior", np.nan, r"\(0"),
+    ("degrees_of_freedom_prior", "weak", "float"),
+    ("mean_prior", 3.0, "array"),
+    ("covariance_prior", "auto", "array"),
+    ("covariance_prior", -1.0, r"\(0"),
+    ("covariance_prior", np.nan, r"\(0"),
 ]
 MIXTURE = [
     ("n_components", 0, r"\[1"),
@@ -123,6 +137,7 @@ NEURAL = [
 ]
 KINDS = {
     GaussianMLE: BOTH + GAUSSIAN,
+    BayesianGaussian: BOTH + GAUSSIAN + BAYESIAN,
     EMGaussianMixture: BOTH + GAUSSIAN + MIXTURE + GAUSSIAN_MIXTURE,
     PPCA: FACTOR,
     BetaBernoulli: BOTH + COIN,

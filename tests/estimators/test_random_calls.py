@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFit
 
 from sklearn_lvm import (
     PPCA,
+    BayesianGaussian,
     BernoulliMixture,
     BetaBernoulli,
     CovarianceWarning,
@@ -182,6 +183,10 @@ VALUES = {
     "beta": [1.0, 1.5, 1e300, 1e-300, np.full(D, 2.0), np.full(D, np.nan)],
     "weight_concentration_prior": [1.0, 2.0, 1e300],
     "inference": ["bayes", "map", "mle"],
+    "mean_prior": [np.zeros(D), np.full(D, 1e200), np.full(D, np.nan), np.zeros((D, 1))],
+    "mean_precision_prior": [1e-300, 1e-6, 1.0, 1e6, 1e300],
+    "degrees_of_freedom_prior": [2.0, 2.0 + 1e-12, D, 100.0, 1e300],
+    "covariance_prior": [np.eye(D), -np.eye(D), np.ones(D), 2.0, 1e-300 * np.eye(D), "auto"],
     "binarize": [0.0, 0.5, -1.0, 1e300],
     "random_state": [0, np.random.RandomState(0), np.random.default_rng(0)],
     "n_jobs": [1, 2],
@@ -195,6 +200,7 @@ LEFT_ALONE = {"verbose", "encoder", "decoder", "checkpoint", "compile", "device"
 
 EXACT_KINDS = {
     GaussianMLE: {},
+    BayesianGaussian: {"random_state": 0},
     EMGaussianMixture: {"n_components": 2, "max_iter": 30, "random_state": 0},
     PPCA: {"n_components": 1, "random_state": 0},
     BetaBernoulli: {"random_state": 0},
@@ -202,6 +208,7 @@ EXACT_KINDS = {
 }
 NEURAL_KINDS = {VAEDensity: {"max_iter": 2, "hidden_layer_sizes": (4,), "random_state": 0}}
 BINARY = (BetaBernoulli, BernoulliMixture)
+OF_POSTERIORS = ("credible_interval", "credible_region", "sample_posterior")
 
 
 # -- what is asked -------------------------------------------------------------------------------------
@@ -226,6 +233,15 @@ def _sample(model, X, w, rng):
 
 def _interval(model, X, w, rng):
     return model.credible_interval(_one_of(rng, [0.5, 0.95, *ANY[:-1]]))
+
+
+def _region(model, X, w, rng):
+    return model.credible_region(_one_of(rng, [0.5, 0.95, *ANY[:-1]]))
+
+
+def _draws(model, X, w, rng):
+    n, state = _one_of(rng, [1, 5, *ANY[:-1]]), _one_of(rng, [None, 0, *ANY])
+    return model.sample_posterior(n, random_state=state)
 
 
 def _known(model, X, w, rng):
@@ -254,6 +270,8 @@ CALLS = {
     "impute": _rows("impute"),
     "sample": _sample,
     "credible_interval": _interval,
+    "credible_region": _region,
+    "sample_posterior": _draws,
     "from_parameters": _known,
     "get_covariance": lambda model, X, w, rng: model.get_covariance(),
     "get_precision": lambda model, X, w, rng: model.get_precision(),
@@ -306,7 +324,7 @@ def is_legal(kind, name, array):
         return bool(np.all(array > -np.inf))
     if name in ("score_samples", "score") or (issubclass(kind, BINARY) and name == "transform"):
         return bool(np.all(array < np.inf))
-    if name in ("get_covariance", "get_precision", "inverse_transform"):
+    if name in ("get_covariance", "get_precision", "inverse_transform", *OF_POSTERIORS):
         return not np.isnan(array).any()  # squares of extreme units are no floating point numbers
     return bool(np.isfinite(array).all())
 

@@ -13,6 +13,7 @@ from sklearn_lvm.core.factor.centered_rows import CenteredRows
 from sklearn_lvm.core.factor.density import PPCADensity
 from sklearn_lvm.core.gaussian.density import GaussianFamily
 from sklearn_lvm.core.gaussian.moments import Moments
+from sklearn_lvm.core.gaussian.normal_wishart import NormalWisharts
 from sklearn_lvm.core.standardization import Standardization
 from sklearn_lvm.estimators.base import vae_parameters
 from sklearn_lvm.inference.em import EMRun
@@ -46,7 +47,8 @@ PLACES = {
     "measuring": (Standardization, "of", 0, GAUSSIANS),
     "standardizing": (Standardization, "transform", 0, GAUSSIANS),
     "summing": (Moments, "of", 0, GAUSSIANS),
-    "estimating": (GaussianFamily, "estimate", 0, GAUSSIANS),
+    "estimating": (GaussianFamily, "estimate", 0, [s for s in GAUSSIANS if not s.posterior]),
+    "updating a prior": (NormalWisharts, "of", 1, [s for s in GAUSSIANS if s.posterior]),
     "restoring units": (Standardization, "inverse_transform", 0, EXACT_MEASURED),
     "making a kernel": (GaussianFamily, "kernel", 1, GAUSSIAN_MIXTURES),
     "moving": (EMRun, "moved", 0, MIXTURES),
@@ -187,7 +189,7 @@ def test_parameters_refused_in_a_stream_change_nothing(spec, refused, X):
 @every_gaussian_single
 def test_another_structure_than_that_of_the_rows_so_far_changes_nothing(spec, X):
     model = spec.new().partial_fit(X)
-    model.set_params(covariance_type="diag" if spec.name.endswith("full") else "full")
+    model.set_params(covariance_type="diag" if "full" in spec.name else "full")
     check_nothing_changed(model, lambda: model.partial_fit(X), ValueError, "covariance_type")
 
 
@@ -203,7 +205,8 @@ def test_a_fit_after_a_broken_one_is_a_fresh_fit(spec, X, monkeypatch):
     model = spec.new().fit(X[:, :2])
     with monkeypatch.context() as patch:
         coins = (Bernoullis, "of") if spec.binary else (GaussianFamily, "estimate")
-        owner, name = (PPCADensity, "from_spectrum") if spec.linear else coins
+        owner, name = (NormalWisharts, "of") if spec.posterior else coins
+        owner, name = (PPCADensity, "from_spectrum") if spec.linear else (owner, name)
         owner, name = (vae_parameters, "canonical_with_missing") if spec.neural else (owner, name)
         patch.setattr(owner, name, _interrupt)
         with pytest.raises(KeyboardInterrupt):

@@ -10,6 +10,8 @@ from ..._typing import Floats, Ints
 from ..log_gamma import log_gamma_ratio
 from .covariance import Covariances, Structure, Whitener
 
+LEAST_CHI2 = 1e-200  # so that rows drawn from any density are numbers
+
 
 @dataclass(frozen=True, eq=False)
 class StudentTs:
@@ -78,7 +80,8 @@ class StudentTs:
         d, n, b = _blocks(self.covariance.structure)
         rows = rng.standard_normal((len(labels), d))
         dof = self.dof[labels, None]
-        stretch = np.sqrt(self.factor[labels, None] * dof / rng.chisquare(dof, (len(labels), n)))
+        chi2 = positive_chi2(dof, (len(labels), n), rng)
+        stretch = np.sqrt(self.factor[labels, None] * dof / chi2)
         for k in range(len(self.mean)):
             chosen = labels == k
             rows[chosen] = self.covariance.colorize(rows[chosen], 0 if self.shared else k)
@@ -142,11 +145,19 @@ class StudentKernel:
         K, d, n = features.shape
         blocks = features.reshape(K, self.n_blocks, d // self.n_blocks, n)
         distance: Floats = np.einsum("kgbn,kgbn->kgn", blocks, blocks)
-        distance /= self.unit.astype(features.dtype, copy=False)
+        with np.errstate(over="ignore"):
+            distance /= self.unit.astype(features.dtype, copy=False)
+        # The logarithm of a square is a number even where the square is none.
+        np.minimum(distance, np.finfo(features.dtype).max, out=distance)
         log_prob: Floats = np.log1p(distance, out=distance).sum(axis=1)
         log_prob *= -self.power.astype(features.dtype, copy=False)
         log_prob += self.max_log_prob.astype(features.dtype, copy=False)
         return log_prob
+
+
+def positive_chi2(dof: Floats, shape: tuple[int, ...], rng: np.random.RandomState) -> Floats:
+    """Draws of chi2 variables, which are rounded to zero where degrees of freedom are few."""
+    return np.maximum(rng.chisquare(dof, shape), LEAST_CHI2)
 
 
 def _blocks(structure: Structure) -> tuple[int, int, int]:

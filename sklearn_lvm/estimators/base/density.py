@@ -203,14 +203,7 @@ class DensityEstimator(
             If ``n_samples`` is not a positive integer, or the random state is none.
         """
         check_is_fitted(self)
-        whole = isinstance(n_samples, Integral) and not isinstance(n_samples, bool)
-        if not (whole and 1 <= n_samples <= MAX_SAMPLES):
-            raise ValueError(
-                f"n_samples must be an integer from 1 to {MAX_SAMPLES}, got {n_samples!r}."
-            )
-        state = self.random_state if random_state is None else random_state
-        check_random_state_of("sample", state)
-        rng = check_random_state(state)
+        rng = self._drawing("sample", n_samples, random_state)
         Z, latent = self._density_or_raise().sample(int(n_samples), rng)
         X = self._in_own_precision(self._transformation.inverse_transform(Z))
         if not return_latent:
@@ -218,6 +211,20 @@ class DensityEstimator(
         latent = self._latent_of(X, latent)
         # Labels stay what they are.
         return X, self._in_own_precision(latent) if latent.dtype.kind == "f" else latent
+
+    def _drawing(
+        self, method: str, n_samples: int, random_state: RandomState
+    ) -> np.random.RandomState:
+        """The random state of a method that draws so many samples; bad arguments are refused."""
+        whole = isinstance(n_samples, Integral) and not isinstance(n_samples, bool)
+        if not (whole and 1 <= n_samples <= MAX_SAMPLES):
+            raise ValueError(
+                f"n_samples must be an integer from 1 to {MAX_SAMPLES}, got {n_samples!r}."
+            )
+        state = self.random_state if random_state is None else random_state
+        check_random_state_of(method, state)
+        rng: np.random.RandomState = check_random_state(state)
+        return rng
 
     def _in_own_precision(self, values: NDArray[Any]) -> Floats:
         return values.astype(self._dtype, copy=False)

@@ -1,6 +1,7 @@
 """Validation that estimators share: weights, precision of results, numbers of rows, and messages."""
 
 from collections.abc import Callable, Sequence
+from numbers import Real
 from reprlib import repr
 from typing import TypeVar
 
@@ -91,6 +92,13 @@ def check_range(center: Floats, scale: Floats) -> None:
                 f"X spreads over {much} than a floating point number can hold, in column {named}: "
                 f"{remedy} X by a constant."
             )
+
+
+def check_level(level: float) -> float:
+    """A probability inside (0, 1); the ValueError says what was given."""
+    if not (isinstance(level, Real) and 0 < level < 1):
+        raise ValueError(f"level must be a number in (0, 1), got {level!r}.")
+    return float(level)
 
 
 def explained(error: Exception, X: object, name: str) -> TypeError | ValueError:

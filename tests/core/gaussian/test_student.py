@@ -170,3 +170,11 @@ def test_condition_number_bounds_how_a_rounding_error_of_a_row_grows(family):
     moved = np.abs(log_prob(far, rows * (1 + error)) - log_prob(far, rows)).max()
     bound = far.kernel(np.zeros(1)).condition_number * error
     assert 0.01 * bound < moved < 10 * bound
+
+
+@every_family
+def test_scores_and_rows_are_numbers_however_far_out(family):
+    far = example(family, 2, 2, np.random.default_rng(13))
+    assert np.isfinite(log_prob(far, np.full((1, 2), 1e300))).all()
+    wild = StudentTs(far.mean, far.covariance, far.factor, np.full(2, 1e-12))
+    assert np.isfinite(wild.sample(np.repeat([0, 1], 50), np.random.RandomState(0))).all()
