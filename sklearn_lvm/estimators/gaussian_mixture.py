@@ -25,14 +25,15 @@ from ..fitting.starts import FEW_ROWS, StartStrategy
 from .base.docs import documented
 from .base.gaussian_parameters import check_given
 from .base.gaussian_priors import chosen_prior, described
-from .base.mixture import COUNT, EM_CONSTRAINTS, Acceleration, InitParams, MixtureEstimator
+from .base.mixture import COUNT, EM_CONSTRAINTS, Acceleration, InitParams
+from .base.standard_errors import GaussianMixtureWithErrors
 from .base.validation import result_dtype, standardization_of
 
 CovarianceType = Literal["full", "tied", "diag", "spherical"]
 
 
 @documented
-class EMGaussianMixture(MixtureEstimator[Standardization, Gaussians, Moments]):
+class EMGaussianMixture(GaussianMixtureWithErrors):
     """Mixture of Gaussians, p(x) = sum_k w_k N(x | m_k, C_k), fitted by expectation-maximization.
 
     EM finds a mode of the posterior. The likelihood alone has no bound: a component that shrinks

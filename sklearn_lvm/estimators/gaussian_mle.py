@@ -107,6 +107,7 @@ class GaussianMLE(ClosedFormEstimator[Standardization, Moments, Mixture[Gaussian
         "reg_covar": [Interval(Real, 0, None, closed="left")],
         "random_state": RANDOM_STATE,
     }
+    _parameter_names = ("mean_", "covariance_")
     _of_density = ("covariance_", "precision_", "n_parameters_", "log_likelihood_")
 
     mean_: Floats
