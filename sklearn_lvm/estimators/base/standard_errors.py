@@ -65,8 +65,8 @@ class MixtureWithErrors(MixtureEstimator[U, C, S]):
 
         H is minus the matrix of second derivatives of the fitted objective, the prior included, at the
         fitted parameters (Louis, 1982). The covariance of the estimates is inv(H) if the model is
-        right, and inv(H) J inv(H) whether or not it is, with J the summed outer product of the scores of
-        rows, about their mean (White, 1982). Under a prior inv(H) is that of the posterior, while
+        right, and inv(H) J inv(H) whether or not it is, with J the summed outer product of the scores
+        of rows, about their mean (White, 1982). Under a prior inv(H) is that of the posterior, while
         the estimates of other samples spread as the second says.
 
         Errors are those of large samples. They say little of components that hardly differ, or of
@@ -96,17 +96,19 @@ class MixtureWithErrors(MixtureEstimator[U, C, S]):
         """
         rows = self._check_rows(X)
         w = check_weights(sample_weight, rows)
-        if kind not in COVARIANCES:
+        if not isinstance(kind, str) or kind not in COVARIANCES:
             raise ValueError(f"kind must be one of {sorted(COVARIANCES)}, got {kind!r}.")
         scores = self._scores()
-        source = self._row_source(rows, w, self._transformation)
+        held = slice(None) if w.all() else w > 0
+        source = self._row_source(rows[held], w[held], self._transformation)
         found = information(scores, source, self._fitted_steps.concentration)
         free = len(scores.weights.weights) - 1
         covariance = self._covariance(found, kind)
         weights = errors_of_images(scores.weights.jacobian.T, covariance[:free, :free])
         errors = self._errors(scores.components, covariance[free:, free:])
         named = {"weights_": weights, **errors}
-        return {name: value.astype(self._dtype) for name, value in named.items()}
+        with np.errstate(all="ignore"):  # in extreme units
+            return {name: value.astype(self._dtype) for name, value in named.items()}
 
     def _scores(self) -> MixtureScores:
         """The scores of the fitted mixture."""
