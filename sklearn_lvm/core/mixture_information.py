@@ -40,6 +40,10 @@ class ComponentScores(Protocol):
         """Minus the second derivatives, summed under responsibilities (K, n): (n_coordinates,)."""
         ...
 
+    def first_of_prior(self) -> Floats:
+        """First derivatives of the log-prior, (n_coordinates,)."""
+        ...
+
     def second_of_prior(self) -> Floats:
         """Minus the second derivatives of the log-prior, (n_coordinates,)."""
         ...
@@ -178,10 +182,13 @@ class Information:
         Minus the second derivatives of the objective of all rows, the log-prior included.
     outer : ndarray of shape (P, P)
         The summed outer product of the scores of rows, about their mean.
+    gradient : ndarray of shape (P,)
+        The first derivatives of the objective.
     """
 
     observed: Floats
     outer: Floats
+    gradient: Floats
 
     @classmethod
     def of(cls, scores: MixtureScores, sums: ScoreSums, concentration: float) -> Self:
@@ -189,13 +196,15 @@ class Information:
 
         ``concentration`` is that of the Dirichlet prior of the weights.
         """
-        K, free = scores.weights.basis.shape
-        prior = np.full(free, K * (concentration - 1.0))
-        complete = sums.second + np.append(prior, scores.components.second_of_prior())
-        observed = sums.outer + np.diag(complete)
+        pseudo, (K, free) = concentration - 1.0, scores.weights.basis.shape
+        prior = np.append(np.full(free, K * pseudo), scores.components.second_of_prior())
+        observed = sums.outer + np.diag(sums.second + prior)
         for place, within in zip(scores.positions, sums.within, strict=True):
             observed[np.ix_(place, place)] -= within
-        return cls(observed, sums.outer - np.outer(sums.first, sums.first) / sums.weight)
+        slope = pseudo * scores.weights.scores.sum(axis=0)
+        gradient = sums.first + np.append(slope, scores.components.first_of_prior())
+        outer = sums.outer - np.outer(sums.first, sums.first) / sums.weight
+        return cls(observed, outer, gradient)
 
     @cached_property
     def inverse(self) -> Floats:
@@ -210,6 +219,15 @@ class Information:
             return self.observed
         root = inverse_triangular(cholesky(self.observed[None])[0])
         return np.asarray(root.T @ root)
+
+    @property
+    def distance(self) -> float:
+        """The largest distance of a coordinate from the maximum, in its own standard errors.
+
+        The maximum is where a Newton step leads.
+        """
+        step = np.abs(self.inverse @ self.gradient)
+        return float((step / np.sqrt(np.diagonal(self.inverse))).max(initial=0.0))
 
     @property
     def sandwich(self) -> Floats:

@@ -28,7 +28,7 @@ def test_weights_have_unit_information(weights):
 def test_covariances_are_inverses():
     rng = np.random.default_rng(0)
     A, B = rng.normal(size=(2, 4, 9))
-    information = Information(A @ A.T, B @ B.T)
+    information = Information(A @ A.T, B @ B.T, np.zeros(4))
     inverse = np.linalg.inv(A @ A.T)
     assert_allclose(COVARIANCES["observed"](information), inverse, rtol=1e-9)
     assert_allclose(COVARIANCES["sandwich"](information), inverse @ B @ B.T @ inverse, rtol=1e-9)
@@ -37,7 +37,16 @@ def test_covariances_are_inverses():
 def test_information_that_is_not_positive_has_no_inverse():
     for observed in (np.diag([1.0, -1.0]), np.ones((2, 2))):
         with pytest.raises(np.linalg.LinAlgError):
-            COVARIANCES["observed"](Information(observed, np.eye(2)))
+            COVARIANCES["observed"](Information(observed, np.eye(2), np.zeros(2)))
+
+
+def test_the_distance_is_that_to_the_maximum_of_a_quadratic_function():
+    """In standard errors, of the coordinate that is furthest away."""
+    rng = np.random.default_rng(0)
+    A, gap = rng.normal(size=(4, 9)), rng.normal(size=4)
+    found = Information(A @ A.T, np.eye(4), A @ A.T @ gap)
+    errors = np.sqrt(np.diagonal(np.linalg.inv(A @ A.T)))
+    assert_allclose(found.distance, np.abs(gap / errors).max())
 
 
 def test_errors_of_linear_functions():

@@ -20,7 +20,7 @@ from sklearn_lvm import (
     bootstrap,
 )
 
-from .specs import clouds, every_covariance_type, same_state
+from .specs import clouds, same_state
 
 MIXTURE = ("weights_", "means_", "covariances_")
 # estimator, what is drawn of it
@@ -92,11 +92,12 @@ def test_a_random_state_goes_on(X):
 
 def test_sparse_rows_are_redrawn_as_dense_ones(X):
     Z = (X > 0).astype(float)
-    for model in (BetaBernoulli().fit(Z), BernoulliMixture(2, random_state=0).fit(Z)):
-        found = bootstrap(model, csr_array(Z), 200, random_state=0)
-        expected = bootstrap(model, Z, 200, random_state=0)
-        for name, value in found.items():
-            assert_allclose(value.std(axis=0), expected[name].std(axis=0), rtol=0.3)
+    model = BetaBernoulli().fit(Z)
+    found, expected = (bootstrap(model, rows, 200, random_state=0) for rows in (csr_array(Z), Z))
+    for name, value in found.items():
+        assert_allclose(value.std(axis=0), expected[name].std(axis=0), rtol=0.3)
+    model = BernoulliMixture(2, random_state=0).fit(Z)
+    assert bootstrap(model, csr_array(Z), 2)["probabilities_"].shape == (2, 2, 3)
 
 
 def test_draws_have_the_precision_of_the_rows(X):
@@ -107,20 +108,23 @@ def test_draws_have_the_precision_of_the_rows(X):
 
 def test_a_mean_spreads_as_the_textbook_says(X):
     model = GaussianMLE().fit(X)
-    draws = bootstrap(model, X, 1000, random_state=0)
+    draws = bootstrap(model, X, 400, random_state=0)
     expected = X.std(axis=0) / np.sqrt(len(X))
-    assert_allclose(draws["mean_"].std(axis=0), expected, rtol=0.08)
+    assert_allclose(draws["mean_"].std(axis=0), expected, rtol=0.1)
 
 
 # -- mixtures ------------------------------------------------------------------------------------------
 
 
-def two_clusters(n=1000, seed=0):
+def two_clusters(n=500, seed=0):
     rng = np.random.default_rng(seed)
     return rng.normal(size=(n, 2)) + 5.0 * (rng.uniform(size=(n, 1)) < 0.4)
 
 
-@every_covariance_type
+@pytest.mark.parametrize(
+    "covariance_type",
+    ["full", "tied", *(pytest.param(t, marks=pytest.mark.slow) for t in ("diag", "spherical"))],
+)
 def test_mixtures_spread_by_their_standard_errors(covariance_type):
     """400 draws know a standard deviation to 3.5 %; 10 % is nearly three times that."""
     X = two_clusters()
@@ -136,9 +140,9 @@ def test_coins_spread_by_their_standard_errors():
     p = np.where(rng.uniform(size=(1000, 1)) < 0.4, 0.2, 0.8)
     X = (rng.uniform(size=(1000, 10)) < p).astype(float)
     model = BernoulliMixture(2, random_state=0).fit(X)
-    draws = bootstrap(model, X, 400, random_state=0)
+    draws = bootstrap(model, X, 200, random_state=0)
     for name, value in model.standard_errors(X, kind="sandwich").items():
-        assert_allclose(draws[name].std(axis=0), value, rtol=0.12, err_msg=name)
+        assert_allclose(draws[name].std(axis=0), value, rtol=0.15, err_msg=name)
 
 
 def test_draws_go_on_to_their_ends():

@@ -54,6 +54,14 @@ class BernoulliScores:
         """The weight of the rows of each density in which an entry was observed, (K d,)."""
         return _n_observed(Counts.of(rows, resp)).ravel()
 
+    def first_of_prior(self) -> Floats:
+        """Those of the log-probability of the pseudo-observations, (K d,)."""
+        if self.prior is None:
+            return np.zeros(self.n_coordinates)
+        ones = self.prior.ones * np.exp(self.components.log_q)
+        zeros = self.prior.zeros * np.exp(self.components.log_p)
+        return np.asarray(((ones - zeros) / self.deviation).ravel())
+
     def second_of_prior(self) -> Floats:
         """The pseudo-observations of each probability, (K d,)."""
         shape = self.components.log_p.shape

@@ -59,10 +59,13 @@ class GaussianScores:
     @cached_property
     def _added(self) -> Floats:
         """The expected monomials of what was added to the variances, whitened, (K or 1, size)."""
-        spread = np.diag(np.sqrt(self.family.added_variance))
+        return self._whitened_monomials(np.diag(np.sqrt(self.family.added_variance)))
+
+    def _whitened_monomials(self, rows: Floats) -> Floats:
+        """The monomials of rows (d, n), whitened by each covariance and added up, (K or 1, size)."""
         covariance = self.gaussians.covariance
         nothing = np.zeros((len(covariance), self._structure.d))
-        whitened = covariance.whitener(nothing)(spread)
+        whitened = covariance.whitener(nothing)(rows)
         return np.stack([_summed_monomials(each, self._structure) for each in whitened])
 
     def first(self, rows: Floats) -> Floats:
@@ -81,6 +84,26 @@ class GaussianScores:
         """The summed responsibilities of the Gaussian that each coordinate is of."""
         weight = resp.sum(axis=1)
         return self._repeated(weight, self._structure.pooled(weight))
+
+    def first_of_prior(self) -> Floats:
+        """Those of the log-density of the pseudo-observations, (n_coordinates,)."""
+        prior, structure = self.family.prior, self._structure
+        if prior is None:
+            return np.zeros(self.n_coordinates)
+        known, covariance = prior.moments, self.gaussians.covariance
+        gap = covariance.whiten_each(prior.mean - self.gaussians.mean)
+        gaps = np.stack([_summed_monomials(each[:, None], structure) for each in gap])
+        scatter = structure.estimate(
+            known.scatter, np.ones(len(known.scatter)), np.zeros(structure.d)
+        )
+        roots = [scatter.colorize(np.eye(structure.d), i).T for i in range(len(scatter))]
+        spread = np.stack([self._whitened_monomials(root) for root in roots])
+        own = np.minimum(np.arange(len(covariance)), len(roots) - 1)  # which of them is of which
+        second = spread[own, np.arange(len(covariance))]
+        second += known.dof[:, None] * (self._added - self._squares)
+        second += structure.pooled(known.weight[:, None] * gaps)
+        means = known.weight[:, None] * gap
+        return np.concatenate([means.ravel(), (second * self._unit).ravel()])
 
     def second_of_prior(self) -> Floats:
         """How many pseudo-observations the mean, or the covariance, of each coordinate has."""

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.exceptions import ConvergenceWarning
 
 from ..._typing import Floats, Weights
 from ...core.bernoulli.binarization import Binarization
@@ -30,8 +31,10 @@ from ...core.standardization import Standardization
 from ...fitting.information import information
 from .docs import documented
 from .mixture import MixtureEstimator, U
+from .transaction import warn
 from .validation import check_weights, listed
 
+MAX_DISTANCE = 0.5  # standard errors: then an interval of 90 % holds the truth 86 times in 100
 MAX_COORDINATES = 4000  # whose matrix takes 128 MB, and some of these are held
 
 
@@ -91,33 +94,40 @@ class MixtureWithErrors(MixtureEstimator[U, C, S]):
         ------
         ValueError
             If ``kind`` is another, the mixture was not fitted but made of given parameters, there are
-            too many parameters, a weight or a probability is at its bound, or the objective has no
-            maximum at the fitted parameters.
+            too many parameters, a component has less than one row, a probability is 0 or 1, or the
+            objective has no maximum at the fitted parameters.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If a parameter is more than half of its standard error away from the maximum, since the fit
+            ended early; then its error may be another there.
         """
         rows = self._check_rows(X)
         w = check_weights(sample_weight, rows)
         if not isinstance(kind, str) or kind not in COVARIANCES:
             raise ValueError(f"kind must be one of {sorted(COVARIANCES)}, got {kind!r}.")
-        scores = self._scores()
+        scores = self._scores(float(w.sum()))
         held = slice(None) if w.all() else w > 0
         source = self._row_source(rows[held], w[held], self._transformation)
         found = information(scores, source, self._fitted_steps.concentration)
         free = len(scores.weights.weights) - 1
         covariance = self._covariance(found, kind)
+        self._warn_of_distance(found.distance)
         weights = errors_of_images(scores.weights.jacobian.T, covariance[:free, :free])
         errors = self._errors(scores.components, covariance[free:, free:])
         named = {"weights_": weights, **errors}
         with np.errstate(all="ignore"):  # in extreme units
             return {name: value.astype(self._dtype) for name, value in named.items()}
 
-    def _scores(self) -> MixtureScores:
-        """The scores of the fitted mixture."""
+    def _scores(self, total_weight: float) -> MixtureScores:
+        """The scores of the fitted mixture, for rows of a summed weight."""
         if not hasattr(self, "_fitted_steps"):
             raise ValueError(
                 "this mixture was made of given parameters, which are no estimates and have no errors: "
                 "fit it first."
             )
-        self._check_weights_inside()
+        self._check_weights_inside(total_weight)
         self._check_inside()
         steps, model = self._fitted_steps, self._density
         scores = MixtureScores(
@@ -133,12 +143,22 @@ class MixtureWithErrors(MixtureEstimator[U, C, S]):
             )
         return scores
 
-    def _check_weights_inside(self) -> None:
-        empty = np.flatnonzero(np.exp(self._density.log_weights) == 0).tolist()
+    def _check_weights_inside(self, total_weight: float) -> None:
+        empty = np.flatnonzero(total_weight * np.exp(self._density.log_weights) < 1.0).tolist()
         if empty:
             raise ValueError(
-                f"no weight is left to components {listed(empty)}, so that their estimates have no "
-                "errors: lower n_components."
+                f"components {listed(empty)} have less than one row each, so that their estimates have "
+                "no errors: lower n_components. A weight counts as so many rows."
+            )
+
+    @staticmethod
+    def _warn_of_distance(distance: float) -> None:
+        if distance > MAX_DISTANCE:
+            warn(
+                f"The fit ended where a parameter is about {distance:.1g} of its standard errors away "
+                "from the maximum of the objective, and errors may be others there. Fit on, such as by "
+                "set_params(tol=1e-8, warm_start=True).fit.",
+                ConvergenceWarning,
             )
 
     @staticmethod
@@ -147,9 +167,10 @@ class MixtureWithErrors(MixtureEstimator[U, C, S]):
             return COVARIANCES[kind](found)
         except np.linalg.LinAlgError:
             raise ValueError(
-                "the objective has no strict maximum at the fitted parameters for these rows. Give the "
-                "rows and weights of the fit; if they are, fit to the end, such as with tol=1e-8, or "
-                "lower n_components, since components that do not differ can be told apart by no rows."
+                "the objective has no strict maximum at the fitted parameters for these rows, since "
+                "these are not the rows and weights of the fit, or it ended early. Fit to the end, "
+                "such as by set_params(tol=1e-8, warm_start=True).fit. If that does not help, lower "
+                "n_components: components that do not differ have no errors."
             ) from None
 
 

@@ -65,8 +65,10 @@ def test_derivatives_are_those_of_the_objective(missing, prior):
     slope = first_differences(log_likelihood, size)
     assert_allclose(sums.first, slope, atol=1e-6 * np.abs(slope).max())
     expected = -second_differences(objective, size)
-    found = Information.of(scores, sums, steps.concentration).observed
-    assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+    found = Information.of(scores, sums, steps.concentration)
+    assert_allclose(found.observed, expected, atol=1e-4 * np.abs(expected).max())
+    slope = first_differences(objective, size)
+    assert_allclose(found.gradient, slope, atol=1e-6 * np.abs(slope).max())
 
 
 def test_errors_are_those_of_probabilities():

@@ -136,6 +136,21 @@ def test_the_summed_score_is_the_first_derivative_of_the_log_likelihood(name):
 
 
 @every_type
+def test_the_gradient_is_the_first_derivative_of_the_objective(name):
+    """With that of the log-prior, which has pseudo-observations of each mean and covariance."""
+    steps, model, rows, w = example(name)
+    scores = scores_of(steps, model)
+
+    def objective(u):
+        there = moved(name, model, u)
+        return log_likelihood(steps, there, rows, w) + steps.log_prior(there)
+
+    found = Information.of(scores, scores((rows, w)), steps.concentration)
+    expected = first_differences(objective, scores.n_coordinates)
+    assert_allclose(found.gradient, expected, atol=1e-6 * np.abs(expected).max())
+
+
+@every_type
 def test_the_outer_product_is_that_of_the_scores_of_rows(name):
     steps, model, rows, w = example(name)
     scores = scores_of(steps, model)
