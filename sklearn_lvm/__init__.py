@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .estimators.bayesian_gaussian import BayesianGaussian as BayesianGaussian
     from .estimators.bernoulli_mixture import BernoulliMixture as BernoulliMixture
     from .estimators.beta_bernoulli import BetaBernoulli as BetaBernoulli
+    from .estimators.bootstrap import bootstrap as bootstrap
     from .estimators.gaussian_mixture import EMGaussianMixture as EMGaussianMixture
     from .estimators.gaussian_mle import GaussianMLE as GaussianMLE
     from .estimators.ppca import PPCA as PPCA
@@ -30,6 +31,7 @@ _HOMES = {
     "PPCA": "estimators.ppca",
     "StandardizedDensity": "estimators.standardized",
     "VAEDensity": "estimators.vae",
+    "bootstrap": "estimators.bootstrap",
     "compare_densities": "compare.comparison",
 }
 
@@ -44,6 +46,7 @@ __all__ = [  # noqa: RUF022 - in the order of sorted()
     "PPCA",
     "StandardizedDensity",
     "VAEDensity",
+    "bootstrap",
     "compare_densities",
 ]
 

@@ -157,6 +157,7 @@ class PPCA(LinearGaussianDensity):
     log_likelihood_: float
     n_iter_: int
 
+    _parameter_names = ("mean_", "explained_variance_", "noise_variance_")
     _of_density = (
         "components_",
         "n_components_",
@@ -268,6 +269,9 @@ class PPCA(LinearGaussianDensity):
         check_dimension(q, spectrum)
         self._total_variance = spectrum.total
         return PPCADensity.from_spectrum(spectrum, q)
+
+    def _refit_params(self, weight: float) -> dict[str, object]:
+        return {"n_components": self.n_components_}
 
     # -- batches -----------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from ...core.family import C, S, ScoringComponents
 from ...core.mixture import Mixture
 from ...core.mixture_em import MixtureSteps
 from ...core.rows import RowSource, Transformation
+from ...fitting.bootstrap import matching_components
 from ...fitting.mixture import MixtureSearch, Outcome, RunCallback
 from ...fitting.start_search import SearchedStart
 from ...fitting.starts import STARTS, DrawnStart, KnownStart, Start, StartStrategy
@@ -37,6 +38,7 @@ from .transaction import transactional, warn
 from .validation import check_weights, listed, result_dtype, weighted_total
 
 MAX_COUNT = 2**31 - 1
+REFIT_SHARE = 1e-3  # of the automatic tolerance: refits start near their ends, and are compared
 COUNT = Interval(Integral, 1, MAX_COUNT, closed="both")  # of components, starts or threads
 # What the parameters that all mixtures share may be.
 EM_CONSTRAINTS: dict[str, list[object]] = {
@@ -92,6 +94,7 @@ class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C
     _model: Mixture[C]  # of the objective, which a warm start continues
     _density: Mixture[ScoringComponents]  # which scores rows
     _n_fitted_components: int  # which n_components is no longer once a user has changed it
+    _fitted_steps: MixtureSteps[C, S]  # whose objective was fitted, and under which prior
     _total_weight: float
     _stopping_rule: StoppingRule | None = None  # of the last run, which a warm start continues
 
@@ -285,7 +288,8 @@ class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C
         """The fitted attributes of a run."""
         unit = self._bound_unit
         bounds = [unit * (bound - transformation.log_jacobian) for bound in run.trace]
-        density = self._steps(transformation).predictive(run.model)
+        steps = self._steps(transformation)
+        density = steps.predictive(run.model)
         return {
             "weights_": np.exp(density.log_weights).astype(self._dtype),
             **self._described(run.model, transformation),
@@ -298,8 +302,28 @@ class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C
             "_transformation": transformation,
             "_model": run.model,
             "_density": density,
+            "_fitted_steps": steps,
             "_stopping_rule": run.rule,
         }
+
+    # -- refits ------------------------------------------------------------------------------------
+
+    def _refit_params(self, weight: float) -> dict[str, object]:
+        small = REFIT_SHARE * automatic_tolerance(self.n_parameters_, weight)
+        tol = small if isinstance(self.tol, str) else min(self.tol, small)
+        return {"warm_start": True, "tol": tol, "verbose": 0}
+
+    def _parameters_like(self, other: Self, X: Table, w: Floats) -> dict[str, Floats]:
+        mine, theirs = self._responsibilities(X), other._responsibilities(X)
+        order = matching_components(theirs, mine, w)
+        found = super()._parameters_like(other, X, w)
+        own = found.keys() - set(self._shared_names)
+        return {name: value[order] if name in own else value for name, value in found.items()}
+
+    @property
+    def _shared_names(self) -> tuple[str, ...]:
+        """The parameters that all components share."""
+        return ()
 
     # -- rows --------------------------------------------------------------------------------------
 
