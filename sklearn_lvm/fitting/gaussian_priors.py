@@ -89,7 +89,7 @@ class GaussianPriorChoice:
         """
         n_rows = min(rows.n_observations, rows.n_distinct)
         if n_rows > MAX_ROWS_PER_PARAMETER * self._n_parameters():
-            return self._of_variances(WEAK, rows)
+            return self.weak(rows)
         sample = nearby(rows_for_choice(rows, self.n_components))
         held_back, rest = sample.split(HELD_BACK, seed=0)
         scores = {}
@@ -101,6 +101,10 @@ class GaussianPriorChoice:
         scatter = scatters(sample, self.n_components, self.family.structure, [kind])[kind]
         known = tuple((*candidate, score) for candidate, score in scores.items())
         return ChosenPrior(self._prior(scatter, strength, rows), kind, strength, known)
+
+    def weak(self, rows: RowSource) -> Chosen:
+        """A prior that hardly moves the maximum of the likelihood, but keeps it from collapsing."""
+        return self._of_variances(WEAK, rows)
 
     def _in_units_of(self, weight: float) -> Self:
         """The choice with the other priors in numbers of observations, as weights of a sample are."""

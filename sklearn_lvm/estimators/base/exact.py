@@ -14,6 +14,8 @@ from .validation import check_weights, weighted_total
 class ExactDensityEstimator(DensityEstimator):
     """Base of densities with exact scores; a criterion of a bound would compare nothing."""
 
+    _has_evidence_bound = False  # whether lower_bound_ is one of the evidence of all rows, in nats
+
     def _criterion(
         self, X: ArrayLike, sample_weight: Weights, penalty: Callable[[float], float]
     ) -> float:

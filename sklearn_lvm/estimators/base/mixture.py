@@ -92,6 +92,7 @@ class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C
     _density: Mixture[C]
     _n_fitted_components: int  # which n_components is no longer once a user has changed it
     _total_weight: float
+    _prefers_weak_prior = False  # that leaves the maximum of the likelihood, where one is chosen
     _stopping_rule: StoppingRule | None = None  # of the last run, which a warm start continues
 
     @abstractmethod
@@ -164,22 +165,34 @@ class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C
             If the best start had not converged after ``max_iter`` steps, or left components without
             weight.
         """
-        self._n_fitted_components = self.n_components
-        rows, w = self._check_training(X, sample_weight)
-        self._dtype = result_dtype(rows)
-        transformation = self._fit_transformation(rows, w)
+        rows, transformation = self._prepared(X, sample_weight)
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
-        best = self._search(rows, w, transformation, {"X": rows, "y": y, "metadata": metadata})
-        self._set_fitted(self._attributes(transformation, best))
-        self._total_weight = float(w.sum())
-        if self.max_iter and not (best.converged or best.stopped):
+        best = self._search(rows, transformation, {"X": rows.X, "y": y, "metadata": metadata})
+        self._take(rows, transformation, best)
+        self._warn_of_run(best)
+        return self
+
+    def _prepared(self, X: ArrayLike, sample_weight: Weights) -> tuple[RowSource, U]:
+        """Validated rows, and the units in which they are fitted."""
+        self._n_fitted_components = self.n_components
+        table, w = self._check_training(X, sample_weight)
+        self._dtype = result_dtype(table)
+        transformation = self._fit_transformation(table, w)
+        return self._row_source(table, w, transformation), transformation
+
+    def _take(self, rows: RowSource, transformation: U, run: EMRun[Mixture[C]]) -> None:
+        """Set all fitted attributes."""
+        self._set_fitted(self._attributes(transformation, run))
+        self._total_weight = float(rows.w.sum())
+
+    def _warn_of_run(self, run: EMRun[Mixture[C]]) -> None:
+        if self.max_iter and not (run.converged or run.stopped):
             warn(
                 f"The best of {self.n_init} starts had not converged after max_iter={self.max_iter} "
                 "E-steps. Raise max_iter or tol, or try another start.",
                 ConvergenceWarning,
             )
         self._warn_of_empty_components()
-        return self
 
     def _warn_of_empty_components(self) -> None:
         empty = np.flatnonzero(self.weights_ == 0).tolist()
@@ -206,8 +219,22 @@ class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C
         """
         return self.fit(X, y, sample_weight=sample_weight).predict(X)
 
+    def _mixture_search(
+        self, rows: RowSource, transformation: U, rule: StoppingRule | None = None
+    ) -> MixtureSearch[C, S]:
+        """How runs are made; a rule is that of a run whose last model is the start."""
+        return MixtureSearch(
+            self._steps(transformation),
+            rows,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            acceleration=self.acceleration,
+            n_jobs=self.n_jobs,
+            rule=rule,
+        )
+
     def _search(
-        self, X: Table, w: Floats, transformation: U, data: Mapping[str, object]
+        self, rows: RowSource, transformation: U, data: Mapping[str, object]
     ) -> EMRun[Mixture[C]]:
         """Run all starts, in sight of callbacks, and choose the best."""
         warm = self.warm_start and hasattr(self, "_density")
@@ -224,17 +251,8 @@ class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C
             heard = self.verbose or has_callbacks(self)
             return FitCallback(self, context, i, data, attributes, stop) if heard else RunCallback()
 
-        source = self._row_source(X, w, transformation)
-        self._choose_prior(source, transformation, warm)
-        search = MixtureSearch(
-            self._steps(transformation),
-            source,
-            max_iter=self.max_iter,
-            tol=self.tol,
-            acceleration=self.acceleration,
-            n_jobs=self.n_jobs,
-            rule=self._stopping_rule if warm else None,
-        )
+        self._choose_prior(rows, transformation, warm)
+        search = self._mixture_search(rows, transformation, self._stopping_rule if warm else None)
         outcomes = search.runs(
             KnownStart(self._warm_model(transformation)) if warm else self._start(transformation),
             seeds,
