@@ -192,7 +192,7 @@ class MixturePath(Generic[U, C, S]):
     # -- starts ------------------------------------------------------------------------------------
 
     def _starts(self) -> dict[int, Mixture[C]]:
-        """Starts of mixtures that are free to choose theirs, where there is a next number to share with."""
+        """Starts of mixtures that may choose theirs, and have a next number to share with."""
         first = next(iter(self.estimators.values()))
         if not is_free_to_search(first):
             return {}
