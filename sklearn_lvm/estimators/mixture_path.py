@@ -93,7 +93,8 @@ def fit_counts(
         Validated rows and weights.
     counts : sequence of int
     by_likelihood : bool
-        Whether the fits are compared at the maximum of the likelihood.
+        Whether the fits are compared at the maximum of the likelihood. Where the estimator leaves the
+        choice of a prior open, it is then one that hardly moves this maximum.
 
     Returns
     -------
@@ -114,15 +115,11 @@ class MixturePath(Generic[U, C, S]):
         Those that are to be fitted, by their number of components; they know their rows.
     rows : RowSource
     transformation : Transformation
-    by_likelihood : bool
-        Whether the fits are compared at the maximum of the likelihood. A prior that the estimator
-        leaves open then guides the search for a start alone, and a weak one takes its place.
     """
 
     estimators: dict[int, MixtureEstimator[U, C, S]]
     rows: RowSource
     transformation: U
-    by_likelihood: bool
 
     @classmethod
     def of(
@@ -136,6 +133,7 @@ class MixturePath(Generic[U, C, S]):
         """Prepare validated rows for copies of an estimator, which is not changed."""
         first = clone(estimator).set_params(n_components=max(counts), warm_start=False)
         first._validate_params()
+        first._prefers_weak_prior = by_likelihood
         rows, transformation = first._prepared(X, w)
 
         def copied(K: int) -> MixtureEstimator[U, C, S]:
@@ -143,7 +141,7 @@ class MixturePath(Generic[U, C, S]):
             other._n_fitted_components = K
             return other
 
-        return cls({K: copied(K) for K in counts}, rows, transformation, by_likelihood)
+        return cls({K: copied(K) for K in counts}, rows, transformation)
 
     def fits(self) -> Fits[U, C, S]:
         """For each number of components the fit, or why there is none."""
@@ -181,12 +179,9 @@ class MixturePath(Generic[U, C, S]):
         start: Mixture[C],
         rule: StoppingRule | None = None,
     ) -> MixtureFit[U, C, S]:
-        if self.by_likelihood:
-            estimator._prefers_weak_prior = True
-            estimator._choose_prior(self.rows, self.transformation, warm=False)
-            del estimator._prefers_weak_prior
         search = estimator._mixture_search(self.rows, self.transformation, rule)
         run = run_from(estimator, search, self.transformation, start)
+        del estimator._prefers_weak_prior  # of this fit alone
         return MixtureFit(estimator, self.rows, self.transformation, run)
 
     # -- starts ------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ MAX_ROWS_PER_PARAMETER = 30.0  # beyond, covariances are known without a prior
 MAX_NUMBERS, COPIES = 1 << 23, 8
 WEAK, FEW = 0.01, 1.0  # pseudo-observations where rows tell enough, and where they are too few
 
+WEAK_KIND = "shrunk"  # of the pseudo-observation that bounds a likelihood: it is near what is estimated
 Chosen = ChosenPrior[GaussianPrior | None]
 Candidate = tuple[str, float]  # a key of KINDS, and pseudo-observations of each covariance
 
@@ -89,7 +90,7 @@ class GaussianPriorChoice:
         """
         n_rows = min(rows.n_observations, rows.n_distinct)
         if n_rows > MAX_ROWS_PER_PARAMETER * self._n_parameters():
-            return self.weak(rows)
+            return self._of_variances(WEAK, rows)
         sample = nearby(rows_for_choice(rows, self.n_components))
         held_back, rest = sample.split(HELD_BACK, seed=0)
         scores = {}
@@ -103,8 +104,16 @@ class GaussianPriorChoice:
         return ChosenPrior(self._prior(scatter, strength, rows), kind, strength, known)
 
     def weak(self, rows: RowSource) -> Chosen:
-        """A prior that hardly moves the maximum of the likelihood, but keeps it from collapsing."""
-        return self._of_variances(WEAK, rows)
+        """A prior of one observation: it hardly moves a maximum of the likelihood, which it bounds.
+
+        A weaker one does not keep components from collapsing onto few rows, or onto equal entries. The
+        variances of all rows would move the maxima of clusters that lie far apart.
+        """
+        sample = nearby(rows_for_choice(rows, self.n_components))
+        if len(sample) <= self.n_components:
+            return self._of_variances(FEW, rows)
+        scatter = scatters(sample, self.n_components, self.family.structure, [WEAK_KIND])[WEAK_KIND]
+        return ChosenPrior(self._prior(scatter, FEW, rows), WEAK_KIND, FEW)
 
     def _in_units_of(self, weight: float) -> Self:
         """The choice with the other priors in numbers of observations, as weights of a sample are."""

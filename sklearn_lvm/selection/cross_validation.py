@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import nan
 from numbers import Integral
 from typing import Any
@@ -14,7 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
 from .._typing import Floats, RandomState
-from .paths import Fit, Fits, Fold, Model, Path, path_of
+from .paths import Fit, Fold, Model, Path, path_of
 from .scores import Rows, Score
 
 __all__ = ["CrossValidation", "folds_of"]
@@ -44,12 +45,12 @@ def folds_of(cv: Any, rows: Rows, random_state: RandomState) -> list[Fold]:
 def _folds(cv: Any, rows: Rows, random_state: RandomState) -> Iterable[Any]:
     n = rows.X.shape[0]
     if isinstance(cv, Integral) and not isinstance(cv, bool):
-        if not 2 <= cv <= n:
+        if not 2 <= int(cv) <= n:
             raise ValueError(
                 f"cv={cv} must be at least 2 folds, and at most one for each of {n} rows."
             )
         seed = check_random_state(random_state).randint(2**31 - 1)
-        return KFold(int(cv), shuffle=True, random_state=seed).split(rows.X)
+        return list(KFold(int(cv), shuffle=True, random_state=seed).split(rows.X))
     if hasattr(cv, "split") and not isinstance(cv, str):
         try:
             return list(cv.split(rows.X))
@@ -60,7 +61,7 @@ def _folds(cv: Any, rows: Rows, random_state: RandomState) -> Iterable[Any]:
             f"cv must be a number of folds, a splitter of scikit-learn, or a list of (train, test) "
             f"positions, got {cv!r}."
         )
-    return cv
+    return list(cv)
 
 
 def _checked(fold: Any, n: int, cv: Any) -> Fold:
@@ -109,7 +110,9 @@ class CrossValidation:
             for group in groups
         )
         weight = np.array([rows.w[test].sum() for _, test in self.folds])
-        of_models = [sum(found[i : i + len(groups)], []) for i in range(0, len(found), len(groups))]
+        of_folds = list(chain.from_iterable(found))  # those of all models, one after the other
+        n = len(self.folds)
+        of_models = [of_folds[i * n : (i + 1) * n] for i in range(len(models))]
         return [
             _averaged([of_fold[K] for of_fold in of_model], weight)
             for of_model in of_models

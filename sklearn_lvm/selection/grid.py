@@ -73,7 +73,7 @@ def _counts(n_components: object) -> list[int]:
                 f"n_components must be positive integers, such as range(1, 11), got {count!r} among "
                 "them."
             )
-    return sorted({int(count) for count in counts})  # type: ignore[call-overload]
+    return sorted({int(count) for count in counts})
 
 
 def _listed(name: str, values: Any) -> list[Any]:

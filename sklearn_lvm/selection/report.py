@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Selection"]
 
+Column = tuple[str, NDArray[Any], Callable[[Any], str]]
 N_SHOWN = 5  # combinations that are printed
 
 
@@ -23,7 +24,7 @@ class Selection:
 
     It is what :func:`~sklearn_lvm.select_n_components` returns; printed it shows the best combinations.
 
-    Attributes
+    Parameters
     ----------
     criterion : str
         'bic', 'icl', 'elbo' or 'cv'.
@@ -38,13 +39,29 @@ class Selection:
         'standard_error' (with 'cv'), 'n_parameters', 'rank' (1 is the best), 'fit_time' (seconds; what
         fits share is divided among them) and 'converged'. A combination whose fit failed has the
         criterion NaN and the last rank.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_lvm import PPCA, select_n_components
+    >>> rng = np.random.RandomState(0)
+    >>> X = rng.normal(size=(200, 2)) @ rng.normal(size=(2, 5)) + 0.1 * rng.normal(size=(200, 5))
+    >>> selection = select_n_components(PPCA(), X, n_components=[1, 2, 3])
+    >>> selection
+    Selection by bic: n_components=2
+    rank  n_components     bic  n_parameters
+       1             2   541.4            15
+       2             3   555.2            18
+       3             1  2419.7            11
+    >>> selection.results_["rank"]
+    array([3, 1, 2])
     """
 
     criterion: str
     best_estimator_: Any
     best_params_: dict[str, object]
     best_score_: float
-    results_: Mapping[str, NDArray[Any]] = field()
+    results_: Mapping[str, NDArray[Any]]
 
     def to_frame(self) -> DataFrame:
         """Return one row per combination as a pandas data frame.
@@ -69,13 +86,8 @@ class Selection:
         return pd.DataFrame(dict(self.results_))
 
     def __repr__(self) -> str:
-        head = (
-            f"Selection by {self.criterion}: {_shown(self.best_params_)}, "
-            f"{self.criterion} = {self.best_score_:.1f}"
-            if self.criterion != "cv"
-            else f"Selection by cv: {_shown(self.best_params_)}, {self.best_score_:.4f} nats per row"
-        )
-        return "\n".join([head, *self._table()])
+        best = ", ".join(f"{name}={value!r}" for name, value in self.best_params_.items())
+        return "\n".join([f"Selection by {self.criterion}: {best}", *self._table()])
 
     def _table(self) -> list[str]:
         """The best combinations, one a line under their names."""
@@ -90,10 +102,11 @@ class Selection:
         left = len(self.results_["rank"]) - len(order)
         return [*lines, f"and {left} more"] if left else lines
 
-    def _columns(self) -> list[tuple[str, NDArray[Any], Any]]:
+    def _columns(self) -> list[Column]:
+        """Names, values, and how a value is written."""
         digits = 4 if self.criterion == "cv" else 1
         names = [name for name in self.results_ if name.startswith("param_")]
-        columns = [("rank", self.results_["rank"], str)]
+        columns: list[Column] = [("rank", self.results_["rank"], str)]
         columns += [(name.removeprefix("param_"), self.results_[name], str) for name in names]
         numbers = [self.criterion, "standard_error"]
         columns += [
@@ -102,7 +115,3 @@ class Selection:
             if name in self.results_
         ]
         return [*columns, ("n_parameters", self.results_["n_parameters"], "{:.0f}".format)]
-
-
-def _shown(params: Mapping[str, object]) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in params.items())

@@ -63,9 +63,9 @@ def bic_score(estimator: Any, X: ArrayLike, y: object = None) -> float:
 def icl_score(estimator: Any, X: ArrayLike, y: object = None) -> float:
     """Compute minus the integrated completed likelihood, as a scorer: greater is better.
 
-    -icl = -bic - 2 sum_i H(p(k | x_i)) (Biernacki, Celeux & Govaert, 2000). As for ``bic_score``, X must
-    be the rows that were fitted, and all of them. Folds are for ``score``; here there is one "fold",
-    in which all rows are fitted and scored.
+    -icl = -bic - 2 sum_i H(p(k | x_i)) (Biernacki, Celeux & Govaert, 2000). As for ``bic_score``, X
+    must be the rows that were fitted, and all of them. Folds are for ``score``; here there is one
+    "fold", in which all rows are fitted and scored.
 
     Parameters
     ----------

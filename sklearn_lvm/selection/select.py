@@ -51,11 +51,11 @@ def select_n_components(
     The start of each mixture is found from those of the next numbers of components: from fewer by
     splitting the component that gains most, and from more by merging the two that lose least.
 
-    bic and icl are defined at the maximum of the likelihood. A prior that the estimator chooses from
-    the rows (``'auto'``) therefore guides the search for a start alone; the fits that are compared end
-    under a prior of a hundredth of an observation, which only keeps the likelihood bounded. A prior
-    that is given is kept. With the default tolerance, fits that may be the best are continued until
-    next to nothing is left to gain.
+    bic and icl are defined at the maximum of the likelihood. In place of a prior that the estimator
+    would choose (``'auto'``) there is therefore a weak one: of one observation for Gaussians, which
+    scatters as rows within clusters do and without which their likelihood has no bound, and of a
+    hundredth of one for Bernoulli densities. A prior that is given is kept. With the default tolerance,
+    fits that may be the best are continued until next to nothing is left to gain.
 
     Parameters
     ----------
@@ -73,8 +73,8 @@ def select_n_components(
         Folds of 'cv': so many, for which rows are shuffled by the ``random_state`` of the estimator; an
         object with ``split``; or positions of rows.
     n_jobs : int, default=None
-        How many combinations, or folds, are fitted side by side, in threads. Numbers of components share
-        their starts, and are one after the other.
+        How many combinations, or folds, are fitted side by side, in threads. Numbers of components
+        share their starts, and are fitted one after the other.
     n_components : iterable of int, default=range(1, 11)
         Positive numbers.
     **grid
@@ -238,10 +238,10 @@ def _fitted(
     best = score.fit.estimator
     if hasattr(probe, "feature_names_in_"):
         best.feature_names_in_ = probe.feature_names_in_
-    if not score.converged and getattr(best, "max_iter", 0):
+    if not score.converged and best.max_iter:
         warn(
-            f"The best fit, {_shown(params)}, had not converged after max_iter={best.max_iter} E-steps. "
-            "Raise max_iter or tol.",
+            f"The best fit, {_shown(params)}, had not converged after max_iter={best.max_iter} "
+            "E-steps. Raise max_iter or tol.",
             ConvergenceWarning,
         )
     return best
