@@ -81,6 +81,8 @@ def _checked(fold: Any, n: int, cv: Any) -> Fold:
 
 def _positions(part: Any) -> Any:
     positions = np.asarray(part)
+    if not positions.size:
+        return positions.astype(np.intp)
     return np.flatnonzero(positions) if positions.dtype == bool else positions
 
 
