@@ -55,17 +55,26 @@ class MixtureFit(Generic[U, C, S]):
 
     @property
     def left(self) -> float:
-        """Nats that are left to gain, in all rows together, at most by the rule that ended the run.
+        """Nats that are left to gain, in all rows together, by the rule that ended the run.
 
-        A tolerance that the user gave is kept: nothing counts as left.
+        A tolerance that the user gave is kept, and what is small enough does not count.
         """
-        if self.estimator.tol != "auto" or self.run.rule is None:
+        rule = self.run.rule
+        if self.estimator.tol != "auto" or rule is None or rule.tol <= self._least_tol:
             return 0.0
-        return self.run.rule.tol * float(self.rows.w.sum())
+        return rule.tol * self._weight
 
-    def refined(self) -> Self:
-        """The fit after more steps, until next to nothing is left."""
-        began, tol = perf_counter(), max(NATS_LEFT / float(self.rows.w.sum()), MIN_TOL)
+    @property
+    def _weight(self) -> float:
+        return float(self.rows.w.sum())
+
+    @property
+    def _least_tol(self) -> float:
+        return max(NATS_LEFT / self._weight, MIN_TOL)
+
+    def refined(self, share: float = 0.0) -> Self:
+        """The fit after more steps, which leave a share of what is left to gain, or next to nothing."""
+        began, tol = perf_counter(), max(share * self.left / self._weight, self._least_tol)
         estimator = copy(self.estimator)
         search = estimator._mixture_search(self.rows, self.transformation)
         run = run_from(estimator, replace(search, tol=tol), self.transformation, self.run.model)

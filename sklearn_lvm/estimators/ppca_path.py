@@ -44,7 +44,7 @@ class PPCAFit:
     left: float = 0.0
     converged: bool = True
 
-    def refined(self) -> Self:
+    def refined(self, share: float) -> Self:
         """The fit: it is the maximum."""
         return self
 

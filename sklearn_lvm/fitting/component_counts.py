@@ -14,7 +14,7 @@ from .split_merge import merges, splits
 from .start_search import StartSearch, search_samples
 
 N_SPLITS, N_MERGES = 2, 2  # that are tried for each number of components
-N_STEPS = 4  # E-steps by which they are compared
+N_FIRST, N_STEPS = 2, 3  # E-steps by which they are compared, and more of the best
 
 Found = tuple[Mixture[C], float]  # a mixture and its objective
 
@@ -93,9 +93,12 @@ class CountPath(Generic[C, S]):
     def _best(self, K: int, models: list[Mixture[C]]) -> dict[int, Found[C]]:
         """The best of some mixtures after a few steps, by its number of components."""
         run = self._sample(K).run
-        runs = [attempt(run, model, N_STEPS) for model in models]
-        ends = [end for end in runs if end is not None]
-        return {K: max(ends, key=lambda end: end[1])} if ends else {}
+        first = [attempt(run, model, N_FIRST) for model in models]
+        ends = [end for end in first if end is not None]
+        if not ends:
+            return {}
+        best = max(ends, key=lambda end: end[1])
+        return {K: attempt(run, best[0], N_STEPS) or best}
 
     def _refined(self, K: int, model: Mixture[C]) -> Mixture[C]:
         """A mixture after runs on more rows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
@@ -16,6 +16,7 @@ from .scores import Rows, Score
 __all__ = ["CRITERIA", "Criterion"]
 
 MARGIN = 4.0  # times what seems left to gain may be left: estimates of it are often too small
+REFINEMENT = 0.1  # of what is left to gain is left after each round of runs that continue fits
 
 
 @dataclass(frozen=True)
@@ -72,42 +73,37 @@ class Criterion:
         A fit ends by default when what is left to gain is small beside what the rows can tell; but that
         grows with the number of parameters, and fits of more parameters would seem worse than they are.
         """
-        scores, exact = list(scores), set[int]()
-        while chosen := self._undecided(scores, exact):
+        scores = list(scores)
+        while undecided := self._undecided(scores):
+            share = REFINEMENT if len(undecided) > 1 else 0.0
             refined = Parallel(n_jobs=n_jobs, prefer="threads")(
-                delayed(self._refine)(scores[i], rows) for i in chosen
+                delayed(self._refine)(scores[i], rows, share) for i in undecided
             )
-            exact.update(chosen)
-            for i, score in zip(chosen, refined, strict=True):
+            for i, score in zip(undecided, refined, strict=True):
                 scores[i] = score
         return scores
 
-    def _refine(self, score: Score, rows: Rows) -> Score:
+    def _refine(self, score: Score, rows: Rows, share: float) -> Score:
         assert score.fit is not None
         try:
-            return self._score(score.fit.refined(), rows)
+            return self._score(score.fit.refined(share), rows)
         except ValueError:  # more steps lead to a singular covariance
-            return score
+            return replace(score, closed=True)
 
-    def _undecided(self, scores: Sequence[Score], exact: set[int]) -> list[int]:
-        """The fits that are not exact, and may be the best: the best of all first, then all others."""
-        known = {
-            i: self.sign * score.value for i, score in enumerate(scores) if isfinite(score.value)
-        }
-        if not known:
+    def _undecided(self, scores: Sequence[Score]) -> list[int]:
+        """The fits that may be the best, if more is left to gain; that which seems best comes alone."""
+        worth = {i: self.sign * s.value for i, s in enumerate(scores) if isfinite(s.value)}
+        if not worth:
             return []
-        best = max(known, key=lambda i: known[i])
-        if best not in exact and self._left(scores[best]):
+        best = max(worth, key=lambda i: worth[i])
+        if self._left(scores[best]):
             return [best]
-        return [
-            i
-            for i in known
-            if i not in exact and known[i] + self._left(scores[i]) > known[best] and i != best
-        ]
+        left = {i: self._left(scores[i]) for i in worth}
+        return [i for i in worth if left[i] and worth[i] + left[i] > worth[best]]
 
     def _left(self, score: Score) -> float:
         """By how much a score may still improve."""
-        return MARGIN * self.per_nat * score.fit.left if score.fit else 0.0
+        return 0.0 if score.fit is None or score.closed else MARGIN * self.per_nat * score.fit.left
 
 
 CRITERIA = {

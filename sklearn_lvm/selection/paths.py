@@ -34,7 +34,7 @@ class Fit(Protocol):
 
     @property
     def left(self) -> float:
-        """Nats that are left to gain, in all rows together."""
+        """Nats that are left to gain, in all rows together; 0 if they are too few to count."""
         ...
 
     @property
@@ -42,8 +42,8 @@ class Fit(Protocol):
         """Whether the fit ended because little was left to gain."""
         ...
 
-    def refined(self) -> Self:
-        """The fit with next to nothing left to gain."""
+    def refined(self, share: float, /) -> Self:
+        """The fit with no more than a share of that left, or next to nothing."""
         ...
 
 

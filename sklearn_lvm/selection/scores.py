@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import nan
-from typing import Any
 
 from .._typing import Floats, Table
 from .paths import Fit
@@ -40,6 +39,8 @@ class Score:
         The fit to all rows, where there is one.
     failure : ValueError or None
         Why a fit failed.
+    closed : bool
+        Whether the fit cannot be continued.
     """
 
     value: float = nan
@@ -49,8 +50,4 @@ class Score:
     converged: bool = False
     fit: Fit | None = None
     failure: ValueError | None = None
-
-    @property
-    def estimator(self) -> Any:
-        """The estimator that was fitted to all rows."""
-        return None if self.fit is None else self.fit.estimator
+    closed: bool = False
