@@ -1,6 +1,6 @@
 """BernoulliMixture: mixtures of rows of independent zeros and ones, by expectation-maximization."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from numbers import Real
 from typing import ClassVar, Literal, Self, cast
 
@@ -303,11 +303,8 @@ class BernoulliMixture(BinaryEstimator, BernoulliMixtureWithErrors):
         return self._inference.start(super()._start(binarization))
 
     @property
-    def _bound_unit(self) -> float:
-        return self._inference.bound_unit(self._total_weight)
-
-    def _automatic_tolerance(self) -> Callable[[int, float], float]:
-        return self._inference.automatic_tolerance
+    def _has_evidence_bound(self) -> bool:
+        return INFERENCES[self.inference].of.bounds_evidence
 
     def _choose_prior(self, rows: RowSource, binarization: Binarization, warm: bool) -> None:
         self._find_prior(rows, warm)
