@@ -29,7 +29,7 @@ def redrawn_weights(w: Floats, rng: np.random.RandomState) -> Floats:
     """Dirichlet weights of distinct rows with the sum of the given ones, (n,).
 
     A row of weight w counts as w rows, whose exponential weights add up to a Gamma(w) number (Newton &
-    Raftery, 1994, equation 4).
+    Raftery, 1994).
 
     Examples
     --------

@@ -19,6 +19,8 @@ from sklearn_lvm import (
     StandardizedDensity,
     bootstrap,
 )
+from sklearn_lvm.fitting.bernoulli_priors import BetaPriorChoice
+from sklearn_lvm.fitting.gaussian_priors import GaussianPriorChoice
 
 from .specs import clouds, same_state
 
@@ -152,6 +154,24 @@ def test_draws_go_on_to_their_ends():
     tight = EMGaussianMixture(2, random_state=0, tol=1e-10).fit(X)
     one, other = (bootstrap(model, X, 20, random_state=0) for model in (loose, tight))
     assert_same(one, other, rtol=0.02, atol=0.02)
+
+
+def test_draws_keep_the_prior_that_was_chosen(X, monkeypatch):
+    models = [
+        (EMGaussianMixture(3, random_state=0), X[:60]),
+        (BernoulliMixture(2, random_state=0), (X > 0).astype(float)),
+    ]
+    fitted = [(model.fit(rows), rows) for model, rows in models]
+
+    def refuse(*args):
+        raise AssertionError("a prior was chosen")
+
+    monkeypatch.setattr(GaussianPriorChoice, "of", refuse)
+    monkeypatch.setattr(BetaPriorChoice, "of", refuse)
+    for model, rows in fitted:
+        assert len(bootstrap(model, rows, 3, random_state=0)["weights_"]) == 3
+        with pytest.raises(AssertionError, match="was chosen"):
+            model.fit(rows)
 
 
 def test_labels_are_those_of_the_fit(X):

@@ -191,6 +191,15 @@ def test_errors_have_the_units_of_the_data(covariance_type, kind, X):
     assert_same(there, plain, rtol=1e-3, factors=changed)
 
 
+@pytest.mark.parametrize("unit", [1e-150, 1e150])
+def test_extreme_units_cost_no_digits(unit, X):
+    """Though the square of an error of a covariance is no number there."""
+    model = EMGaussianMixture(3, random_state=0, tol=1e-10)
+    plain = model.fit(X).standard_errors(X)
+    there = model.fit(unit * X).standard_errors(unit * X)
+    assert_same(there, plain, rtol=1e-6, factors={"means_": unit, "covariances_": unit**2})
+
+
 def test_labels_are_only_names(X):
     """Components in another order have the same errors in that order."""
     model = EMGaussianMixture(3, random_state=0, tol=1e-10).fit(X)

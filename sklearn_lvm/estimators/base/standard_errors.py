@@ -103,6 +103,21 @@ class MixtureWithErrors(MixtureEstimator[U, C, S]):
         ConvergenceWarning
             If a parameter is more than half of its standard error away from the maximum, since the fit
             ended early; then its error may be another there.
+
+        Examples
+        --------
+        Two coins of which each row of ten throws shows one: each bias is known as if labels were, by
+        the throws of about half of the rows.
+
+        >>> import numpy as np
+        >>> from sklearn_lvm import BernoulliMixture
+        >>> rng = np.random.RandomState(0)
+        >>> bias = np.array([0.1, 0.9])[rng.randint(2, size=1000)]
+        >>> X = rng.uniform(size=(1000, 10)) < bias[:, None]
+        >>> coins = BernoulliMixture(2, inference="mle", random_state=0).fit(X)
+        >>> errors = coins.standard_errors(X)["probabilities_"]
+        >>> bool(np.allclose(errors, np.sqrt(0.1 * 0.9 / 500), rtol=0.25))
+        True
         """
         rows = self._check_rows(X)
         w = check_weights(sample_weight, rows)
