@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import isfinite
 from typing import Protocol, Self
 
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import betaln, digamma, gammaln
 
-from .._typing import Floats
+from .._typing import Floats, Ints
 
 # A concentration that is fitted stays between these: where all weights are alike it has no maximum.
 MIN_CONCENTRATION, MAX_CONCENTRATION = 1e-6, 1e6
@@ -44,6 +45,11 @@ class WeightPosterior(Protocol):
     @property
     def mean(self) -> Floats:
         """The expected weights, (K,); they sum to 1."""
+        ...
+
+    @property
+    def best_order(self) -> Ints:
+        """The order of components under which these counts are most likely, (K,)."""
         ...
 
     def divergence(self) -> float:
@@ -98,6 +104,10 @@ class DirichletPosterior:
     def mean(self) -> Floats:
         return np.asarray(self.parameters / self.parameters.sum())
 
+    @property
+    def best_order(self) -> Ints:
+        return np.arange(len(self.counts))  # all are alike
+
     def divergence(self) -> float:
         a, c = self.parameters, self.concentration
         K = len(a)
@@ -107,6 +117,8 @@ class DirichletPosterior:
 
     def with_fitted_prior(self) -> Self:
         K, total = len(self.parameters), float(self.expected_log.sum())
+        if not isfinite(total):
+            raise FloatingPointError(f"expected log-weights became {total} in all")
 
         def slope(log_c: float) -> float:
             c = np.exp(log_c)
@@ -172,6 +184,11 @@ class StickBreakingPosterior:
         a, b = self.parameters
         weights = a / (a + b) * _before(np.cumprod(b / (a + b)), 1.0)
         return np.asarray(weights / weights.sum())
+
+    @property
+    def best_order(self) -> Ints:
+        # Large pieces first leave the least to the others (Kurihara, Welling & Teh, 2007).
+        return np.argsort(-self.counts, kind="stable")
 
     def divergence(self) -> float:
         (a, b), c = self.parameters, self.concentration

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from math import prod
-from typing import Generic
+from typing import Generic, Self
 
 import numpy as np
 
@@ -99,7 +99,7 @@ class MixtureCoordinates(Generic[C]):
     shapes: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def around(cls, model: Mixture[C]) -> "MixtureCoordinates[C]":
+    def around(cls, model: Mixture[C]) -> Self:
         """Vectors for mixtures of as many densities as this one."""
         reference = model.components.pooled(np.exp(model.log_weights))
         arrays = model.components.to_coordinates(reference)

@@ -23,12 +23,17 @@ class PosteriorComponents(Components, Protocol):
         """The same posteriors under the prior of others."""
         ...
 
+
+class EmpiricalComponents(PosteriorComponents, Protocol):
+    """Posteriors whose prior can be fitted to them."""
+
     def with_fitted_prior(self) -> Self:
         """The same posteriors, and of all priors the one that they diverge least from."""
         ...
 
 
 Q = TypeVar("Q", bound=PosteriorComponents)
+E = TypeVar("E", bound=EmpiricalComponents)
 
 
 class PosteriorFamily(Family[Q, S], Protocol):
@@ -56,12 +61,8 @@ class VariationalMixture(Mixture[Q]):
     weights: WeightPosterior
 
     def in_order(self) -> Self:
-        """The components with the most rows first: no other order has so high a bound.
-
-        What the first pieces of a stick leave to the others is the less the larger they are (Kurihara,
-        Welling & Teh, 2007).
-        """
-        order = np.argsort(-self.weights.counts, kind="stable")
+        """The same components in the order of the highest bound."""
+        order = self.weights.best_order
         return self.of(
             self.weights.after(self.weights.counts[order]), self.components.subset(order)
         )
@@ -71,7 +72,7 @@ class VariationalMixture(Mixture[Q]):
         """What is believed of the weights and of the densities, independent of each other."""
         return cls(weights.expected_log, components, weights)
 
-    def with_fitted_priors(self) -> Self:
+    def with_fitted_priors(self: "VariationalMixture[E]") -> "VariationalMixture[E]":
         """The same posteriors under the priors of the highest evidence bound."""
         return replace(
             self,
@@ -133,19 +134,23 @@ class VariationalSteps(MixtureSteps[Q, S]):
 
 
 @dataclass(frozen=True)
-class EmpiricalSteps(VariationalSteps[Q, S]):
+class EmpiricalSteps(VariationalSteps[E, S]):
     """Variational EM whose M-step fits the priors as well (type-II maximum likelihood).
 
     Both of its halves raise the bound: the posteriors under the last priors, and then the priors.
     """
 
-    def m_step(self, statistics: S, model: Mixture[Q] | None = None) -> VariationalMixture[Q]:
+    def m_step(self, statistics: S, model: Mixture[E] | None = None) -> VariationalMixture[E]:
         """What is believed after expected statistics, and the priors that suit it."""
         return super().m_step(statistics, model).with_fitted_priors()
 
-    def continued(self, model: Mixture[Q]) -> VariationalMixture[Q]:
+    def continued(self, model: Mixture[E]) -> VariationalMixture[E]:
         """A known model, with the priors that were fitted to it."""
         return VariationalMixture.of(weights_of(model), model.components)
+
+    def coordinates(self, model: Mixture[Q]) -> "EmpiricalCoordinates[Q]":
+        """Vectors for posteriors like this one."""
+        return EmpiricalCoordinates.around(model)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +161,7 @@ class VariationalCoordinates(MixtureCoordinates[Q]):
     """
 
     @classmethod
-    def around(cls, model: Mixture[Q]) -> "VariationalCoordinates[Q]":
+    def around(cls, model: Mixture[Q]) -> Self:
         """Vectors for posteriors of as many densities as this one."""
         reference = model.components.pooled(weights_of(model).mean)
         arrays = model.components.to_coordinates(reference)
@@ -177,3 +182,12 @@ class VariationalCoordinates(MixtureCoordinates[Q]):
             reference = self.reference.with_prior_of(like.components)
             components = reference.from_coordinates(tuple(arrays)).known_from(counts)
             return VariationalMixture.of(weights_of(like).after(counts), components)
+
+
+class EmpiricalCoordinates(VariationalCoordinates[Q]):
+    """Posteriors as vectors, from which their priors follow."""
+
+    def model(self, vector: Floats, like: Mixture[Q]) -> VariationalMixture[Q]:
+        """The posteriors that have these coordinates, under the priors that suit them."""
+        with np.errstate(all="ignore"):
+            return super().model(vector, like).with_fitted_priors()

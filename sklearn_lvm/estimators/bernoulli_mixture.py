@@ -1,8 +1,8 @@
 """BernoulliMixture: mixtures of rows of independent zeros and ones, by expectation-maximization."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from numbers import Real
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,19 +10,19 @@ from scipy.sparse import csr_array, issparse
 
 from .._compat import Interval, StrOptions
 from .._typing import Floats, RandomState, Table, Weights
-from ..core.bernoulli.beta import BetaPosterior
 from ..core.bernoulli.binarization import Binarization, BinaryRowSource
 from ..core.bernoulli.counts import Counts
-from ..core.bernoulli.density import BernoulliFamily, Bernoullis
+from ..core.bernoulli.density import Bernoullis
 from ..core.mixture import Mixture
-from ..core.mixture_em import MixtureSteps
 from ..core.rows import RowSource
+from ..fitting.bernoulli_inference import BernoulliComponents, BernoulliModel, BernoulliSteps, Modes
 from ..fitting.bernoulli_priors import Chosen
-from ..fitting.starts import FEW_ROWS, StartStrategy
+from ..fitting.starts import FEW_ROWS, Start, StartStrategy
 from ..inference.block_map import ThreadMap
 from ..inference.em import EMRun
 from ..inference.problem import Problem
 from ..inference.stepwise import StepwiseStatistics
+from .base.bernoulli_inference import INFERENCES, OF_POSTERIORS
 from .base.bernoulli_priors import chosen_prior, described
 from .base.binary import BINARIZE, BinaryEstimator
 from .base.docs import documented
@@ -31,33 +31,35 @@ from .base.mixture import COUNT, EM_CONSTRAINTS, Acceleration, InitParams, Mixtu
 from .base.transaction import transactional
 from .base.validation import result_dtype
 
-# inference -> the steps that maximize it, given the priors of probabilities and of weights.
-STEPS: dict[str, Callable[[BetaPosterior, float], MixtureSteps[Bernoullis, Counts]]] = {
-    "map": lambda prior, concentration: MixtureSteps(
-        BernoulliFamily(prior.pseudo_counts()), concentration
-    ),
-    "mle": lambda prior, concentration: MixtureSteps(BernoulliFamily()),
-}
-PRIOR: list[object] = [StrOptions({"auto"}), Interval(Real, 1, None, closed="left"), "array-like"]
+PRIOR: list[object] = [
+    StrOptions({"auto"}),
+    Interval(Real, 0, None, closed="neither"),
+    "array-like",
+]
 
 
 @documented
-class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoullis, Counts]):
+class BernoulliMixture(
+    BinaryEstimator, MixtureEstimator[Binarization, BernoulliComponents, Counts]
+):
     """Mixture of Bernoulli densities, p(x) = sum_k w_k prod_j p_kj^x_j (1 - p_kj)^(1 - x_j).
 
     Each row is drawn with one of K sets of probabilities, and which set it was is hidden. EM
     maximizes the log-posterior: the log-likelihood of the rows, plus (alpha - 1) log p_kj +
     (beta - 1) log(1 - p_kj) for every probability and (c - 1) log w_k for every weight, c being
-    ``weight_concentration_prior``. It never falls. An entry that is NaN was not observed, and is
-    summed out; sparse rows are never made dense.
+    ``weight_concentration_prior``. It never falls. Variational EM finds posteriors instead, and its
+    objective is the evidence lower bound. An entry that is NaN was not observed, and is summed out;
+    sparse rows are never made dense.
 
     Parameters
     ----------
     n_components : int, default=1
     alpha, beta : 'auto', float or array-like of shape (n_features,), default='auto'
-        Beta priors of the probabilities, at least 1: the mode is estimated with alpha - 1 ones and
-        beta - 1 zeros more. Above 1 no probability is ever exactly 0 or 1. 'auto' adds s observations
-        that are nearly as the column is: alpha is 1 + s p and beta is 1 + s (1 - p), with p nine
+        Beta priors of the probabilities. With 'map' they are at least 1: the mode is estimated with
+        alpha - 1 ones and beta - 1 zeros more, and above 1 no probability is ever exactly 0 or 1. With
+        'variational' they are positive, and the posterior has alpha ones and beta zeros more; what
+        'auto' finds is 1 less than what follows. 'auto' adds s observations that are nearly as the
+        column is: alpha is 1 + s p and beta is 1 + s (1 - p), with p nine
         tenths of the column's share of ones and a tenth of one half. Of several s from 1/4 to 32 it
         takes the one under which rows that were held back are most likely, after a few EM steps on the
         others, and of up to 128 rows the geometric mean of five such s. Copies of a row, or a row of
@@ -65,9 +67,12 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
         is 2. If only one of both is 'auto', the other is kept. ``partial_fit`` after the first call and
         ``warm_start`` keep what was chosen.
     weight_concentration_prior : float, default=1.0
-        Dirichlet prior of the weights, at least 1; above 1 no weight is ever exactly 0.
-    inference : {'map', 'mle'}, default='map'
-        The mode of the posterior, or the maximum of the likelihood, for which priors are not used.
+        Dirichlet prior of the weights. With 'map' it is at least 1, and above 1 no weight is ever
+        exactly 0. With 'variational' it is positive; below 1 components that are not needed lose rows.
+    inference : {'map', 'mle', 'variational'}, default='map'
+        The mode of the posterior; the maximum of the likelihood, for which priors are not used; or a
+        posterior of all parameters, independent of each other and of which component made a row
+        (Attias, 1999). It begins after an E-step of a start of 'map', the largest components first.
     {em_parameters}
     init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}, default='auto'
         Where a start comes from; see :class:`EMGaussianMixture`. With fewer distinct rows than
@@ -82,14 +87,25 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
     ----------
     weights_ : ndarray of shape (n_components,)
     probabilities_ : ndarray of shape (n_components, n_features)
-        Probabilities of ones.
+        Probabilities of ones. With 'variational' both are means of posteriors, and so are those of the
+        next row: ``score_samples`` is the posterior predictive.
     alpha_, beta_ : ndarray of shape (n_features,)
         The prior of the probabilities; ones with ``inference='mle'``.
     prior_ : dict
         'kind' is 'columns' if the prior was chosen, 'alpha' or 'beta' if only that one was, 'given', or
-        None; 'n_pseudo_observations' is s, or the mean of alpha + beta - 2 over columns if both were
-        given; 'held_out_scores' lists the candidates, (kind, s, log-probability of a row held back).
+        None; 'n_pseudo_observations' is s, or if both were given the mean over columns of alpha + beta,
+        less 2 with 'map'; 'held_out_scores' lists the candidates, (kind, s, log-probability of a row
+        held back).
+    weight_concentration_ : ndarray of shape (n_components,)
+        Only with 'variational': the Dirichlet posterior of the weights.
+    probability_alpha_, probability_beta_ : ndarray of shape (n_components, n_features)
+        Only with 'variational': the posterior Beta(probability_alpha_, probability_beta_) of each
+        probability.
+    n_components_ : int
+        Only with 'variational': how many components hold more than one row.
     {em_attributes}
+        With 'variational' it is the evidence lower bound of all rows, a total, at most
+        the log of their marginal likelihood.
     {fitted_features}
 
     See Also
@@ -127,8 +143,8 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
         "n_components": [COUNT],
         "alpha": PRIOR,
         "beta": PRIOR,
-        "weight_concentration_prior": [Interval(Real, 1, None, closed="left")],
-        "inference": [StrOptions(set(STEPS))],
+        "weight_concentration_prior": [Interval(Real, 0, None, closed="neither")],
+        "inference": [StrOptions(set(INFERENCES))],
         "weights_init": ["array-like", None],
         "probabilities_init": ["array-like", None],
         **BINARIZE,
@@ -139,9 +155,15 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
     alpha_: Floats
     beta_: Floats
     prior_: dict[str, object]
+    n_components_: int
+    weight_concentration_: Floats
+    probability_alpha_: Floats
+    probability_beta_: Floats
 
     _chosen_prior: Chosen
     _stepwise: StepwiseStatistics[Counts] | None  # of batches since the last fit
+    _flat_prior: float  # which adds nothing, of the last inference
+    _least_weight: float  # of a component that counts
 
     def __init__(
         self,
@@ -150,7 +172,7 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
         alpha: Literal["auto"] | float | ArrayLike = "auto",
         beta: Literal["auto"] | float | ArrayLike = "auto",
         weight_concentration_prior: float = 1.0,
-        inference: Literal["map", "mle"] = "map",
+        inference: Literal["map", "mle", "variational"] = "map",
         tol: float | Literal["auto"] = "auto",
         max_iter: int = 1000,
         n_init: int = 1,
@@ -215,7 +237,7 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
         self._dtype = result_dtype(rows)
         binarization = self._binarization()
         source = self._row_source(rows, w, binarization)
-        self._choose_prior(source, binarization, warm=True)
+        self._find_prior(source, warm=True)
         steps, stepwise, model = (
             self._steps(binarization),
             self._stepwise,
@@ -225,13 +247,11 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
             now = Problem(steps, source.streamed, block_map).evaluate(model)
         if stepwise is None:
             weight = self._total_weight
-            expected = model.components.expected(
-                weight * np.exp(model.log_weights), self._chosen_prior.prior.pseudo_counts()
-            )
-            stepwise = StepwiseStatistics(expected, weight, weight)
+            stepwise = StepwiseStatistics(self._counts(), weight, weight)
         stepwise = stepwise.updated(now.statistics, float(w.sum()))
         following = steps.m_step(stepwise.of_all_batches, model)
         run = EMRun(following, (now.objective,), self.n_iter_ + 1)
+        self._total_weight = float(w.sum())  # of which the bound is
         self._set_fitted(self._attributes(binarization, run))
         self._stepwise, self._total_weight = stepwise, stepwise.total_weight
         self._warn_of_empty_components()
@@ -271,19 +291,38 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
     def _row_source(self, X: Table, w: Floats, binarization: Binarization) -> BinaryRowSource:
         return BinaryRowSource(X, w, binarization, self._slices)
 
-    def _steps(self, binarization: Binarization) -> MixtureSteps[Bernoullis, Counts]:
-        return STEPS[self.inference](self._chosen_prior.prior, self.weight_concentration_prior)
+    @property
+    def _inference(self) -> Modes:
+        return INFERENCES[self.inference].of(
+            self._chosen_prior.prior, float(self.weight_concentration_prior), self.n_components
+        )
+
+    def _steps(self, binarization: Binarization) -> BernoulliSteps:
+        return self._inference.steps
+
+    def _start(self, binarization: Binarization) -> Start[BernoulliComponents, Counts]:
+        return self._inference.start(super()._start(binarization))
+
+    @property
+    def _bound_unit(self) -> float:
+        return self._inference.bound_unit(self._total_weight)
 
     def _choose_prior(self, rows: RowSource, binarization: Binarization, warm: bool) -> None:
-        known = getattr(self, "_chosen_prior", None) if warm else None
-        self._chosen_prior = chosen_prior(self, rows, known)
+        self._find_prior(rows, warm)
+        self._least_weight = INFERENCES[self.inference].least_weight(rows)
+
+    def _find_prior(self, rows: RowSource, warm: bool) -> None:
+        flat = INFERENCES[self.inference].flat
+        kept = warm and self._flat_prior == flat
+        self._chosen_prior = chosen_prior(self, rows, self._chosen_prior if kept else None)
+        self._flat_prior = flat
 
     def _described_prior(self, binarization: Binarization) -> Mapping[str, object]:
         return described(self._chosen_prior, self._dtype)
 
     def _given_model(
-        self, binarization: Binarization, model: Mixture[Bernoullis] | None
-    ) -> Mixture[Bernoullis] | None:
+        self, binarization: Binarization, model: BernoulliModel | None
+    ) -> BernoulliModel | None:
         log_weights, components = self._given_parameters()
         if model is not None:
             log_weights = model.log_weights if log_weights is None else log_weights
@@ -292,7 +331,7 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
             return None
         return Mixture(log_weights, components)
 
-    def _given_parameters(self) -> tuple[Floats | None, Bernoullis | None]:
+    def _given_parameters(self) -> tuple[Floats | None, BernoulliComponents | None]:
         """Log-weights and components to start with, None where they are not given."""
         log_weights = components = None
         K, d = self.n_components, self.n_features_in_
@@ -307,21 +346,33 @@ class BernoulliMixture(BinaryEstimator, MixtureEstimator[Binarization, Bernoulli
             components = Bernoullis.of(p, 1.0 - p)
         return log_weights, components
 
-    def _warm_model(self, binarization: Binarization) -> Mixture[Bernoullis]:
-        if self._model.components.log_p.shape != (self.n_components, self.n_features_in_):
+    def _warm_model(self, binarization: Binarization) -> BernoulliModel:
+        if self._model.components.probability.shape != (self.n_components, self.n_features_in_):
             raise ValueError(
                 "a solution with another n_components or number of features cannot be continued: "
                 "call fit with warm_start=False."
             )
-        return self._model
+        # The last fit may have been one of another inference.
+        return self._inference.continued(cast(BernoulliModel, self._density), self._counts())
 
-    def _described(
-        self, model: Mixture[Bernoullis], binarization: Binarization
-    ) -> Mapping[str, object]:
+    def _counts(self) -> Counts:
+        """The expected statistics of the rows so far."""
+        model = self._model
+        weight = self._total_weight * np.exp(model.log_weights)
+        return model.components.expected(weight, self._inference.pseudo_counts)
+
+    def _described(self, model: BernoulliModel, binarization: Binarization) -> Mapping[str, object]:
+        described = INFERENCES[self.inference].described
         return {
             "probabilities_": model.components.probability.astype(self._dtype),
+            **described(model, self._least_weight, self._dtype),
             "_stepwise": None,
         }
+
+    def _set_fitted(self, attributes: Mapping[str, object]) -> None:
+        for name in OF_POSTERIORS:
+            self.__dict__.pop(name, None)  # of another inference
+        super()._set_fitted(attributes)
 
     def _few_rows(self, n_rows: int, weight: float) -> StartStrategy:
         return FEW_ROWS["random"]  # some components are much alike

@@ -1,6 +1,6 @@
 """VariationalGaussianMixture: mixtures of Gaussians of which all parameters have posteriors."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from numbers import Real
 from typing import ClassVar, Literal
@@ -25,6 +25,7 @@ from ..fitting.posterior_start import PosteriorStart
 from ..fitting.start_search import SearchedStart
 from ..fitting.starts import Start
 from ..fitting.typical_prior import typical_scatter
+from ..inference.stopping import evidence_tolerance
 from .base.docs import documented
 from .base.gaussian_mixture import CovarianceType, GaussianMixtureEstimator
 from .base.mixture import COUNT, EM_CONSTRAINTS, Acceleration, InitParams
@@ -205,3 +206,6 @@ class VariationalGaussianMixture(GaussianMixtureEstimator[GaussianPosteriors]):
     def _bound_unit(self) -> float:
         """The bound is that of the log-probability of all rows."""
         return self._total_weight
+
+    def _automatic_tolerance(self) -> Callable[[int, float], float]:
+        return evidence_tolerance

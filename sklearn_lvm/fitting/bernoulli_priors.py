@@ -35,11 +35,15 @@ class BetaPriorChoice:
         Of the prior of weights.
     given : mapping of ndarray of shape (1, d)
         What of alpha and beta is known.
+    flat : float
+        What alpha and beta are of a prior that is worth no observations. Whatever that is, the choice
+        is made between priors of modes.
     """
 
     n_components: int
     concentration: float
     given: Mapping[str, Floats]
+    flat: float = 1.0
 
     @property
     def kind(self) -> str:
@@ -58,7 +62,7 @@ class BetaPriorChoice:
         )
         winners = [list(scores)[-1] for scores in found] or [FEW_ROWS_STRENGTH]
         strength = float(np.exp2(np.log2(winners).mean()))
-        prior = self._prior(counted(sample), strength * rows.unit)
+        prior = self._prior(counted(sample), strength * rows.unit, self.flat)
         scores = tuple((self.kind, s, score) for s, score in means(found).items())
         return ChosenPrior(prior, self.kind, strength, scores)
 
@@ -77,17 +81,17 @@ class BetaPriorChoice:
         self, held_back: RowSource, rows: RowSource
     ) -> PriorContest[float, BetaPosterior, Bernoullis, Counts]:
         total, K = counted(rows), self.n_components
-        candidates = {s: self._prior(total, s * rows.unit) for s in STRENGTHS}
+        candidates = {s: self._prior(total, s * rows.unit).with_a_mode() for s in STRENGTHS}
         numbers = K * max(len(rows), TABLE_SIZE * rows.X.shape[1])
         n_together = max(MAX_NUMBERS // numbers, 1)
         return PriorContest(candidates, self._steps_under, n_together, rows, held_back, K)
 
     def _steps_under(self, priors: Sequence[BetaPosterior]) -> MixtureSteps[Bernoullis, Counts]:
         pseudo_counts = side_by_side(priors, self.n_components).pseudo_counts()
-        return MixtureSteps(BernoulliFamily(pseudo_counts), self.concentration)
+        return MixtureSteps(BernoulliFamily(pseudo_counts), max(self.concentration, 1.0))
 
-    def _prior(self, total: Counts, strength: float) -> BetaPosterior:
-        return replace(column_prior(total, strength), **self.given)
+    def _prior(self, total: Counts, strength: float, flat: float = 1.0) -> BetaPosterior:
+        return replace(column_prior(total, strength, flat), **self.given)
 
 
 def counted(rows: RowSource) -> Counts:

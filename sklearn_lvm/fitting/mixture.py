@@ -58,6 +58,8 @@ class MixtureSearch(Generic[C, S]):
         Runs side by side, in threads.
     rule : StoppingRule or None
         That of a run whose last model is the start.
+    automatic : callable
+        From the numbers of parameters and of observations to the tolerance that 'auto' stands for.
     """
 
     steps: MixtureSteps[C, S]
@@ -67,6 +69,7 @@ class MixtureSearch(Generic[C, S]):
     acceleration: str | None
     n_jobs: int | None
     rule: StoppingRule | None = None
+    automatic: Callable[[int, float], float] = automatic_tolerance
 
     def runs(
         self,
@@ -146,5 +149,5 @@ class MixtureSearch(Generic[C, S]):
 
     def _tolerance(self, model: Mixture[C], rows: RowSource) -> float:
         if self.tol == "auto":
-            return automatic_tolerance(model.n_parameters(), rows.n_observations)
+            return self.automatic(model.n_parameters(), rows.n_observations)
         return self.tol

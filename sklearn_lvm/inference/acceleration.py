@@ -6,17 +6,29 @@ knows no model: it sees iterates of the loop, and a vector for each of them.
 
 from typing import Generic, Protocol
 
-import numpy as np
-
 from .extrapolation import Extrapolation
 from .problem import Coordinates, Iterate, M, S, Steps, V, attempt
 
 
 class Acceleration(Protocol[M, S]):
-    """What the loop asks between two E-steps."""
+    """What the loop asks between two E-steps.
 
-    def propose(self) -> M | None:
-        """A model to evaluate next; None asks for a plain EM step."""
+    Attributes
+    ----------
+    ready : bool
+        Whether it has a model to propose; else the next step is a plain one.
+    """
+
+    ready: bool
+
+    def propose(self) -> M:
+        """A model to evaluate next.
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError, FloatingPointError
+            If it cannot be made, which counts as a proposal that was not accepted.
+        """
         ...
 
     def after_proposal(self, current: Iterate[M, S], accepted: bool, /) -> None:
@@ -34,11 +46,13 @@ class Acceleration(Protocol[M, S]):
 class PlainEM(Generic[M, S]):
     """EM as it is: nothing is proposed."""
 
+    ready = False
+
     def __init__(self, steps: Steps[M, V, S], start: Iterate[M, S], tol: float) -> None:
         pass
 
-    def propose(self) -> M | None:
-        return None
+    def propose(self) -> M:
+        raise AssertionError("plain EM proposes nothing")
 
     def after_proposal(self, current: Iterate[M, S], accepted: bool) -> None:
         raise AssertionError("plain EM proposes nothing")
@@ -62,11 +76,9 @@ class Squarem(Generic[M, S]):
         self.extrapolation = Extrapolation(tol)
         self.ready = False
 
-    def propose(self) -> M | None:
-        if not (self.ready and self.coordinates):
-            return None
-        with np.errstate(all="ignore"):
-            return self.coordinates.model(self.extrapolation.propose(), like=self.path[-1])
+    def propose(self) -> M:
+        assert self.coordinates is not None
+        return self.coordinates.model(self.extrapolation.propose(), like=self.path[-1])
 
     def after_proposal(self, current: Iterate[M, S], accepted: bool) -> None:
         if accepted:

@@ -148,8 +148,7 @@ def em_states(
     method = ACCELERATIONS[acceleration](problem.steps, current, tol)
     while True:
         yield run
-        proposal = method.propose()
-        if proposal is None:
+        if not method.ready:
             previous, current = current, problem.evaluate(current.following)
             gain = current.objective - previous.objective
             rule = rule.after_step(current.objective, gain, method.after_step(current, gain))
@@ -157,7 +156,7 @@ def em_states(
             run = replace(run, converged=run.converged or rule.is_met, rule=rule)
             continue
         with np.errstate(all="ignore"):
-            candidate = attempt(problem.evaluate, proposal)
+            candidate = attempt(lambda: problem.evaluate(method.propose()))
         if candidate is None or candidate.objective < current.objective:
             method.after_proposal(current, False)
             run = run.rejected()

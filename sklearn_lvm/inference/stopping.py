@@ -28,6 +28,15 @@ def automatic_tolerance(n_parameters: int, n_observations: float) -> float:
     return min(max(precision, MIN_AUTO_TOL), MAX_AUTO_TOL)
 
 
+def evidence_tolerance(n_parameters: int, n_observations: float) -> float:
+    """The remaining gain, per unit of weight, of a bound of the evidence: one nat in all.
+
+    By so little one model can hardly be preferred to another (Kass & Raftery, 1995), however many
+    parameters are integrated out.
+    """
+    return min(max(1.0 / n_observations, MIN_AUTO_TOL), MAX_AUTO_TOL)
+
+
 @dataclass(frozen=True)
 class StoppingRule:
     """Estimates how far an objective is below the optimum that EM converges to.

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.special import logsumexp, xlog1py, xlogy
+from scipy.special import betaln, digamma, gammaln, logsumexp, xlog1py, xlogy
 from scipy.stats import bernoulli, multivariate_normal, multivariate_t
 from scipy.stats import t as univariate_t
 from sklearn.base import BaseEstimator, clone
@@ -223,6 +223,9 @@ SPECS = [
     _coin_mixture(2),
     _coin_mixture(2, inference="mle", init_params="random", n_init=2),
     _coin_mixture(3, init_params="k-means++", weight_concentration_prior=1.5),
+    _coin_mixture(1, inference="variational"),
+    _coin_mixture(3, inference="variational", weight_concentration_prior=0.5),
+    _coin_mixture(2, inference="variational", alpha=0.5, beta=0.7, init_params="random", n_init=2),
     *_neural_specs(),
 ]
 
@@ -375,6 +378,8 @@ class BernoulliReference:
 
     @classmethod
     def objective(cls, model, X, w):
+        if model.inference == "variational":
+            return evidence_bound(model, X, w)
         log_prob = logsumexp(cls.log_joint(model, X), axis=1)
         return (w @ log_prob + log_prior(model)) / w.sum()
 
@@ -411,7 +416,7 @@ def log_prob(model, X):
 
 
 def objective(model, X, w=None):
-    """What the fit raises, recomputed from public attributes."""
+    """What the fit raises, recomputed from public attributes; a total where it bounds the evidence."""
     w = np.ones(len(X)) if w is None else w
     return REFERENCES[type(model)].objective(model, X, w)
 
@@ -463,6 +468,26 @@ def log_prior(model):
     p, w = model.probabilities_, model.weights_
     coins = xlogy(np.subtract(model.alpha_, 1), p) + xlog1py(np.subtract(model.beta_, 1), -p)
     return coins.sum() + xlogy(model.weight_concentration_prior - 1, w).sum()
+
+
+def evidence_bound(model, X, w):
+    """The evidence lower bound of a Bernoulli mixture for all rows, in nats."""
+    dirichlet, c = model.weight_concentration_, model.weight_concentration_prior
+    a, b = model.probability_alpha_[:, None], model.probability_beta_[:, None]
+    log_weights = digamma(dirichlet) - digamma(dirichlet.sum())
+    entries = np.where(sides(model, X) == 1, digamma(a), digamma(b)) - digamma(a + b)
+    joint = np.where(np.isnan(X), 0.0, entries).sum(axis=2) + log_weights[:, None]
+    weights = log_dirichlet(np.full(len(dirichlet), c)) - log_dirichlet(dirichlet)
+    weights += (dirichlet - c) @ log_weights
+    before, after = betaln(model.alpha_, model.beta_), betaln(a, b)
+    one, zero = digamma(a) - digamma(a + b), digamma(b) - digamma(a + b)
+    coins = before - after + (a - model.alpha_) * one + (b - model.beta_) * zero
+    return w @ logsumexp(joint, axis=0) - weights - coins.sum()
+
+
+def log_dirichlet(a):
+    """The log-normalizer of a Dirichlet density."""
+    return gammaln(a).sum() - gammaln(a.sum())
 
 
 def public_state(model):

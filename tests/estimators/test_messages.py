@@ -101,9 +101,10 @@ COIN = [
     ("binarize", "half", "None"),
 ]
 COIN_MIXTURE = [
-    ("alpha", 0.5, r"\[1"),
-    ("beta", 0.999, r"\[1"),
-    ("weight_concentration_prior", 0.9, r"\[1"),
+    ("alpha", 0.5, "at least 1 with inference='map'"),
+    ("beta", 0.999, "at least 1 with inference='map'"),
+    ("weight_concentration_prior", 0.9, "at least 1 with inference='map'"),
+    ("weight_concentration_prior", 0.0, r"\(0"),
     ("probabilities_init", 3.0, "array"),
 ]
 NEURAL = [

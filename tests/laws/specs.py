@@ -5,16 +5,20 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from hypothesis import strategies as st
-from scipy.special import logsumexp
+from scipy.special import digamma, gammaln, logsumexp
 from scipy.stats import bernoulli, multivariate_normal
 
+from sklearn_lvm.core.bernoulli.beta import BetaPosterior
 from sklearn_lvm.core.bernoulli.binary_rows import binary_rows
 from sklearn_lvm.core.bernoulli.density import BernoulliFamily, Bernoullis
+from sklearn_lvm.core.bernoulli.posterior import BernoulliPosteriorFamily
 from sklearn_lvm.core.gaussian.density import GaussianFamily, Gaussians
 from sklearn_lvm.core.gaussian.diagonal import Diagonal, Spherical
 from sklearn_lvm.core.gaussian.full import Full
+from sklearn_lvm.core.mixing import DirichletPosterior
 from sklearn_lvm.core.mixture import Mixture
 from sklearn_lvm.core.mixture_em import MixtureSteps
+from sklearn_lvm.core.mixture_variational import VariationalSteps
 
 # How arrays of covariances become d x d matrices, and what of a matrix a structure stores.
 DENSE = {
@@ -66,6 +70,10 @@ class Spec:
     def penalty(self, components, added_variance):
         """What the objective takes from each log-density, (K,)."""
         return np.zeros(1)
+
+    def log_prior(self, mixture):
+        """What the objective adds to the log-likelihood of all rows."""
+        return 0.0
 
     def numbers(self, components):
         """Arrays that tell one set of densities from another."""
@@ -181,11 +189,53 @@ class CoinFamily(Spec):
         return components.log_p, components.log_q
 
 
+class CoinPosteriorFamily(CoinFamily):
+    """Posteriors of coins, of which the objective is the evidence bound."""
+
+    concentration = 0.7
+
+    def __str__(self):
+        return "CoinPosteriors"
+
+    def prior(self, d):
+        return BetaPosterior(np.linspace(0.4, 1.3, d)[None], np.linspace(0.9, 0.6, d)[None])
+
+    def family(self, added_variance):
+        return BernoulliPosteriorFamily(self.prior(len(added_variance)))
+
+    def steps(self, added_variance):
+        weights = DirichletPosterior.of(np.zeros(1), self.concentration)
+        return VariationalSteps(self.family(added_variance), weights=weights)
+
+    def log_prob(self, components, rows):
+        """Expected log-densities."""
+        a, b = (part[:, None] for part in self.numbers(components))
+        entries = np.where(rows == 1, digamma(a), digamma(b)) - digamma(a + b)
+        return np.where(np.isnan(rows), 0.0, entries).sum(axis=2)
+
+    def log_prior(self, mixture):
+        """-KL(q || p) of all coins, one of two sides, and of the weights."""
+        sides = np.stack(self.numbers(mixture.components))  # (2, K, d)
+        prior = self.prior(sides.shape[2])
+        before = np.concatenate([prior.alpha, prior.beta])
+        coins = sum(
+            dirichlet_divergence(sides[:, k, j], before[:, j])
+            for k, j in np.ndindex(sides.shape[1:])
+        )
+        weights = mixture.weights.parameters
+        return -coins - dirichlet_divergence(weights, np.full(len(weights), self.concentration))
+
+    def numbers(self, components):
+        return components.posterior.alpha, components.posterior.beta
+
+
 STRUCTURES = (Full, Diagonal, Spherical)
 FAMILIES = [Family(structure, tied) for structure in STRUCTURES for tied in (False, True)]
 MEMBERS = [*FAMILIES, CoinFamily()]
+FITTED = [*MEMBERS, CoinPosteriorFamily()]
 every_family = pytest.mark.parametrize("family", FAMILIES, ids=str)
 every_member = pytest.mark.parametrize("family", MEMBERS, ids=str)
+every_fitted = pytest.mark.parametrize("family", FITTED, ids=str)
 every_separate_family = pytest.mark.parametrize(
     "family", [family for family in FAMILIES if not family.tied], ids=str
 )
@@ -213,7 +263,14 @@ def plain_joint(family, mixture, rows, added_variance=0.0):
 
 def plain_objective(family, mixture, rows, w, added_variance=0.0):
     """The objective of expectation-maximization per unit of weight, by scipy."""
-    return w @ logsumexp(plain_joint(family, mixture, rows, added_variance), axis=0) / w.sum()
+    log_prob = logsumexp(plain_joint(family, mixture, rows, added_variance), axis=0)
+    return (w @ log_prob + family.log_prior(mixture)) / w.sum()
+
+
+def dirichlet_divergence(a, c):
+    """KL(Dirichlet(a) || Dirichlet(c)), in nats."""
+    log_normalizers = gammaln(a.sum()) - gammaln(a).sum() - gammaln(c.sum()) + gammaln(c).sum()
+    return log_normalizers + (a - c) @ (digamma(a) - digamma(a.sum()))
 
 
 def plain_moments(rows, R):

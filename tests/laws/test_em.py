@@ -13,12 +13,12 @@ from sklearn_lvm.inference.em import EQUAL
 from sklearn_lvm.inference.problem import Problem
 
 from ..helpers import D, K, Recorder, problem_of, run
-from .specs import every_family, every_member, plain_objective, seeds
+from .specs import every_family, every_fitted, plain_objective, seeds
 
 every_acceleration = pytest.mark.parametrize("acceleration", ACCELERATIONS)
 
 
-@every_member
+@every_fitted
 @every_acceleration
 @pytest.mark.parametrize("added_variance", [0.0, 1e-6, 0.2])
 @given(seed=seeds)
@@ -35,7 +35,7 @@ def test_the_objective_never_falls(family, added_variance, acceleration, seed):
     assert_allclose([seen.begun[0].objective, *(now.objective for now in seen.ended)], objectives)
 
 
-@every_member
+@every_fitted
 @every_acceleration
 @pytest.mark.parametrize("added_variance", [0.0, 0.2])
 @given(seed=seeds, max_iter=st.integers(0, 8))
@@ -60,7 +60,7 @@ def same_model(family, one, other):
         assert_array_equal(a, b)
 
 
-@every_member
+@every_fitted
 def test_blocks_equal_the_whole(family):
     steps, start, rows, w, blocks = problem_of(family, 0, 0.01)
     whole, parts = run(steps, start, [(family.block(rows), w)]), run(steps, start, blocks)
@@ -70,7 +70,7 @@ def test_blocks_equal_the_whole(family):
         assert_allclose(a, b, rtol=1e-8, atol=1e-10)
 
 
-@every_member
+@every_fitted
 def test_a_run_in_two_parts_is_one_run(family):
     steps, start, _, _, blocks = problem_of(family, 0, 0.01)
     first = run(steps, start, blocks, max_iter=4)
@@ -94,7 +94,7 @@ def test_a_run_ends_where_less_than_the_tolerance_remains(family, acceleration, 
     assert top.objective - end.objective < tol
 
 
-@every_member
+@every_fitted
 @every_acceleration
 def test_threads_do_not_change_a_bit(family, acceleration):
     steps, start, _, _, blocks = problem_of(family, 0, 0.01)
@@ -107,7 +107,7 @@ def test_threads_do_not_change_a_bit(family, acceleration):
     same_model(family, one.model, two.model)
 
 
-@every_member
+@every_fitted
 def test_the_likelihood_is_level_at_the_optimum(family):
     """Along any line of models through it, in their coordinates."""
     steps, start, rows, w, _ = problem_of(family, 1, 0.05)
@@ -125,7 +125,7 @@ def test_the_likelihood_is_level_at_the_optimum(family):
 # -- accelerations -----------------------------------------------------------------------------------
 
 
-@every_member
+@every_fitted
 def test_without_acceleration_a_run_is_one_step_after_the_other(family):
     steps, model, _, _, blocks = problem_of(family, 0, 0.01)
     seen = Recorder()
@@ -137,7 +137,7 @@ def test_without_acceleration_a_run_is_one_step_after_the_other(family):
             same_model(family, now.model, model)
 
 
-@every_member
+@every_fitted
 @pytest.mark.parametrize("max_iter", [1, 2])
 def test_the_first_two_steps_are_plain(family, max_iter):
     steps, start, _, _, blocks = problem_of(family, 0, 0.01)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from scipy.special import digamma
 
 from ..._typing import Floats
 from ..log_gamma import log1p_ratio, stirling_remainder
@@ -45,6 +46,19 @@ class BetaPosterior:
     def predictive(self) -> Bernoullis:
         """The density of the next row, p = alpha / (alpha + beta)."""
         return Bernoullis.of(self.alpha, self.beta)
+
+    def expected_logs(self) -> Bernoullis:
+        """E log p and E log(1 - p) in place of log-probabilities (Bishop, 2006, equation B.21).
+
+        They are digamma(alpha) and digamma(beta), less digamma(alpha + beta), in nats. Their
+        exponentials sum to less than 1.
+        """
+        level = digamma(self.alpha + self.beta)
+        return Bernoullis(digamma(self.alpha) - level, digamma(self.beta) - level)
+
+    def with_a_mode(self) -> Self:
+        """The nearest prior under which the mode is never at infinity: alpha and beta at least 1."""
+        return type(self)(np.maximum(self.alpha, 1.0), np.maximum(self.beta, 1.0))
 
     def pseudo_counts(self) -> Counts:
         """The pseudo-observations that a mode is estimated with: alpha - 1 ones, beta - 1 zeros."""

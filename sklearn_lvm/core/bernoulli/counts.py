@@ -5,7 +5,7 @@ from typing import Self
 
 import numpy as np
 
-from ..._typing import Floats
+from ..._typing import Floats, Ints
 from .binary_rows import BinaryRows
 
 
@@ -58,6 +58,10 @@ class Counts:
     def tiled(self, n: int) -> Self:
         """The counts of K densities n times over, for n K densities."""
         return type(self)(*(np.concatenate([a] * n) for a in (self.weight, self.ones, self.zeros)))
+
+    def subset(self, chosen: Ints) -> Self:
+        """The counts of some of the densities."""
+        return type(self)(self.weight[chosen], self.ones[chosen], self.zeros[chosen])
 
     def scaled(self, factor: float) -> Self:
         """The counts of the same rows with their weights multiplied."""

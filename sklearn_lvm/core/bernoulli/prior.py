@@ -10,11 +10,13 @@ from .counts import Counts
 # Of the way from the share of ones in a column to one half, so that what was never seen is possible.
 # On held-out rows a tenth is as good as less or more; symmetric priors are worse where rows are few.
 SHRINKAGE = 0.1
+# No prior is smaller, however small a unit of weight is: log-gamma functions are finite from here on.
+SMALLEST = 1e-300
 # Pseudo-observations that are worth a try: few suit many narrow components, many suit few rows.
 STRENGTHS = tuple(2.0**i for i in range(-2, 6))
 
 
-def column_prior(total: Counts, strength: float) -> BetaPosterior:
+def column_prior(total: Counts, strength: float, flat: float = 1.0) -> BetaPosterior:
     """The prior that is worth some observations, of ones and zeros nearly as the columns have them.
 
     Parameters
@@ -22,7 +24,9 @@ def column_prior(total: Counts, strength: float) -> BetaPosterior:
     total : Counts
         Of one set of rows, (1, d).
     strength : float
-        alpha + beta - 2, in units of weight.
+        The observations that it is worth, in units of weight.
+    flat : float, default=1.0
+        What alpha and beta are of a prior that is worth none: 1 if a mode is estimated, 0 if a mean is.
 
     Examples
     --------
@@ -36,7 +40,8 @@ def column_prior(total: Counts, strength: float) -> BetaPosterior:
     """
     share = total.share_of_ones
     center = share + SHRINKAGE * (0.5 - share)
-    return BetaPosterior(1.0 + strength * center, 1.0 + strength * (1.0 - center))
+    shares = center, 1.0 - center
+    return BetaPosterior(*(np.maximum(flat + strength * part, SMALLEST) for part in shares))
 
 
 def side_by_side(priors: Sequence[BetaPosterior], n_components: int) -> BetaPosterior:

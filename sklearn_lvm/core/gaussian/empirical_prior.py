@@ -1,7 +1,7 @@
 """Priors that are fitted to posteriors of several Gaussians: type-II maximum likelihood."""
 
 from dataclasses import replace
-from math import log
+from math import isfinite, log
 
 import numpy as np
 from scipy.optimize import brentq
@@ -41,6 +41,8 @@ def fitted_prior(posterior: NormalWisharts) -> NormalWisharts:
 
 def _freedom(spread: float, p: int) -> float:
     """nu0 with p log(nu0 / 2) - psi_p(nu0 / 2) equal to a spread, within its limits."""
+    if not isfinite(spread):
+        raise FloatingPointError(f"the spread of precisions became {spread}")
 
     def excess(log_gap: float) -> float:
         x: Floats = (np.exp(np.array([log_gap])) + p - 1.0) / 2.0

@@ -11,6 +11,7 @@ from ...core.bernoulli.beta import BetaPosterior
 from ...core.rows import RowSource
 from ...fitting.bernoulli_priors import BetaPriorChoice, Chosen
 from ...fitting.prior_choice import ChosenPrior
+from .bernoulli_inference import INFERENCES
 from .binary import check_prior
 
 
@@ -32,9 +33,10 @@ def chosen_prior(given: PriorParameters, rows: RowSource, known: Chosen | None =
     ValueError
         If a parameter is out of its bounds.
     """
-    d = rows.X.shape[1]
+    d, flat = rows.X.shape[1], INFERENCES[given.inference].flat
+    _check_concentration(given, flat)
     fixed = {
-        name: check_prior(name, value, d, least=1.0)
+        name: check_prior(name, value, d, least=flat, bound=_bound(given, flat))
         for name, value in (("alpha", given.alpha), ("beta", given.beta))
         if not isinstance(value, str)
     }
@@ -42,12 +44,30 @@ def chosen_prior(given: PriorParameters, rows: RowSource, known: Chosen | None =
         return ChosenPrior(BetaPosterior(np.ones((1, d)), np.ones((1, d))))
     if len(fixed) == 2:
         prior = BetaPosterior(**fixed)
-        strength = float((prior.alpha + prior.beta).mean() - 2.0)
+        strength = float((prior.alpha + prior.beta).mean() - 2.0 * flat)
         return ChosenPrior(prior, "given", strength / rows.unit)
-    choice = BetaPriorChoice(given.n_components, given.weight_concentration_prior, fixed)
+    choice = BetaPriorChoice(given.n_components, given.weight_concentration_prior, fixed, flat)
     if known is None or known.kind != choice.kind:
         return choice.of(rows)
     return replace(known, prior=replace(known.prior, **fixed))
+
+
+def _check_concentration(given: PriorParameters, least: float) -> None:
+    value = given.weight_concentration_prior
+    if value < least:
+        raise ValueError(
+            f"weight_concentration_prior must be {_bound(given, least)}, got {value!r}."
+        )
+
+
+def _bound(given: PriorParameters, least: float) -> str:
+    """The bound of a prior, in words."""
+    if not least:
+        return "positive"
+    return (
+        f"at least {least:g} with inference={given.inference!r} (with 'variational' it may be any "
+        "positive number)"
+    )
 
 
 def described(chosen: Chosen, dtype: DTypeLike) -> Mapping[str, object]:

@@ -165,8 +165,10 @@ def _neither(values: Floats) -> Bools:
     return (values != 0) & (values != 1) & (values == values)
 
 
-def check_prior(name: str, value: object, d: int, *, least: float = 0.0) -> Floats:
-    """A prior for each column, (1, d).
+def check_prior(
+    name: str, value: object, d: int, *, least: float = 0.0, bound: str = "positive"
+) -> Floats:
+    """A prior for each column, (1, d); ``bound`` is what a message says of the least one.
 
     Raises
     ------
@@ -181,7 +183,6 @@ def check_prior(name: str, value: object, d: int, *, least: float = 0.0) -> Floa
     fits = prior.shape in ((), (d,))
     allowed = (prior > 0) & np.isfinite(prior) & (prior >= least)
     if not (fits and allowed.all()):
-        bound = f"at least {least:g}" if least else "positive"
         shown = value if fits and prior.ndim == 0 else f"shape {prior.shape}"
         if fits and prior.ndim:
             j = int(np.flatnonzero(~allowed)[0])

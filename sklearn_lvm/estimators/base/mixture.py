@@ -29,7 +29,7 @@ from ...fitting.mixture import MixtureSearch, Outcome, RunCallback
 from ...fitting.start_search import SearchedStart
 from ...fitting.starts import STARTS, DrawnStart, KnownStart, Start, StartStrategy
 from ...inference.em import EMRun, best_run
-from ...inference.stopping import StoppingRule
+from ...inference.stopping import StoppingRule, automatic_tolerance
 from .callbacks import FitCallback
 from .docs import documented
 from .exact import ExactDensityEstimator
@@ -137,6 +137,10 @@ class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C
         """By what lower bounds are multiplied, which are in nats per unit of weight."""
         return 1.0
 
+    def _automatic_tolerance(self) -> Callable[[int, float], float]:
+        """From the numbers of parameters and of observations to what ``tol='auto'`` stands for."""
+        return automatic_tolerance
+
     def _row_source(self, X: Table, w: Floats, transformation: U) -> RowSource:
         return RowSource(X, w, transformation, self._slices)
 
@@ -239,6 +243,7 @@ class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C
             acceleration=self.acceleration,
             n_jobs=self.n_jobs,
             rule=self._stopping_rule if warm else None,
+            automatic=self._automatic_tolerance(),
         )
         outcomes = search.runs(
             KnownStart(self._warm_model(transformation)) if warm else self._start(transformation),
