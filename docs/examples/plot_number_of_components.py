@@ -85,8 +85,8 @@ plt.show()
 # needs them. ICL charges for every row that components share, and so it counts clusters: three.
 #
 # A variational fit need not be told. With twelve components those that are not needed lose their
-# rows, and ``n_components_`` counts the others. Its bound has local maxima too, in which the cross is one
-# component and another holds a few of its rows; of ten starts the one of the highest bound is kept.
+# rows, and ``n_components_`` counts the others. Its bound has local maxima too, in which the cross is
+# one component and another holds a few of its rows; of ten starts the one of the highest bound is kept.
 
 twelve = VariationalGaussianMixture(12, n_init=10, random_state=0).fit(X)
 shown = {
@@ -100,7 +100,7 @@ ring = np.sqrt(-2 * np.log(0.1)) * np.array([np.cos(angle), np.sin(angle)])  # h
 figure, panels = plt.subplots(1, 3, figsize=(10, 2.9), sharex=True, sharey=True)
 for axes, (name, mixture) in zip(panels, shown.items(), strict=True):
     axes.scatter(*X.T, s=6, color="C6", alpha=0.35, linewidths=0)
-    heavy = np.flatnonzero(n * mixture.weights_ > 1)
+    heavy = np.flatnonzero(n * mixture.weights_ > 2)  # without rows a prior expects one or so
     factors = np.linalg.cholesky(mixture.covariances_[heavy])
     for i, (mean, factor) in enumerate(zip(mixture.means_[heavy], factors, strict=True)):
         axes.plot(*(mean[:, None] + factor @ ring), color=f"C{i % 6}", linewidth=2.2)
