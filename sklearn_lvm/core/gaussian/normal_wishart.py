@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import log, tau
+from math import log, pi, tau
 from typing import Self
 
 import numpy as np
-from scipy.special import digamma, multigammaln
+from scipy.special import digamma, gammaln
 
 from ..._typing import Floats, Ints
 from .covariance import Covariances, Structure
@@ -120,12 +120,21 @@ class NormalWisharts:
     # -- expectations ------------------------------------------------------------------------------
 
     @cached_property
+    def _digamma(self) -> Floats:
+        """The derivative of log Gamma_p at nu / 2, (K,) or (1,)."""
+        return multivariate_digamma(self.degrees_of_freedom / 2, self.structure.wishart_size)
+
+    @cached_property
+    def _log_gamma(self) -> Floats:
+        """log Gamma_p(nu / 2), (K,) or (1,)."""
+        x, p = self.degrees_of_freedom[:, None] / 2, self.structure.wishart_size
+        return p * (p - 1) / 4 * log(pi) + gammaln(x - np.arange(p) / 2).sum(axis=1)
+
+    @property
     def _log_det_gap(self) -> Floats:
         """E log |P| - log |E P|, (K,) or (1,)."""
-        nu, p = self.degrees_of_freedom, self.structure.wishart_size
-        return np.asarray(
-            self.structure.d / p * (multivariate_digamma(nu / 2, p) - p * np.log(nu / 2))
-        )
+        p, log_half = self.structure.wishart_size, np.log(self.degrees_of_freedom / 2)
+        return np.asarray(self.structure.d / p * (self._digamma - p * log_half))
 
     @property
     def log_prob_gap(self) -> Floats:
@@ -157,8 +166,7 @@ class NormalWisharts:
         """
         nu, nu0 = self.degrees_of_freedom, prior.degrees_of_freedom
         p, n, C = self.structure.wishart_size, self.structure.n_wisharts, self.expected.covariance
-        gammas = _multigammaln(nu0 / 2, p) - _multigammaln(nu / 2, p)
-        gammas += (nu - nu0) / 2 * multivariate_digamma(nu / 2, p) - nu * p / 2
+        gammas = prior._log_gamma - self._log_gamma + (nu - nu0) / 2 * self._digamma - nu * p / 2
         wishart = n * gammas + nu0 / 2 * (self._log_det - prior._log_det)
         wishart += C.traces(prior.moments.scatter) / 2
         kappa, kappa0 = self.mean_precision, prior.mean_precision
@@ -171,7 +179,7 @@ class NormalWisharts:
     def log_normalizer(self) -> Floats:
         """log of what the density of means and precisions is divided by, in nats, (K,)."""
         nu, d, p = self.degrees_of_freedom, self.structure.d, self.structure.wishart_size
-        wishart = self.structure.n_wisharts * (nu * p / 2 * log(2.0) + _multigammaln(nu / 2, p))
+        wishart = self.structure.n_wisharts * (nu * p / 2 * log(2.0) + self._log_gamma)
         normal = d / 2 * np.log(tau / self.mean_precision)
         return np.asarray(wishart - nu / 2 * self._log_det + normal)
 
@@ -201,8 +209,3 @@ def _per(moments: Moments, dof: Floats) -> Covariances:
 def multivariate_digamma(x: Floats, p: int) -> Floats:
     """The derivative of log Gamma_p(x), (...)."""
     return np.asarray(digamma(x[..., None] - np.arange(p) / 2).sum(axis=-1))
-
-
-def _multigammaln(x: Floats, p: int) -> Floats:
-    """log Gamma_p(x), the multivariate gamma function."""
-    return np.asarray(multigammaln(x, p))
