@@ -331,7 +331,7 @@ default='dirichlet_process'
     ) -> Mapping[str, object]:
         weights, components = weights_of(model), model.components
         posterior = components.posterior
-        freedom = posterior.degrees_of_freedom.astype(self._dtype)
+        freedom = self._structure.public(posterior.degrees_of_freedom)
         parameters = weights.parameters
         concentration = (
             tuple(part.astype(self._dtype) for part in parameters)
@@ -343,7 +343,7 @@ default='dirichlet_process'
             **described_prior(components.prior, standardization, self._dtype),
             "n_components_": int(np.count_nonzero(weights.counts > self._least_weight)),
             "mean_precision_": posterior.mean_precision.astype(self._dtype),
-            "degrees_of_freedom_": self._structure.public(freedom),
+            "degrees_of_freedom_": freedom.astype(self._dtype),
             "weight_concentration_": concentration,
             "weight_concentration_prior_": weights.concentration,
         }

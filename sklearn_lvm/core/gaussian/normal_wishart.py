@@ -128,7 +128,8 @@ class NormalWisharts:
     def _log_gamma(self) -> Floats:
         """log Gamma_p(nu / 2), (K,) or (1,)."""
         x, p = self.degrees_of_freedom[:, None] / 2, self.structure.wishart_size
-        return p * (p - 1) / 4 * log(pi) + gammaln(x - np.arange(p) / 2).sum(axis=1)
+        each = gammaln(x - np.arange(p) / 2)
+        return np.asarray(each.sum(axis=1) + p * (p - 1) / 4 * log(pi))
 
     @property
     def _log_det_gap(self) -> Floats:
