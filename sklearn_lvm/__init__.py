@@ -10,11 +10,19 @@ if TYPE_CHECKING:
     from .estimators.bayesian_gaussian import BayesianGaussian as BayesianGaussian
     from .estimators.bernoulli_mixture import BernoulliMixture as BernoulliMixture
     from .estimators.beta_bernoulli import BetaBernoulli as BetaBernoulli
+    from .estimators.bootstrap import bootstrap as bootstrap
     from .estimators.gaussian_mixture import EMGaussianMixture as EMGaussianMixture
     from .estimators.gaussian_mle import GaussianMLE as GaussianMLE
     from .estimators.ppca import PPCA as PPCA
     from .estimators.standardized import StandardizedDensity as StandardizedDensity
     from .estimators.vae import VAEDensity as VAEDensity
+    from .estimators.variational_gaussian_mixture import (
+        VariationalGaussianMixture as VariationalGaussianMixture,
+    )
+    from .selection.report import Selection as Selection
+    from .selection.scorers import bic_score as bic_score
+    from .selection.scorers import icl_score as icl_score
+    from .selection.select import select_n_components as select_n_components
 
 __version__ = "0.1.0"
 
@@ -28,9 +36,15 @@ _HOMES = {
     "EMGaussianMixture": "estimators.gaussian_mixture",
     "GaussianMLE": "estimators.gaussian_mle",
     "PPCA": "estimators.ppca",
+    "Selection": "selection.report",
     "StandardizedDensity": "estimators.standardized",
     "VAEDensity": "estimators.vae",
+    "VariationalGaussianMixture": "estimators.variational_gaussian_mixture",
+    "bic_score": "selection.scorers",
+    "bootstrap": "estimators.bootstrap",
     "compare_densities": "compare.comparison",
+    "icl_score": "selection.scorers",
+    "select_n_components": "selection.select",
 }
 
 __all__ = [  # noqa: RUF022 - in the order of sorted()
@@ -42,9 +56,15 @@ __all__ = [  # noqa: RUF022 - in the order of sorted()
     "EMGaussianMixture",
     "GaussianMLE",
     "PPCA",
+    "Selection",
     "StandardizedDensity",
     "VAEDensity",
+    "VariationalGaussianMixture",
+    "bic_score",
+    "bootstrap",
     "compare_densities",
+    "icl_score",
+    "select_n_components",
 ]
 
 

@@ -34,9 +34,11 @@ __all__ = [
     "check_sample_weight",
     "has_callbacks",
     "with_callbacks",
+    "without_callbacks",
 ]
 
 Method = TypeVar("Method", bound=Callable[..., Any])
+E = TypeVar("E")
 
 
 class Interval(_Interval):  # type: ignore[misc]
@@ -77,6 +79,12 @@ def check_sample_weight(sample_weight: Weights, X: Table) -> Floats:
 def has_callbacks(estimator: object) -> bool:
     """Whether an estimator has callbacks, its own or those of a search that it is part of."""
     return bool(getattr(estimator, "_skl_callbacks", ()))
+
+
+def without_callbacks(estimator: E) -> E:
+    """Take its callbacks from an estimator, which is a copy of another."""
+    vars(estimator).pop("_skl_callbacks", None)
+    return estimator
 
 
 class CallbackContext(Protocol):

@@ -40,6 +40,7 @@ ARROWS = {
         "neural",
     },
     "compare": {"sklearn", "joblib", "pandas", "matplotlib", "skops", "compare", "estimators"},
+    "selection": {"sklearn", "pandas", "selection", "estimators"},
 }
 # Where that is narrower within a package.
 NARROWER = {

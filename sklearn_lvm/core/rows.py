@@ -153,9 +153,16 @@ class RowSource:
         return subsample(self.keys, self.w, self.hashes, size)
 
     def sample(self, size: int) -> Self:
-        """About ``size`` distinct rows."""
-        rows = self.distinct(size)
-        return replace(self, X=self.X[rows.index], w=rows.weight, weight_unit=self.unit)
+        """About ``size`` distinct rows; those of a size are drawn once."""
+        if size not in self._samples:
+            rows = self.distinct(size)
+            drawn = replace(self, X=self.X[rows.index], w=rows.weight, weight_unit=self.unit)
+            self._samples[size] = drawn
+        return self._samples[size]
+
+    @cached_property
+    def _samples(self) -> dict[int, Self]:
+        return {}
 
     def points(self) -> Table:
         """Rows (n, d) for clustering."""

@@ -27,7 +27,8 @@ from .base.bernoulli_priors import chosen_prior, described
 from .base.binary import BINARIZE, BinaryEstimator
 from .base.docs import documented
 from .base.gaussian_parameters import check_distribution, check_shape, log_of
-from .base.mixture import COUNT, EM_CONSTRAINTS, Acceleration, InitParams, MixtureEstimator
+from .base.mixture import COUNT, EM_CONSTRAINTS, Acceleration, InitParams
+from .base.standard_errors import BernoulliMixtureWithErrors
 from .base.transaction import transactional
 from .base.validation import result_dtype
 
@@ -39,9 +40,7 @@ PRIOR: list[object] = [
 
 
 @documented
-class BernoulliMixture(
-    BinaryEstimator, MixtureEstimator[Binarization, BernoulliComponents, Counts]
-):
+class BernoulliMixture(BinaryEstimator, BernoulliMixtureWithErrors):
     """Mixture of Bernoulli densities, p(x) = sum_k w_k prod_j p_kj^x_j (1 - p_kj)^(1 - x_j).
 
     Each row is drawn with one of K sets of probabilities, and which set it was is hidden. EM
@@ -304,8 +303,8 @@ class BernoulliMixture(
         return self._inference.start(super()._start(binarization))
 
     @property
-    def _bound_unit(self) -> float:
-        return self._inference.bound_unit(self._total_weight)
+    def _has_evidence_bound(self) -> bool:
+        return INFERENCES[self.inference].of.bounds_evidence
 
     def _choose_prior(self, rows: RowSource, binarization: Binarization, warm: bool) -> None:
         self._find_prior(rows, warm)

@@ -146,6 +146,7 @@ class BetaBernoulli(
         **BINARIZE,
         "random_state": RANDOM_STATE,
     }
+    _parameter_names = ("probability_",)
     _of_density = ("probability_",)
 
     probability_: Floats

@@ -19,15 +19,16 @@ from ..core.rows import RowSource
 from ..core.standardization import Standardization
 from ..fitting.gaussian_priors import Chosen
 from .base.docs import documented
-from .base.gaussian_mixture import CovarianceType, GaussianMixtureEstimator
+from .base.gaussian_mixture import CovarianceType
 from .base.gaussian_parameters import check_given
 from .base.gaussian_priors import chosen_prior, described
 from .base.mixture import COUNT, EM_CONSTRAINTS, Acceleration, InitParams
+from .base.standard_errors import GaussianMixtureWithErrors
 from .base.validation import result_dtype
 
 
 @documented
-class EMGaussianMixture(GaussianMixtureEstimator[Gaussians]):
+class EMGaussianMixture(GaussianMixtureWithErrors):
     """Mixture of Gaussians, p(x) = sum_k w_k N(x | m_k, C_k), fitted by expectation-maximization.
 
     EM finds a mode of the posterior. The likelihood alone has no bound: a component that shrinks

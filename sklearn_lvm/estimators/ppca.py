@@ -157,6 +157,7 @@ class PPCA(LinearGaussianDensity):
     log_likelihood_: float
     n_iter_: int
 
+    _parameter_names = ("mean_", "explained_variance_", "noise_variance_")
     _of_density = (
         "components_",
         "n_components_",
@@ -214,14 +215,23 @@ class PPCA(LinearGaussianDensity):
             names the largest number that works.
         """
         table, w = self._check_training(X, sample_weight)
-        weight = float(w.sum())
         with ThreadMap() as block_map:
             rows = self._rows(table, w, block_map)
-            solution = self._solve(rows)
-            density = self._density_of(solution.spectrum, weight)
-            self._fitted_rows = FittedRows.of(rows, solution, weight, len(density.axes))
+            self._take_solution(rows, self._solve(rows), float(w.sum()), table.dtype.type)
+        return self
+
+    def _take_solution(
+        self,
+        rows: CenteredRows,
+        solution: Solution,
+        weight: float,
+        dtype: type[np.float32 | np.float64],
+    ) -> None:
+        """Set all fitted attributes."""
+        density = self._density_of(solution.spectrum, weight)
+        self._fitted_rows = FittedRows.of(rows, solution, weight, len(density.axes))
         self.__dict__.pop("_statistics", None)  # of partial_fit
-        self._transformation, self._dtype = rows.standardization, table.dtype.type
+        self._transformation, self._dtype = rows.standardization, dtype
         self._density, self._no_density, self._pending_warning = density, None, None
         self._set_fitted(self._described_rows(density, weight, rows.standardization))
         self.n_iter_ = solution.n_iter
@@ -234,7 +244,6 @@ class PPCA(LinearGaussianDensity):
                 "Raise max_iter or tol, or use another solver.",
                 ConvergenceWarning,
             )
-        return self
 
     def _rows(self, X: Rows, w: Floats, block_map: ThreadMap) -> CenteredRows:
         """The rows of positive weight, minus their mean."""
@@ -268,6 +277,9 @@ class PPCA(LinearGaussianDensity):
         check_dimension(q, spectrum)
         self._total_variance = spectrum.total
         return PPCADensity.from_spectrum(spectrum, q)
+
+    def _refit_params(self, weight: float) -> dict[str, object]:
+        return {"n_components": self.n_components_}
 
     # -- batches -----------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """VariationalGaussianMixture: mixtures of Gaussians of which all parameters have posteriors."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from numbers import Real
 from typing import ClassVar, Literal
@@ -25,7 +25,6 @@ from ..fitting.posterior_start import PosteriorStart
 from ..fitting.start_search import SearchedStart
 from ..fitting.starts import Start
 from ..fitting.typical_prior import typical_scatter
-from ..inference.stopping import evidence_tolerance
 from .base.docs import documented
 from .base.gaussian_mixture import CovarianceType, GaussianMixtureEstimator
 from .base.mixture import COUNT, EM_CONSTRAINTS, Acceleration, InitParams
@@ -179,6 +178,10 @@ class VariationalGaussianMixture(GaussianMixtureEstimator[GaussianPosteriors]):
         moved = known.components.rescale(*self._change_of_units(standardization))
         return self._steps(standardization).continued(replace(known, components=moved))
 
+    @property
+    def _has_evidence_bound(self) -> bool:
+        return True
+
     # -- what a user is told -----------------------------------------------------------------------
 
     def _described(
@@ -201,11 +204,3 @@ class VariationalGaussianMixture(GaussianMixtureEstimator[GaussianPosteriors]):
             "weight_concentration_": concentration,
             "weight_concentration_prior_": weights.concentration,
         }
-
-    @property
-    def _bound_unit(self) -> float:
-        """The bound is that of the log-probability of all rows."""
-        return self._total_weight
-
-    def _automatic_tolerance(self) -> Callable[[int, float], float]:
-        return evidence_tolerance

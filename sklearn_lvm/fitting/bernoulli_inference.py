@@ -1,8 +1,7 @@
 """How the parameters of a Bernoulli mixture are inferred: their modes, their likelihood, posteriors."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import ClassVar, cast
 
 import numpy as np
 
@@ -14,7 +13,6 @@ from ..core.mixing import DirichletPosterior
 from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
 from ..core.mixture_variational import VariationalSteps
-from ..inference.stopping import automatic_tolerance, evidence_tolerance
 from .posterior_start import PosteriorStart
 from .starts import Start
 
@@ -36,6 +34,7 @@ class Modes:
     n_components : int
     """
 
+    bounds_evidence: ClassVar[bool] = False  # whether the objective bounds the log-evidence of rows
     prior: BetaPosterior
     concentration: float
     n_components: int
@@ -66,15 +65,6 @@ class Modes:
         """Where a fit goes on, given the density that scores rows and what it follows from."""
         return density
 
-    def bound_unit(self, weight: float) -> float:
-        """By what the objective is multiplied, given the weight of all rows: it is one of estimates."""
-        return 1.0
-
-    @property
-    def automatic_tolerance(self) -> Callable[[int, float], float]:
-        """From the numbers of parameters and of observations to when a fit ends by default."""
-        return automatic_tolerance
-
 
 class Likelihood(Modes):
     """The maximum of the likelihood."""
@@ -87,6 +77,8 @@ class Likelihood(Modes):
 
 class Posteriors(Modes):
     """Posteriors, by variational EM."""
+
+    bounds_evidence = True
 
     @property
     def steps(self) -> BernoulliSteps:
@@ -108,12 +100,3 @@ class Posteriors(Modes):
     def continued(self, density: BernoulliModel, counts: Counts) -> BernoulliModel:
         """What counts say under these priors."""
         return self.steps.m_step(counts)
-
-    def bound_unit(self, weight: float) -> float:
-        """The weight of all rows: their log-evidence is what the objective bounds."""
-        return weight
-
-    @property
-    def automatic_tolerance(self) -> Callable[[int, float], float]:
-        """When less than a nat of the evidence remains."""
-        return evidence_tolerance

@@ -19,6 +19,7 @@ Chosen = ChosenPrior[BetaPosterior]
 
 # Observations that are too few for a choice, and the pseudo-observations that they get.
 FEW_ROWS, FEW_ROWS_STRENGTH = 16, 2.0
+WEAK = 0.01  # pseudo-observations that hardly matter
 SMALL_TABLE, N_SPLITS = 128, 5  # observations of which one split says too little, and how many do
 MAX_NUMBERS = 1 << 20  # of mixtures side by side: 8 MB
 TABLE_SIZE = 32  # numbers that the rows of a column and a component are looked up in
@@ -65,6 +66,11 @@ class BetaPriorChoice:
         prior = self._prior(counted(sample), strength * rows.unit, self.flat)
         scores = tuple((self.kind, s, score) for s, score in means(found).items())
         return ChosenPrior(prior, self.kind, strength, scores)
+
+    def weak(self, rows: RowSource) -> Chosen:
+        """A prior that hardly moves the maximum of the likelihood, but keeps probabilities positive."""
+        total = counted(rows_for_choice(rows, self.n_components))
+        return ChosenPrior(self._prior(total, WEAK * rows.unit), self.kind, WEAK)
 
     def _in_units_of(self, weight: float) -> Self:
         """The choice with the prior of weights in numbers of observations, as a sample has them."""

@@ -25,6 +25,9 @@ MAX_ROWS_PER_PARAMETER = 30.0  # beyond, covariances are known without a prior
 MAX_NUMBERS, COPIES = 1 << 23, 8
 WEAK, FEW = 0.01, 1.0  # pseudo-observations where rows tell enough, and where they are too few
 
+WEAK_KIND = (
+    "shrunk"  # of the pseudo-observation that bounds a likelihood: it is near what is estimated
+)
 Chosen = ChosenPrior[GaussianPrior | None]
 Candidate = tuple[str, float]  # a key of KINDS, and pseudo-observations of each covariance
 
@@ -101,6 +104,18 @@ class GaussianPriorChoice:
         scatter = scatters(sample, self.n_components, self.family.structure, [kind])[kind]
         known = tuple((*candidate, score) for candidate, score in scores.items())
         return ChosenPrior(self._prior(scatter, strength, rows), kind, strength, known)
+
+    def weak(self, rows: RowSource) -> Chosen:
+        """A prior of one observation: it hardly moves a maximum of the likelihood, which it bounds.
+
+        A weaker one does not keep components from collapsing onto few rows, or onto equal entries. The
+        variances of all rows would move the maxima of clusters that lie far apart.
+        """
+        sample = nearby(rows_for_choice(rows, self.n_components))
+        if len(sample) <= self.n_components:
+            return self._of_variances(FEW, rows)
+        scatter = scatters(sample, self.n_components, self.family.structure, [WEAK_KIND])[WEAK_KIND]
+        return ChosenPrior(self._prior(scatter, FEW, rows), WEAK_KIND, FEW)
 
     def _in_units_of(self, weight: float) -> Self:
         """The choice with the other priors in numbers of observations, as weights of a sample are."""

@@ -8,6 +8,7 @@ from typing import Generic, Literal
 import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 
+from .._typing import BlockMap
 from ..core.family import BlockSums, C, S
 from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
@@ -97,8 +98,7 @@ class MixtureSearch(Generic[C, S]):
         acceleration = CHOICES[self.acceleration](self.tol)
         rows = self.rows.merged()
         with ThreadMap() as block_map:
-            kind = self._kind(rows)
-            data = Sample(self.steps, rows, block_map, kind, rows.n_observations)
+            data = self._sample(rows, block_map)
             draw = start.prepared(data)
             problem = Problem(self.steps, rows.blocks, block_map)
 
@@ -109,7 +109,7 @@ class MixtureSearch(Generic[C, S]):
                 try:
                     model = draw(np.random.RandomState(seed))
                     tol = self._tolerance(model, rows)
-                    end = self._run(problem, kind, model, tol, acceleration, callback)
+                    end = self._run(problem, data.kind, model, tol, acceleration, callback)
                 except (np.linalg.LinAlgError, FloatingPointError) as failure:
                     return failure
                 callback.close(end)
@@ -119,6 +119,13 @@ class MixtureSearch(Generic[C, S]):
                 return [run(0, seeds[0])]
             side_by_side = Parallel(n_jobs=self.n_jobs, prefer="threads")
             return list(side_by_side(delayed(run)(i, seed) for i, seed in enumerate(seeds)))
+
+    def sample(self, block_map: BlockMap) -> Sample[C, S]:
+        """All rows, as starts are searched for on them."""
+        return self._sample(self.rows.merged(), block_map)
+
+    def _sample(self, rows: RowSource, block_map: BlockMap) -> Sample[C, S]:
+        return Sample(self.steps, rows, block_map, self._kind(rows), rows.n_observations)
 
     def _run(
         self,

@@ -64,23 +64,12 @@ class SearchedStart(Generic[C]):
             start = DrawnStart(self.n_components, STARTS[name], self.few, self.complete)
             return start.prepared(data)
 
-        rows, K = data.rows, self.n_components
-        n = rows.n_distinct
-        if K == 1:
+        if self.n_components == 1:
             return simple("random")
-        if n <= K:
+        samples = search_samples(data, self.n_components)
+        if samples is None:
             return simple("kmeans")
-        sizes = sample_sizes(n, K, rows.X.shape[1])
-        if K * max(sizes[1:3]) > MAX_SHARES:
-            return simple("kmeans")
-        nested = nested_samples(rows, sizes)
-        components = attempt(same_components, data.steps, nested[0], K)
-        most = MAX_PARAMETERS_PER_ROW * data.n_observations
-        if components is None or components.n_parameters() > most:
-            return simple("kmeans")
-        each = data.n_observations / n
-        samples = [replace(data, rows=part, n_observations=each * len(part)) for part in nested]
-        search = StartSearch(K, n, samples)
+        search = StartSearch(self.n_components, data.rows.n_distinct, samples)
 
         def draw(rng: Rng) -> Mixture[C]:
             found = attempt(search.model, rng)
@@ -114,9 +103,26 @@ class StartSearch(Generic[C, S]):
         numpy.linalg.LinAlgError, FloatingPointError
             If nothing is found, since covariances become singular, say.
         """
-        model = winner(self.samples[1], self._drawn(rng))
+        model = self.drawn(rng)
         if self.n_components >= MIN_SWAPPED:
             model = Swaps(self.samples[2]).improved(model, rng)
+        return self.refined(model)
+
+    def drawn(self, rng: Rng) -> Mixture[C]:
+        """The best of several clusterings, after a few steps.
+
+        Raises
+        ------
+        SingularCovarianceError
+            If covariances become singular in all of them.
+        """
+        if self.n_components == 1:
+            steps, rows = self.samples[1].steps, self.samples[1].rows
+            return Mixture(np.zeros(1), same_components(steps, rows, 1))
+        return winner(self.samples[1], self._drawn(rng))
+
+    def refined(self, model: Mixture[C]) -> Mixture[C]:
+        """A model after runs on ever more rows."""
         for sample in self.samples[2:]:
             if MIN_LEVEL_SHARE * len(sample) <= self.n_rows:
                 tol = precision_of(model.n_parameters(), sample.n_observations)
@@ -145,6 +151,24 @@ class StartSearch(Generic[C, S]):
         kernel = family.kernel(components, np.zeros(G * K))
         statistics = sample.statistics(kernel, shares.reshape(G * K, n))
         return batch_m_step(sample.steps, statistics, G)
+
+
+def search_samples(data: Sample[C, S], n_components: int) -> list[Sample[C, S]] | None:
+    """Nested samples for a search, the smallest first; None if that would tell little or take long."""
+    rows, K = data.rows, n_components
+    n = rows.n_distinct
+    if n <= K:
+        return None
+    sizes = sample_sizes(n, K, rows.X.shape[1])
+    if K * max(sizes[1:3]) > MAX_SHARES:
+        return None
+    nested = nested_samples(rows, sizes)
+    components = attempt(same_components, data.steps, nested[0], K)
+    most = MAX_PARAMETERS_PER_ROW * data.n_observations
+    if components is None or components.n_parameters() > most:
+        return None
+    each = data.n_observations / n
+    return [replace(data, rows=part, n_observations=each * len(part)) for part in nested]
 
 
 def same_components(steps: MixtureSteps[C, S], rows: RowSource, n: int) -> C:

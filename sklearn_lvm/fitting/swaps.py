@@ -32,19 +32,22 @@ MAX_LOG_RATIO = 100.0  # of densities: no exponential overflows
 
 
 @dataclass(frozen=True, eq=False)
-class Halves(Generic[C]):
+class Halves:
     """Components in halves, each a mixture of two that was fitted to the rows of the component.
 
     Attributes
     ----------
     component : ndarray of int of shape (G,)
         Which components; not all can be halved.
-    pairs : MixtureBatch
-        G mixtures of two.
+    shares : ndarray of shape (G, 2, n)
+        Of each row of a component in its halves.
+    gain : ndarray of shape (G,)
+        Nats that all rows gain by each component in halves, about.
     """
 
     component: Ints
-    pairs: MixtureBatch[C]
+    shares: Floats
+    gain: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,17 +79,14 @@ class Swaps(Generic[C, S]):
         sample, steps, w = self.sample, self.sample.steps, self.sample.rows.w
         joint = sample.joint(model)
         log_prob, resp = normalize(joint.copy(), 1.0)
-        halves = self._halves(model, resp, rng)
+        halves = self.halves(model, joint, resp, rng)
         if halves is None:
             return None
-        log_density = joint[halves.component] - model.log_weights[halves.component, None]
-        log_density_of_halves, shares = normalize(sample.joint(halves.pairs), 1.0)
-        gain = gain_by_halves(resp[halves.component], log_density_of_halves - log_density, w)
-        swaps = best_swaps(gain, halves.component, loss_without(resp, w))
+        swaps = best_swaps(halves.gain, halves.component, loss_without(resp, w))
         if not swaps:
             return None
         for s, k in swaps:
-            first, second = shares[np.searchsorted(halves.component, s)]
+            first, second = halves.shares[np.searchsorted(halves.component, s)]
             resp[k] = resp[s] * second
             resp[s] *= first
         kernel = steps.family.kernel(model.components, model.log_weights)
@@ -97,22 +97,32 @@ class Swaps(Generic[C, S]):
         least = MIN_GAIN * precision_of(model.n_parameters(), sample.n_observations)
         return following if after > before + least else None
 
-    def _halves(self, model: Mixture[C], resp: Floats, rng: Rng) -> Halves[C] | None:
-        """The components of many rows in halves, but for those that cannot be halved."""
+    def halves(self, model: Mixture[C], joint: Floats, resp: Floats, rng: Rng) -> Halves | None:
+        """The components of many rows in halves, but for those that cannot be halved.
+
+        Of the rows log p(k, z) and p(k | z) are known, (K, n).
+        """
         n_rows = np.exp(model.log_weights) * self.sample.n_observations
         n_parameters = model.components.n_parameters() / len(n_rows)
-        component = np.flatnonzero(n_rows > MIN_ROWS_PER_PARAMETER * n_parameters)
+        component: Ints = np.flatnonzero(n_rows > MIN_ROWS_PER_PARAMETER * n_parameters)
         shares = resp[component] * self.sample.rows.w
         if not len(component):
             return None
         half = self._cut(shares, rng)
 
-        def fitted(kept: Ints) -> Halves[C]:
+        def fitted(kept: Ints) -> tuple[Ints, MixtureBatch[C]]:
             pairs = self._fitted(model, component[kept], shares[kept], half[kept])
-            return Halves(component[kept], pairs)
+            return component[kept], pairs
 
         every = np.arange(len(component))
-        return without_failures(fitted, every, lambda kept, failed: np.delete(kept, failed // 2))
+        component, pairs = without_failures(
+            fitted, every, lambda kept, failed: np.delete(kept, failed // 2)
+        )
+        log_density = joint[component] - model.log_weights[component, None]
+        log_density_of_halves, shares_of_halves = normalize(self.sample.joint(pairs), 1.0)
+        log_ratio = log_density_of_halves - log_density
+        gain = gain_by_halves(resp[component], log_ratio, self.sample.rows.w)
+        return Halves(component, shares_of_halves, gain)
 
     def _cut(self, shares: Floats, rng: Rng) -> Ints:
         """Cut the rows of each component in two, by the nearest of two centers, (G, n)."""

@@ -118,3 +118,12 @@ def test_what_is_given_is_kept(name):
     assert found.kind == other
     assert_array_equal(getattr(found.prior, name), given[name])
     assert (getattr(found.prior, other) > 1.0).all()
+
+
+def test_a_weak_prior_is_a_hundredth_of_an_observation():
+    X = mixed_rows(300)
+    rows = BinaryRowSource(X, np.ones(300), Binarization(0.5), lambda X: [slice(0, X.shape[0])])
+    found = BetaPriorChoice(5, 1.0, {}).weak(rows)
+    assert_allclose(found.prior.alpha + found.prior.beta - 2.0, 0.01, rtol=1e-9)
+    expected = 1.0 + 0.01 * (0.9 * X.mean(axis=0) + 0.05)
+    assert_allclose(found.prior.alpha[0], expected, rtol=1e-9)

@@ -122,3 +122,24 @@ def test_the_center_leaves_out_what_is_far():
     rows = row_source(np.concatenate([X, np.full((1, D), 1e6)]))
     expected = rows.transformation.transform(X).mean(axis=1)
     assert_allclose(center_of(rows), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("covariance_type", list(COVARIANCE_TYPES))
+def test_a_weak_prior_is_one_observation_within_a_cluster(covariance_type):
+    """However far the clusters lie apart, it is no wider than they are."""
+    for apart in (1.0, 100.0):
+        X, _ = groups(100, apart * np.asarray(CENTERS))
+        rows = row_source(X)
+        found = choice_of(3, covariance_type).weak(rows)
+        assert found.strength == found.prior.strength[0] == 1.0
+        structure = COVARIANCE_TYPES[covariance_type](D)
+        variance = structure.diagonal(found.prior.scatter)[0] * rows.transformation.scale**2
+        if covariance_type != "spherical":
+            assert ((variance > 0.3) & (variance < 3.0)).all()
+
+
+def test_of_few_rows_a_weak_prior_has_their_variances():
+    X = np.random.default_rng(0).normal(size=(4, D))
+    found = choice_of(4).weak(row_source(X))
+    assert found.kind == "variances"
+    assert_allclose(found.prior.scatter[0], 4 ** (-2 / D) * np.eye(D), atol=1e-5)

@@ -55,7 +55,8 @@ def test_components_of_few_rows_are_not_halved():
     few, labels = groups(4, CENTERS)
     sample = sample_of(few)
     right = model_of(sample, labels)
-    assert Swaps(sample)._halves(right, np.eye(4)[:, labels], np.random.RandomState(0)) is None
+    joint, resp = sample.joint(right), np.eye(4)[:, labels]
+    assert Swaps(sample).halves(right, joint, resp, np.random.RandomState(0)) is None
 
 
 def test_a_component_that_cannot_be_halved_is_left_whole():
@@ -66,9 +67,10 @@ def test_a_component_that_cannot_be_halved_is_left_whole():
     object.__setattr__(sample.steps.family, "added_variance", np.zeros(2))
     model = model_of(sample, labels, 5)
     resp = np.eye(5)[:, labels]
-    halves = Swaps(sample)._halves(model, resp, np.random.RandomState(0))
+    halves = Swaps(sample).halves(model, sample.joint(model), resp, np.random.RandomState(0))
     assert_array_equal(halves.component, range(4))
-    assert len(halves.pairs) == 4
+    assert halves.shares.shape == (4, 2, len(labels))
+    assert halves.gain.shape == (4,)
 
 
 # -- what is known before a swap -----------------------------------------------------------------------

@@ -23,6 +23,7 @@ class PriorParameters(Protocol):
     beta: str | float | ArrayLike
     weight_concentration_prior: float
     inference: str
+    _prefers_weak_prior: bool
 
 
 def chosen_prior(given: PriorParameters, rows: RowSource, known: Chosen | None = None) -> Chosen:
@@ -48,7 +49,7 @@ def chosen_prior(given: PriorParameters, rows: RowSource, known: Chosen | None =
         return ChosenPrior(prior, "given", strength / rows.unit)
     choice = BetaPriorChoice(given.n_components, given.weight_concentration_prior, fixed, flat)
     if known is None or known.kind != choice.kind:
-        return choice.of(rows)
+        return choice.weak(rows) if given._prefers_weak_prior else choice.of(rows)
     return replace(known, prior=replace(known.prior, **fixed))
 
 

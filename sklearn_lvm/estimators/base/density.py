@@ -58,6 +58,7 @@ class DensityEstimator(
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {}
     _checks: ClassVar[dict[str, object]] = {"dtype": FLOATS}
     _doc_link_module = "sklearn_lvm"
+    _parameter_names: ClassVar[tuple[str, ...]] = ()  # of the fitted arrays that a bootstrap draws
 
     _transformation: Transformation
     _dtype: type[np.float32 | np.float64]
@@ -90,6 +91,16 @@ class DensityEstimator(
         """Set fitted attributes."""
         for name, value in attributes.items():
             setattr(self, name, value)
+
+    # -- refits ------------------------------------------------------------------------------------
+
+    def _refit_params(self, weight: float) -> dict[str, object]:
+        """What is to be set before a copy is fitted to the same rows, of a summed weight, once more."""
+        return {}
+
+    def _parameters_like(self, other: Self, X: Table, w: Floats) -> dict[str, Floats]:
+        """The fitted parameters, in the order of those of another fit to the same rows."""
+        return {name: np.asarray(getattr(self, name)) for name in self._parameter_names}
 
     # -- densities ---------------------------------------------------------------------------------
 

@@ -14,6 +14,11 @@ from .validation import check_weights, weighted_total
 class ExactDensityEstimator(DensityEstimator):
     """Base of densities with exact scores; a criterion of a bound would compare nothing."""
 
+    @property
+    def _has_evidence_bound(self) -> bool:
+        """Whether ``lower_bound_`` is a lower bound of the log-evidence of all rows, in nats."""
+        return False
+
     def _criterion(
         self, X: ArrayLike, sample_weight: Weights, penalty: Callable[[float], float]
     ) -> float:

@@ -36,7 +36,12 @@ class GaussianMixtureEstimator(MixtureEstimator[Standardization, C, Moments], Ge
     precisions_: Floats
     precisions_cholesky_: Floats
 
+    _parameter_names = ("weights_", "means_", "covariances_")
     _structure: Structure  # of the covariances
+
+    @property
+    def _shared_names(self) -> tuple[str, ...]:
+        return ("covariances_",) if self._structure.tied else ()
 
     @abstractmethod
     def _gaussians(self, model: Mixture[C]) -> Gaussians:

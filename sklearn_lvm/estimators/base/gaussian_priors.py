@@ -27,6 +27,7 @@ class PriorParameters(Protocol):
     mean_precision_prior: float
     weight_concentration_prior: float
     weights_init: ArrayLike | None
+    _prefers_weak_prior: bool
 
 
 def chosen_prior(
@@ -61,7 +62,8 @@ def chosen_prior(
     variance = standardization.feature_variance
     concentration = given.weight_concentration_prior
     choice = GaussianPriorChoice(family, means, concentration, K, variance)
-    return choice.of(rows).in_units(standardization.log_jacobian)
+    chosen = choice.weak(rows) if given._prefers_weak_prior else choice.of(rows)
+    return chosen.in_units(standardization.log_jacobian)
 
 
 def _check_without_prior(given: PriorParameters) -> None:

@@ -1,7 +1,7 @@
 """The base of mixtures: fits by several starts of EM, and responsibilities of rows."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from numbers import Integral, Real
 from threading import Event
@@ -20,8 +20,8 @@ from ..._compat import (
     StrOptions,
     has_callbacks,
 )
-from ..._typing import Floats, Ints, Rows, Table, Weights
-from ...core.family import C, S, ScoringComponents
+from ..._typing import Floats, Ints, Table, Weights
+from ...core.family import C, S
 from ...core.mixture import Mixture
 from ...core.mixture_em import MixtureSteps
 from ...core.rows import RowSource, Transformation
@@ -29,14 +29,15 @@ from ...fitting.mixture import MixtureSearch, Outcome, RunCallback
 from ...fitting.start_search import SearchedStart
 from ...fitting.starts import STARTS, DrawnStart, KnownStart, Start, StartStrategy
 from ...inference.em import EMRun, best_run
-from ...inference.stopping import StoppingRule, automatic_tolerance
+from ...inference.stopping import StoppingRule, automatic_tolerance, evidence_tolerance
 from .callbacks import FitCallback
+from .component_density import ComponentDensityEstimator
 from .docs import documented
-from .exact import ExactDensityEstimator
 from .transaction import transactional, warn
-from .validation import check_weights, listed, result_dtype, weighted_total
+from .validation import listed, result_dtype
 
 MAX_COUNT = 2**31 - 1
+REFIT_SHARE = 1e-3  # of the automatic tolerance: refits start near their ends, and are compared
 COUNT = Interval(Integral, 1, MAX_COUNT, closed="both")  # of components, starts or threads
 # What the parameters that all mixtures share may be.
 EM_CONSTRAINTS: dict[str, list[object]] = {
@@ -61,7 +62,7 @@ InitParams = Literal["auto", "kmeans", "k-means++", "random", "random_from_data"
 U = TypeVar("U", bound=Transformation)
 
 
-class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C, S]):
+class MixtureEstimator(CallbackSupportMixin, ComponentDensityEstimator, Generic[U, C, S]):
     """Base of the mixtures: fits by several starts of expectation-maximization.
 
     A subclass measures the units in which it computes (``_fit_transformation``), and says how its
@@ -90,9 +91,9 @@ class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C
 
     _transformation: U
     _model: Mixture[C]  # of the objective, which a warm start continues
-    _density: Mixture[ScoringComponents]  # which scores rows
-    _n_fitted_components: int  # which n_components is no longer once a user has changed it
+    _fitted_steps: MixtureSteps[C, S]  # whose objective was fitted, and under which prior
     _total_weight: float
+    _prefers_weak_prior = False  # that leaves the maximum of the likelihood, where one is chosen
     _stopping_rule: StoppingRule | None = None  # of the last run, which a warm start continues
 
     @abstractmethod
@@ -134,12 +135,8 @@ class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C
 
     @property
     def _bound_unit(self) -> float:
-        """By what lower bounds are multiplied, which are in nats per unit of weight."""
-        return 1.0
-
-    def _automatic_tolerance(self) -> Callable[[int, float], float]:
-        """From the numbers of parameters and of observations to what ``tol='auto'`` stands for."""
-        return automatic_tolerance
+        """By what objectives are multiplied, which are in nats per unit of weight."""
+        return self._total_weight if self._has_evidence_bound else 1.0
 
     def _row_source(self, X: Table, w: Floats, transformation: U) -> RowSource:
         return RowSource(X, w, transformation, self._slices)
@@ -174,21 +171,29 @@ class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C
             If the best start had not converged after ``max_iter`` steps, or left components without
             weight.
         """
-        self._n_fitted_components = self.n_components
-        rows, w = self._check_training(X, sample_weight)
-        self._dtype, self._total_weight = result_dtype(rows), float(w.sum())
-        transformation = self._fit_transformation(rows, w)
+        rows, transformation = self._prepared(X, sample_weight)
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
-        best = self._search(rows, w, transformation, {"X": rows, "y": y, "metadata": metadata})
+        best = self._search(rows, transformation, {"X": rows.X, "y": y, "metadata": metadata})
         self._set_fitted(self._attributes(transformation, best))
-        if self.max_iter and not (best.converged or best.stopped):
+        self._warn_of_run(best)
+        return self
+
+    def _prepared(self, X: ArrayLike, sample_weight: Weights) -> tuple[RowSource, U]:
+        """Validated rows, and the units in which they are fitted."""
+        self._n_fitted_components = self.n_components
+        table, w = self._check_training(X, sample_weight)
+        self._dtype, self._total_weight = result_dtype(table), float(w.sum())
+        transformation = self._fit_transformation(table, w)
+        return self._row_source(table, w, transformation), transformation
+
+    def _warn_of_run(self, run: EMRun[Mixture[C]]) -> None:
+        if self.max_iter and not (run.converged or run.stopped):
             warn(
                 f"The best of {self.n_init} starts had not converged after max_iter={self.max_iter} "
                 "E-steps. Raise max_iter or tol, or try another start.",
                 ConvergenceWarning,
             )
         self._warn_of_empty_components()
-        return self
 
     def _warn_of_empty_components(self) -> None:
         empty = np.flatnonzero(self.weights_ == 0).tolist()
@@ -215,8 +220,23 @@ class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C
         """
         return self.fit(X, y, sample_weight=sample_weight).predict(X)
 
+    def _mixture_search(
+        self, rows: RowSource, transformation: U, rule: StoppingRule | None = None
+    ) -> MixtureSearch[C, S]:
+        """How runs are made; a rule is that of a run whose last model is the start."""
+        return MixtureSearch(
+            self._steps(transformation),
+            rows,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            acceleration=self.acceleration,
+            n_jobs=self.n_jobs,
+            rule=rule,
+            automatic=evidence_tolerance if self._has_evidence_bound else automatic_tolerance,
+        )
+
     def _search(
-        self, X: Table, w: Floats, transformation: U, data: Mapping[str, object]
+        self, rows: RowSource, transformation: U, data: Mapping[str, object]
     ) -> EMRun[Mixture[C]]:
         """Run all starts, in sight of callbacks, and choose the best."""
         warm = self.warm_start and hasattr(self, "_density")
@@ -233,18 +253,8 @@ class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C
             heard = self.verbose or has_callbacks(self)
             return FitCallback(self, context, i, data, attributes, stop) if heard else RunCallback()
 
-        source = self._row_source(X, w, transformation)
-        self._choose_prior(source, transformation, warm)
-        search = MixtureSearch(
-            self._steps(transformation),
-            source,
-            max_iter=self.max_iter,
-            tol=self.tol,
-            acceleration=self.acceleration,
-            n_jobs=self.n_jobs,
-            rule=self._stopping_rule if warm else None,
-            automatic=self._automatic_tolerance(),
-        )
+        self._choose_prior(rows, transformation, warm)
+        search = self._mixture_search(rows, transformation, self._stopping_rule if warm else None)
         outcomes = search.runs(
             KnownStart(self._warm_model(transformation)) if warm else self._start(transformation),
             seeds,
@@ -285,7 +295,8 @@ class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C
         """The fitted attributes of a run."""
         unit = self._bound_unit
         bounds = [unit * (bound - transformation.log_jacobian) for bound in run.trace]
-        density = self._steps(transformation).predictive(run.model)
+        steps = self._steps(transformation)
+        density = steps.predictive(run.model)
         return {
             "weights_": np.exp(density.log_weights).astype(self._dtype),
             **self._described(run.model, transformation),
@@ -298,84 +309,13 @@ class MixtureEstimator(CallbackSupportMixin, ExactDensityEstimator, Generic[U, C
             "_transformation": transformation,
             "_model": run.model,
             "_density": density,
+            "_fitted_steps": steps,
             "_stopping_rule": run.rule,
         }
 
-    # -- rows --------------------------------------------------------------------------------------
+    # -- refits ------------------------------------------------------------------------------------
 
-    def _responsibilities(self, X: Table) -> Floats:
-        def prepare() -> Callable[[Rows], Floats]:
-            kernel = self._density.kernel()
-            return lambda rows: kernel.posterior(rows)[1]
-
-        return self._by_block(X, prepare).T
-
-    def _shares(self, X: Table) -> Floats:
-        """Responsibilities in the precision of the rows, row by row in memory."""
-        return np.ascontiguousarray(self._responsibilities(X), dtype=result_dtype(X))
-
-    def predict_proba(self, X: ArrayLike) -> Floats:
-        """Compute the responsibilities p(k | x) of the components.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        resp : ndarray of shape (n_samples, n_components)
-            Rows sum to 1.
-        """
-        return self._shares(self._check_rows(X))
-
-    def predict(self, X: ArrayLike) -> Ints:
-        """Label each row with its most probable component.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-        """
-        return self._by_block(self._check_rows(X), lambda: self._density.kernel().labels)
-
-    def transform(self, X: ArrayLike) -> Floats:
-        """Compute the responsibilities, as features.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        resp : ndarray of shape (n_samples, n_components)
-            ``predict_proba(X)``.
-        """
-        return self._shares(self._check_rows(X))
-
-    @documented
-    def icl(self, X: ArrayLike, sample_weight: Weights = None) -> float:
-        """Compute the integrated completed likelihood, bic(X) + 2 sum_i H(p(k | x_i)).
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        {sample_weight}
-
-        Returns
-        -------
-        icl : float
-            Lower is better; unlike ``bic`` it prefers components that do not overlap (Biernacki,
-            Celeux & Govaert, 2000).
-        """
-        rows = self._check_rows(X)
-        resp = self._responsibilities(rows)
-        logs = np.log(resp, where=resp > 0, out=np.zeros_like(resp))
-        entropy = -weighted_total(check_weights(sample_weight, rows), (resp * logs).sum(axis=1))
-        return self.bic(X, sample_weight) + 2.0 * entropy
-
-    @property
-    def _n_features_out(self) -> int:
-        return self._n_fitted_components
+    def _refit_params(self, weight: float) -> dict[str, object]:
+        small = REFIT_SHARE * automatic_tolerance(self.n_parameters_, weight)
+        tol = small if isinstance(self.tol, str) else min(self.tol, small)
+        return {"warm_start": True, "tol": tol, "verbose": 0}

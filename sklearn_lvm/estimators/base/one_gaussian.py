@@ -41,6 +41,7 @@ class OneGaussianEstimator(ClosedFormEstimator[Standardization, Moments, M]):
     ``_gaussian_attributes``, the Gaussian by which rows are whitened among them.
     """
 
+    _parameter_names = ("mean_", "covariance_")
     _of_density: ClassVar[tuple[str, ...]] = (
         "covariance_",
         "precision_",
