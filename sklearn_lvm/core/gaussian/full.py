@@ -115,7 +115,7 @@ class FullCovariances(Covariances):
                 FullCovariances(self.structure, cholesky(self.scatter + stored)).log_det
                 - self.log_det
             )
-        return np.log1p(np.linalg.eigvalsh(whitened)).sum(axis=1)
+        return np.asarray(np.log1p(np.linalg.eigvalsh(whitened)).sum(axis=1))
 
     @property
     def scatter(self) -> Floats:
