@@ -1,14 +1,15 @@
 """Normal-Wishart distributions of means and precisions: priors of Gaussians, and their posteriors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from math import log, pi, tau
+from math import log, pi
 from typing import Self
 
 import numpy as np
 from scipy.special import digamma, gammaln
 
 from ..._typing import Floats, Ints
+from ..log_gamma import log1p_ratio, log_gamma_ratio
 from .covariance import Covariances, Structure
 from .density import Gaussians
 from .moments import Moments
@@ -176,18 +177,29 @@ class NormalWisharts:
         normal = 0.5 * (self.structure.d * (ratio - 1.0 - np.log(ratio)) + kappa0 * gap)
         return float(wishart.sum() + normal.sum())
 
-    @property
-    def log_normalizer(self) -> Floats:
-        """log of what the density of means and precisions is divided by, in nats, (K,)."""
-        nu, d, p = self.degrees_of_freedom, self.structure.d, self.structure.wishart_size
-        wishart = self.structure.n_wisharts * (nu * p / 2 * log(2.0) + self._log_gamma)
-        normal = d / 2 * np.log(tau / self.mean_precision)
-        return np.asarray(wishart - nu / 2 * self._log_det + normal)
+    def log_evidence(self, rows: Moments) -> float:
+        """The log marginal likelihood under this prior of rows of these moments, in nats (K = 1).
 
-    def log_evidence(self, prior: Self, n: float) -> float:
-        """The log marginal likelihood of n rows that turned a prior into this, in nats (K = 1)."""
-        constant = -n * self.structure.d / 2 * log(tau)
-        return float((self.log_normalizer - prior.log_normalizer)[0]) + constant
+        Normalizers of prior and posterior are divided before they are large, so that a prior of 1e12
+        observations costs no digits (Murphy, 2007, equation 266).
+        """
+        d, p, n = self.structure.d, self.structure.wishart_size, self.structure.n_wisharts
+        nu, new = self.degrees_of_freedom, rows.weight * self.structure.dof_per_row
+        half = (nu[:, None] - np.arange(p)) / 2
+        gammas = log_gamma_ratio(half, new[:, None] / 2) + new[:, None] / 2 * np.log(half)
+        growth = self._log_det_growth(rows)
+        level = -n * gammas.sum(axis=1) + rows.weight * d / 2 * log(pi) + new / 2 * self._log_det
+        level += (nu + new) / 2 * growth + d / 2 * log1p_ratio(rows.weight, self.mean_precision)
+        return -float(level[0])
+
+    def _log_det_growth(self, rows: Moments) -> Floats:
+        """log |Psi after the rows| - log |Psi|, (1,)."""
+        nothing = replace(self.moments, scatter=np.zeros_like(self.moments.scatter))
+        dof = self.moments.dof.reshape(-1, *[1] * (rows.scatter.ndim - 1))
+        added = (rows + nothing).scatter / dof
+        return np.asarray(
+            self.expected.covariance.log_det_growth(added) / self.structure.dof_per_row
+        )
 
     # -- a part, and other units -------------------------------------------------------------------
 
