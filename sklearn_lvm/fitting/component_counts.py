@@ -12,9 +12,11 @@ from .clusters import Rng
 from .sample import Sample
 from .split_merge import merges, splits
 from .start_search import StartSearch, search_samples
+from .swaps import Swaps
 
 N_SPLITS, N_MERGES = 2, 2  # that are tried for each number of components
-N_FIRST, N_STEPS = 2, 3  # E-steps by which they are compared, and more of the best
+MIN_SWAPPED = 3  # components from which on they are swapped
+N_FIRST, N_STEPS = 1, 3  # E-steps by which they are compared, and more of the best
 
 Found = tuple[Mixture[C], float]  # a mixture and its objective
 
@@ -58,9 +60,15 @@ class CountPath(Generic[C, S]):
         """A start for each number of components; those that fail are left out."""
         found = self._down(self._up(rng), rng)
         if len(self.samples[1]) == self.n_rows:  # few rows, of which the likelihood has many maxima
-            for K in self.steps:
-                found = _better(found, self._searched(K, rng))
+            found = {K: self._swapped(K, known, rng) for K, known in found.items()}
         return {K: self._refined(K, model) for K, (model, _) in sorted(found.items())}
+
+    def _swapped(self, K: int, known: Found[C], rng: Rng) -> Found[C]:
+        """The better one of a mixture and one that is searched for, after swaps of its components."""
+        best, objective = _better({K: known}, self._searched(K, rng))[K]
+        if K < MIN_SWAPPED:
+            return best, objective
+        return attempt(Swaps(self._sample(K)).improved, best, rng) or best, objective
 
     def _up(self, rng: Rng) -> dict[int, Found[C]]:
         """The smallest mixture, and larger ones by splits."""
