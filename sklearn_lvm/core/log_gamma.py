@@ -10,7 +10,7 @@ SERIES = (1 / 156, -691 / 360360, 1 / 1188, -1 / 1680, 1 / 1260, -1 / 360, 1 / 1
 LARGE = 10.0
 
 
-def log_gamma_ratio(x: Floats, m: float) -> Floats:
+def log_gamma_ratio(x: Floats, m: Floats | float) -> Floats:
     """log Gamma(x + m) - log Gamma(x) - m log x, which tends to 0 as x grows.
 
     Stirling's formula is paired term by term, so that the error is a few roundings of m, however

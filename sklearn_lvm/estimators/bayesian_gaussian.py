@@ -259,7 +259,7 @@ class BayesianGaussian(OneGaussianEstimator[OneGaussian]):
     def _known(self, standardization: Standardization) -> dict[str, object]:
         """What the posterior says, in the units of the data."""
         known = self._posterior
-        log_jacobian = known.weight * standardization.log_jacobian
+        log_jacobian = float(known.rows.weight[0]) * standardization.log_jacobian
         return {
             **described_prior(known.prior, standardization, self._dtype),
             "mean_precision_": float(known.posterior.mean_precision[0]),

@@ -18,8 +18,6 @@ from ..fitting.mixture import MixtureSearch, RunCallback
 from ..fitting.starts import KnownStart
 from ..inference.block_map import ThreadMap, single_threaded_blas
 from ..inference.em import EMRun
-from ..inference.problem import attempt
-from ..inference.stopping import StoppingRule
 from .base.mixture import MixtureEstimator, U
 
 NATS_LEFT = 0.02  # that a fit may be below its maximum, in all, where it competes with others
@@ -162,35 +160,36 @@ class MixturePath(Generic[U, C, S]):
     def _fit(
         self, K: int, start: Mixture[C] | None, seconds: float
     ) -> MixtureFit[U, C, S] | ValueError:
-        """A fit from its start, or by itself, if there is none or if that fails."""
         began = perf_counter()
         try:
-            if start is None:
-                return self._by_itself(K)
-            fit = attempt(self._from_start, K, start)
-            fit = self._by_itself(K) if fit is None else fit
+            fit = self._from_start(K, start) or self._by_itself(K)
         except ValueError as reason:
             return reason
+        del fit.estimator._prefers_weak_prior  # of this fit alone
         return replace(fit, seconds=seconds + perf_counter() - began)
 
-    def _from_start(self, K: int, start: Mixture[C]) -> MixtureFit[U, C, S]:
-        return self._finished(copy(self.estimators[K]), start)
+    def _from_start(self, K: int, start: Mixture[C] | None) -> MixtureFit[U, C, S] | None:
+        """A fit from its start; None if there is none, or if the run from there fails."""
+        if start is None:
+            return None
+        estimator = copy(self.estimators[K])
+        search = estimator._mixture_search(self.rows, self.transformation)
+        try:
+            run = run_from(estimator, search, self.transformation, start)
+        except ValueError:
+            return None
+        return MixtureFit(estimator, self.rows, self.transformation, run)
 
     def _by_itself(self, K: int) -> MixtureFit[U, C, S]:
         """A fit with a start of its own."""
         estimator = copy(self.estimators[K]).fit(self.rows.X, sample_weight=self.rows.w)
-        start = estimator._warm_model(self.transformation)
-        return self._finished(estimator, start, estimator._stopping_rule)
-
-    def _finished(
-        self,
-        estimator: MixtureEstimator[U, C, S],
-        start: Mixture[C],
-        rule: StoppingRule | None = None,
-    ) -> MixtureFit[U, C, S]:
-        search = estimator._mixture_search(self.rows, self.transformation, rule)
-        run = run_from(estimator, search, self.transformation, start)
-        del estimator._prefers_weak_prior  # of this fit alone
+        run = EMRun(
+            estimator._warm_model(self.transformation),
+            (estimator.lower_bound_ + self.transformation.log_jacobian,),
+            estimator.n_iter_,
+            estimator.converged_,
+            rule=estimator._stopping_rule,
+        )
         return MixtureFit(estimator, self.rows, self.transformation, run)
 
     # -- starts ------------------------------------------------------------------------------------

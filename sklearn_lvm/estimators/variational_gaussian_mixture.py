@@ -40,10 +40,152 @@ STEPS: dict[str, type[VariationalSteps[GaussianPosteriors, Moments]]] = {
 
 @documented
 class VariationalGaussianMixture(GaussianMixtureEstimator[GaussianPosteriors]):
-    """Mixture of Gaussians whose weights, means and covariances are integrated out.
+    """Mixture of Gaussians whose weights, means and covariances have posteriors.
+
+    Variational EM finds q(z) q(w) prod_k q(m_k, P_k), with P_k the inverse of the k-th covariance,
+    which is the nearest to the posterior of labels z, weights w and Gaussians in Kullback-Leibler
+    divergence. Each q(m_k, P_k) is Normal-Wishart, m_k | P_k ~ N(M_k, inv(kappa_k P_k)) and P_k ~
+    W(nu_k, inv(Psi_k)), and q(w) is a Dirichlet distribution, or that of the sticks of a Dirichlet
+    process. The bound of the log-evidence, which no step lets fall, is
+
+    L = sum_i log sum_k exp(E log w_k + E log N(x_i | m_k, inv(P_k))) - KL(q(w) || p(w))
+    - sum_k KL(q(m_k, P_k) || p(m_k, P_k)).
+
+    Rows are scored by the posterior predictive density, a mixture of Student-t densities: sum_k E[w_k]
+    t(x | M_k, Psi_k (kappa_k + 1) / (kappa_k (nu_k - d + 1)), nu_k - d + 1). Labels and samples are of
+    this density. ``n_components`` is the most components there can be: those that the rows do not ask
+    for lose theirs.
+
+    A user of :class:`sklearn.mixture.BayesianGaussianMixture` changes the import. Deliberate
+    differences: scores are those of a density that integrates to one, ``lower_bound_`` is the whole
+    bound, 'tied', 'diag' and 'spherical' covariances have their own conjugate posteriors, default
+    priors take the scale of features without outliers, ``sample`` returns rows alone and in random
+    order, rows may have weights, and a fit ends when its estimated remaining gain is small.
 
     Parameters
     ----------
+    n_components : int, default=1
+    covariance_type : {'full', 'tied', 'diag', 'spherical'}, default='full'
+        A full matrix for each component, one for all, a diagonal for each, or a variance for each. The
+        precisions of a diagonal are independent, P_kj ~ Gamma(nu_k / 2, Psi_kj / 2); of a variance
+        there is one, Gamma(nu_k / 2, Psi_k / 2), to which each row adds n_features degrees of freedom.
+    tol : float or 'auto', default='auto'
+        The fit ends when the estimated remaining gain of this start is below ``tol``, in nats per unit
+        of weight, twice in a row. 0 goes on to ``max_iter``. 'auto' is 1 / n, between 1e-5 and 3e-2:
+        one nat of the evidence of n rows, by which one model can hardly be preferred to another (Kass &
+        Raftery, 1995). Whole weights are counts; of others one row has the median.
+    reg_covar : float, default=1e-6
+        Used only where the default ``covariance_prior`` is singular to working precision: then
+        reg_covar * s_j**2 is added to the variance of each feature j, s_j being its standard deviation
+        without outliers, or the median of the others' where it is constant.
+    max_iter : int, default=1000
+        The most E-steps of one start, after that of the start itself.
+    n_init : int, default=1
+        Starts; the one of the highest bound is kept, the first among equals.
+    init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}, default='auto'
+        Where a start comes from. 'auto' takes the responsibilities of a mixture that a search finds, as
+        that of :class:`EMGaussianMixture`, for the mode of the posterior, the largest component first.
+        The others are clusters of k-means, rows by the nearest of its seeds, random responsibilities,
+        or rows by the nearest of n_components random rows.
+    weight_concentration_prior_type : {'dirichlet_process', 'dirichlet_distribution'}, \
+default='dirichlet_process'
+    weight_concentration_prior : float, default=None
+        Concentration of the prior of the weights, positive. None is 1 / n_components. The smaller, the
+        fewer components are kept.
+    mean_precision_prior : float, default=None
+        kappa0, how many rows the expectation of means is worth, positive. None is 1.
+    mean_prior : array-like of shape (n_features,), default=None
+        Where means are expected. None is the mean of the rows, or their median where outliers move it.
+    degrees_of_freedom_prior : float, default=None
+        nu0, greater than n_features - 1. None is n_features.
+    covariance_prior : array-like or float, default=None
+        Psi0, of shape (n_features, n_features) if 'full' or 'tied', (n_features,) if 'diag', a number
+        if 'spherical'; covariances of about Psi0 / nu0 are expected. None is the covariance of the
+        rows, without outliers, its diagonal, or the mean of that.
+    priors : {'fixed', 'empirical'}, default='fixed'
+        'empirical' fits all priors along with the posteriors, by type-II maximum likelihood, from those
+        that are given or default on. Components then tell each other how Gaussians of this table
+        look, which serves the next row where they are several and rows are few. One component alone
+        tells nothing: its prior becomes as certain as the likelihood.
+    acceleration : {'auto', 'squarem'} or None, default='auto'
+        'squarem' extrapolates the iterates (Varadhan & Roland, 2008), and keeps a proposal only if the
+        bound does not fall. None takes plain steps. 'auto' is 'squarem' unless ``tol=0`` asks for a
+        given number of steps.
+    {run_parameters}
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+        Expected weights, of the components that there can be.
+    means_ : ndarray of shape (n_components, n_features)
+        Expected means, M_k.
+    covariances_ : ndarray
+        Psi_k / nu_k, the inverses of expected precisions, in the shapes of ``covariance_prior``, with a
+        leading axis of n_components unless 'tied'.
+    precisions_ : ndarray
+        Expected precisions, in the same shape.
+    precisions_cholesky_ : ndarray
+        Upper triangular U with U U' = precision, or its square root, in the same shape.
+    n_components_ : int
+        How many components hold more than one row.
+    weight_concentration_ : ndarray or tuple of two ndarray of shape (n_components,)
+        The parameters of the Dirichlet distribution, or of the Beta distributions of the sticks.
+    mean_precision_ : ndarray of shape (n_components,)
+        kappa_k.
+    degrees_of_freedom_ : ndarray of shape (n_components,), or a number if 'tied'
+        nu_k.
+    weight_concentration_prior_, mean_precision_prior_, degrees_of_freedom_prior_ : float
+    mean_prior_, covariance_prior_ : ndarray or float
+        The priors that were used, or fitted, in the units of the data.
+    converged_ : bool
+        Whether the estimated remaining gain of the best start was below ``tol``.
+    n_iter_ : int
+        E-steps of the best start, those of rejected proposals included.
+    lower_bound_ : float
+        L, in nats: a lower bound of the log-evidence of all rows together.
+    lower_bounds_ : list of float
+        That of each model that the best start accepted; the last is ``lower_bound_``.
+    {fitted_features}
+
+    See Also
+    --------
+    BayesianGaussian : One component, of which the posterior and the evidence are exact.
+    EMGaussianMixture : The mode of the posterior, under a prior that rows held back choose.
+
+    References
+    ----------
+    C. M. Bishop, Pattern Recognition and Machine Learning (2006), equations 10.46 to 10.83.
+
+    D. M. Blei & M. I. Jordan, Variational inference for Dirichlet process mixtures (2006), Bayesian
+    Analysis 1.
+
+    Examples
+    --------
+    Two clouds need two components, and the others are left empty:
+
+    >>> import numpy as np
+    >>> from sklearn_lvm import VariationalGaussianMixture
+    >>> rng = np.random.RandomState(0)
+    >>> X = np.concatenate([rng.normal(c, 1.0, (100, 2)) for c in (-4, 4)])
+    >>> mixture = VariationalGaussianMixture(10, random_state=0).fit(X)
+    >>> mixture.n_components_, mixture.weights_[:2].round(1)
+    (2, array([0.5, 0.5]))
+
+    Scores are those of a density, however few the rows: over a wide grid it sums to one.
+
+    >>> few = VariationalGaussianMixture(3, random_state=0).fit(X[::40])
+    >>> side = np.linspace(-200, 200, 1601)
+    >>> grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
+    >>> bool(abs(np.exp(few.score_samples(grid)).sum() * 0.25**2 - 1.0) < 0.01)
+    True
+
+    The bound of one component is its evidence:
+
+    >>> from sklearn_lvm import BayesianGaussian
+    >>> prior = {"mean_prior": [0.0, 0.0], "covariance_prior": np.eye(2)}
+    >>> one = VariationalGaussianMixture(**prior, random_state=0).fit(X)
+    >>> bool(np.isclose(one.lower_bound_, BayesianGaussian(**prior).fit(X).log_evidence_))
+    True
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
@@ -189,6 +331,7 @@ class VariationalGaussianMixture(GaussianMixtureEstimator[GaussianPosteriors]):
     ) -> Mapping[str, object]:
         weights, components = weights_of(model), model.components
         posterior = components.posterior
+        freedom = self._structure.public(posterior.degrees_of_freedom)
         parameters = weights.parameters
         concentration = (
             tuple(part.astype(self._dtype) for part in parameters)
@@ -200,7 +343,7 @@ class VariationalGaussianMixture(GaussianMixtureEstimator[GaussianPosteriors]):
             **described_prior(components.prior, standardization, self._dtype),
             "n_components_": int(np.count_nonzero(weights.counts > self._least_weight)),
             "mean_precision_": posterior.mean_precision.astype(self._dtype),
-            "degrees_of_freedom_": posterior.degrees_of_freedom.astype(self._dtype),
+            "degrees_of_freedom_": freedom.astype(self._dtype),
             "weight_concentration_": concentration,
             "weight_concentration_prior_": weights.concentration,
         }

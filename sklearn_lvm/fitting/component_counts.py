@@ -12,9 +12,11 @@ from .clusters import Rng
 from .sample import Sample
 from .split_merge import merges, splits
 from .start_search import StartSearch, search_samples
+from .swaps import Swaps
 
-N_SPLITS, N_MERGES = 2, 2  # that are tried for each number of components
-N_FIRST, N_STEPS = 2, 3  # E-steps by which they are compared, and more of the best
+N_TRIED = 2  # splits, or merges, of few rows for each number of components
+MIN_SWAPPED = 3  # components from which on they are swapped
+N_FIRST, N_STEPS = 1, 3  # E-steps by which they are compared, and more of the best
 
 Found = tuple[Mixture[C], float]  # a mixture and its objective
 
@@ -24,7 +26,8 @@ class CountPath(Generic[C, S]):
     """Starts for consecutive numbers of components, by splits and merges on a sample of the rows.
 
     From the smallest number on, the component is split that promises most; from the largest number
-    back, the two are merged that lose least. Of both the better one is the start.
+    back, the two are merged that lose least. The best of both, and of a search for each number by
+    itself, is the start.
 
     Attributes
     ----------
@@ -57,10 +60,28 @@ class CountPath(Generic[C, S]):
     def starts(self, rng: Rng) -> dict[int, Mixture[C]]:
         """A start for each number of components; those that fail are left out."""
         found = self._down(self._up(rng), rng)
-        if len(self.samples[1]) == self.n_rows:  # few rows, of which the likelihood has many maxima
-            for K in self.steps:
-                found = _better(found, self._searched(K, rng))
-        return {K: self._refined(K, model) for K, (model, _) in sorted(found.items())}
+        for K in list(self.steps)[1:-1]:  # the first and the last one were searched for
+            found = _better(found, self._searched(K, rng))
+        models = {K: found[K][0] for K in sorted(found)}
+        if self._few_rows:
+            models = {K: self._swapped(K, model, rng) for K, model in models.items()}
+        return {K: self._refined(K, model) for K, model in models.items()}
+
+    @property
+    def _few_rows(self) -> bool:
+        """Whether the sample is all rows: the likelihood of few rows has more maxima."""
+        return len(self.samples[1]) == self.n_rows
+
+    @property
+    def _n_tried(self) -> int:
+        """How many splits, or merges, are tried for each number of components."""
+        return N_TRIED if self._few_rows else 1
+
+    def _swapped(self, K: int, model: Mixture[C], rng: Rng) -> Mixture[C]:
+        """A mixture after swaps of components, where there are some to be swapped."""
+        if K < MIN_SWAPPED:
+            return model
+        return attempt(Swaps(self._sample(K)).improved, model, rng) or model
 
     def _up(self, rng: Rng) -> dict[int, Found[C]]:
         """The smallest mixture, and larger ones by splits."""
@@ -68,7 +89,7 @@ class CountPath(Generic[C, S]):
         found = self._searched(smallest, rng)
         while found and max(found) + 1 in self.steps:
             K = max(found) + 1
-            some = attempt(splits, self._sample(K), found[K - 1][0], rng, N_SPLITS)
+            some = attempt(splits, self._sample(K), found[K - 1][0], rng, self._n_tried)
             better = self._best(K, some or [])
             if not better:
                 break
@@ -81,7 +102,7 @@ class CountPath(Generic[C, S]):
         found = _better(found, self._searched(largest, rng))
         for K in sorted(self.steps, reverse=True)[1:]:
             if K + 1 in found:
-                some = attempt(merges, self._sample(K), found[K + 1][0], N_MERGES)
+                some = attempt(merges, self._sample(K), found[K + 1][0], self._n_tried)
                 found = _better(found, self._best(K, some or []))
         return found
 

@@ -21,7 +21,7 @@ from .sample import Sample
 from .starts import STARTS, DrawnStart, StartStrategy
 from .swaps import Swaps
 
-MAX_DRAWS = 4  # and no more than half as many as components
+N_DRAWS = 4  # clusterings that compete: of two components too, one may part them the wrong way
 MIN_SWAPPED = 4  # components from which on they are swapped
 LLOYD_STEPS = 5  # of each draw
 # Rows of the smallest sample, on which starts are drawn, and of the next, on which they compete.
@@ -132,8 +132,7 @@ class StartSearch(Generic[C, S]):
     def _drawn(self, rng: Rng) -> MixtureBatch[C]:
         """Mixtures of the clusters of several clusterings; without those that are singular."""
         rows = self.samples[0].rows
-        n_draws = min(MAX_DRAWS, self.n_components // 2)
-        weight = np.broadcast_to(rows.w, (n_draws, len(rows)))
+        weight = np.broadcast_to(rows.w, (N_DRAWS, len(rows)))
         centers = cluster_centers(rows.points(), weight, self.n_components, LLOYD_STEPS, rng)
         labels = nearest(self.samples[1].rows.points(), centers)
         return without_failures(

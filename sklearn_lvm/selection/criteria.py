@@ -74,12 +74,12 @@ class Criterion:
         grows with the number of parameters, and fits of more parameters would seem worse than they are.
         """
         scores = list(scores)
-        while undecided := self._undecided(scores):
-            share = REFINEMENT if len(undecided) > 1 else 0.0
+        while following := self._next_round(scores):
+            chosen, share = following
             refined = Parallel(n_jobs=n_jobs, prefer="threads")(
-                delayed(self._refine)(scores[i], rows, share) for i in undecided
+                delayed(self._refine)(scores[i], rows, share) for i in chosen
             )
-            for i, score in zip(undecided, refined, strict=True):
+            for i, score in zip(chosen, refined, strict=True):
                 scores[i] = score
         return scores
 
@@ -90,16 +90,20 @@ class Criterion:
         except ValueError:  # more steps lead to a singular covariance
             return replace(score, closed=True)
 
-    def _undecided(self, scores: Sequence[Score]) -> list[int]:
-        """The fits that may be the best, if more is left to gain; that which seems best comes alone."""
+    def _next_round(self, scores: Sequence[Score]) -> tuple[list[int], float] | None:
+        """Which fits are continued, and the share of what is left to gain that may be left then.
+
+        The fit that seems best is continued to its end; then a little of all that may be better still.
+        """
         worth = {i: self.sign * s.value for i, s in enumerate(scores) if isfinite(s.value)}
         if not worth:
-            return []
+            return None
         best = max(worth, key=lambda i: worth[i])
-        if self._left(scores[best]):
-            return [best]
         left = {i: self._left(scores[i]) for i in worth}
-        return [i for i in worth if left[i] and worth[i] + left[i] > worth[best]]
+        if left[best]:
+            return [best], 0.0
+        others = [i for i in worth if left[i] and worth[i] + left[i] > worth[best]]
+        return (others, REFINEMENT) if others else None
 
     def _left(self, score: Score) -> float:
         """By how much a score may still improve."""

@@ -212,6 +212,20 @@ def test_the_evidence_of_one_row_is_the_prior_predictive(kind):
     assert_allclose(BayesianGaussian(**prior).fit(row).log_evidence_, expected, rtol=1e-12)
 
 
+@every_kind
+@pytest.mark.parametrize("strength", [1e6, 1e12, 1e15])
+def test_the_evidence_under_a_strong_prior_is_the_likelihood_of_its_gaussian(kind, strength, X):
+    C = {"full": PSI, "diag": np.diag(np.diag(PSI)), "spherical": 1.7 * np.eye(D)}[kind]
+    prior = given_prior(kind) | {
+        "mean_precision_prior": strength,
+        "degrees_of_freedom_prior": strength,
+        "covariance_prior": strength * np.asarray(GIVEN[kind]),
+    }
+    expected = stats.multivariate_normal(prior["mean_prior"], C).logpdf(X).sum()
+    found = BayesianGaussian(**prior).fit(X).log_evidence_
+    assert_allclose(found, expected, rtol=1e-12 + 1e3 / strength)
+
+
 # -- streams -----------------------------------------------------------------------------------------
 
 

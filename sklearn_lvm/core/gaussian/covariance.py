@@ -176,6 +176,10 @@ class Covariances(ABC):
     def traces(self, stored: Floats) -> Floats:
         """tr(inv(C_k) S_k) for symmetric matrices S_k in the stored form, (K or 1, *S) -> (K,)."""
 
+    @abstractmethod
+    def log_det_growth(self, stored: Floats) -> Floats:
+        """log |C_k + S_k| - log |C_k| for S_k in stored form, to its own last digits, (K,)."""
+
     @property
     @abstractmethod
     def scatter(self) -> Floats:

@@ -75,6 +75,12 @@ class DiagonalCovariances(Covariances):
     def traces(self, stored: Floats) -> Floats:
         return np.asarray((self.precision_diagonal * stored).sum(axis=1))
 
+    @np.errstate(divide="ignore")
+    def log_det_growth(self, stored: Floats) -> Floats:
+        added = self.structure.diagonal(stored)
+        ratio = np.log(added) - 2.0 * np.log(self.deviation)
+        return np.asarray(np.logaddexp(0.0, ratio).sum(axis=1))
+
     @property
     def scatter(self) -> Floats:
         return self.deviation**2

@@ -106,6 +106,17 @@ class FullCovariances(Covariances):
     def traces(self, stored: Floats) -> Floats:
         return np.asarray((self._precisions * stored).sum(axis=(1, 2)))
 
+    def log_det_growth(self, stored: Floats) -> Floats:
+        with np.errstate(over="ignore", invalid="ignore"):
+            whitened = self.inverse @ stored @ self.inverse.mT
+            small = np.trace(whitened, axis1=1, axis2=2) < 1.0
+        if not small.all():  # of what is large the difference is as good
+            return (
+                FullCovariances(self.structure, cholesky(self.scatter + stored)).log_det
+                - self.log_det
+            )
+        return np.asarray(np.log1p(np.linalg.eigvalsh(whitened)).sum(axis=1))
+
     @property
     def scatter(self) -> Floats:
         return self.factor @ self.factor.mT

@@ -1,14 +1,15 @@
 """Normal-Wishart distributions of means and precisions: priors of Gaussians, and their posteriors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from math import log, tau
+from math import log, pi
 from typing import Self
 
 import numpy as np
-from scipy.special import digamma, multigammaln
+from scipy.special import digamma, gammaln
 
 from ..._typing import Floats, Ints
+from ..log_gamma import log1p_ratio, log_gamma_ratio
 from .covariance import Covariances, Structure
 from .density import Gaussians
 from .moments import Moments
@@ -120,12 +121,22 @@ class NormalWisharts:
     # -- expectations ------------------------------------------------------------------------------
 
     @cached_property
+    def _digamma(self) -> Floats:
+        """The derivative of log Gamma_p at nu / 2, (K,) or (1,)."""
+        return multivariate_digamma(self.degrees_of_freedom / 2, self.structure.wishart_size)
+
+    @cached_property
+    def _log_gamma(self) -> Floats:
+        """log Gamma_p(nu / 2), (K,) or (1,)."""
+        x, p = self.degrees_of_freedom[:, None] / 2, self.structure.wishart_size
+        each = gammaln(x - np.arange(p) / 2)
+        return np.asarray(each.sum(axis=1) + p * (p - 1) / 4 * log(pi))
+
+    @property
     def _log_det_gap(self) -> Floats:
         """E log |P| - log |E P|, (K,) or (1,)."""
-        nu, p = self.degrees_of_freedom, self.structure.wishart_size
-        return np.asarray(
-            self.structure.d / p * (multivariate_digamma(nu / 2, p) - p * np.log(nu / 2))
-        )
+        p, log_half = self.structure.wishart_size, np.log(self.degrees_of_freedom / 2)
+        return np.asarray(self.structure.d / p * (self._digamma - p * log_half))
 
     @property
     def log_prob_gap(self) -> Floats:
@@ -157,8 +168,7 @@ class NormalWisharts:
         """
         nu, nu0 = self.degrees_of_freedom, prior.degrees_of_freedom
         p, n, C = self.structure.wishart_size, self.structure.n_wisharts, self.expected.covariance
-        gammas = _multigammaln(nu0 / 2, p) - _multigammaln(nu / 2, p)
-        gammas += (nu - nu0) / 2 * multivariate_digamma(nu / 2, p) - nu * p / 2
+        gammas = prior._log_gamma - self._log_gamma + (nu - nu0) / 2 * self._digamma - nu * p / 2
         wishart = n * gammas + nu0 / 2 * (self._log_det - prior._log_det)
         wishart += C.traces(prior.moments.scatter) / 2
         kappa, kappa0 = self.mean_precision, prior.mean_precision
@@ -167,18 +177,29 @@ class NormalWisharts:
         normal = 0.5 * (self.structure.d * (ratio - 1.0 - np.log(ratio)) + kappa0 * gap)
         return float(wishart.sum() + normal.sum())
 
-    @property
-    def log_normalizer(self) -> Floats:
-        """log of what the density of means and precisions is divided by, in nats, (K,)."""
-        nu, d, p = self.degrees_of_freedom, self.structure.d, self.structure.wishart_size
-        wishart = self.structure.n_wisharts * (nu * p / 2 * log(2.0) + _multigammaln(nu / 2, p))
-        normal = d / 2 * np.log(tau / self.mean_precision)
-        return np.asarray(wishart - nu / 2 * self._log_det + normal)
+    def log_evidence(self, rows: Moments) -> float:
+        """The log marginal likelihood under this prior of rows of these moments, in nats (K = 1).
 
-    def log_evidence(self, prior: Self, n: float) -> float:
-        """The log marginal likelihood of n rows that turned a prior into this, in nats (K = 1)."""
-        constant = -n * self.structure.d / 2 * log(tau)
-        return float((self.log_normalizer - prior.log_normalizer)[0]) + constant
+        Normalizers of prior and posterior are divided before they are large, so that a prior of 1e12
+        observations costs no digits (Murphy, 2007, equation 266).
+        """
+        d, p, n = self.structure.d, self.structure.wishart_size, self.structure.n_wisharts
+        nu, new = self.degrees_of_freedom, rows.weight * self.structure.dof_per_row
+        half = (nu[:, None] - np.arange(p)) / 2
+        gammas = log_gamma_ratio(half, new[:, None] / 2) + new[:, None] / 2 * np.log(half)
+        growth = self._log_det_growth(rows)
+        level = -n * gammas.sum(axis=1) + rows.weight * d / 2 * log(pi) + new / 2 * self._log_det
+        level += (nu + new) / 2 * growth + d / 2 * log1p_ratio(rows.weight, self.mean_precision)
+        return -float(level[0])
+
+    def _log_det_growth(self, rows: Moments) -> Floats:
+        """log |Psi after the rows| - log |Psi|, (1,)."""
+        nothing = replace(self.moments, scatter=np.zeros_like(self.moments.scatter))
+        dof = self.moments.dof.reshape(-1, *[1] * (rows.scatter.ndim - 1))
+        added = (rows + nothing).scatter / dof
+        return np.asarray(
+            self.expected.covariance.log_det_growth(added) / self.structure.dof_per_row
+        )
 
     # -- a part, and other units -------------------------------------------------------------------
 
@@ -201,8 +222,3 @@ def _per(moments: Moments, dof: Floats) -> Covariances:
 def multivariate_digamma(x: Floats, p: int) -> Floats:
     """The derivative of log Gamma_p(x), (...)."""
     return np.asarray(digamma(x[..., None] - np.arange(p) / 2).sum(axis=-1))
-
-
-def _multigammaln(x: Floats, p: int) -> Floats:
-    """log Gamma_p(x), the multivariate gamma function."""
-    return np.asarray(multigammaln(x, p))

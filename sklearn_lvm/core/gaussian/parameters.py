@@ -32,13 +32,12 @@ class GaussianPosterior:
     ----------
     posterior, prior : NormalWisharts
         One distribution each, K = 1.
-    weight : float
-        Of the rows.
+    rows : Moments
     """
 
     posterior: NormalWisharts
     prior: NormalWisharts
-    weight: float
+    rows: Moments
 
     @classmethod
     def of(cls, moments: Moments, prior: NormalWisharts) -> Self:
@@ -50,12 +49,12 @@ class GaussianPosterior:
             If the scatter of prior and rows together is singular to working precision.
         """
         posterior = NormalWisharts.of(moments + prior.moments)
-        return cls(posterior, prior, float(moments.weight[0]))
+        return cls(posterior, prior, moments)
 
     @property
     def log_evidence(self) -> float:
         """The log marginal likelihood of the rows, in nats."""
-        return self.posterior.log_evidence(self.prior, self.weight)
+        return self.prior.log_evidence(self.rows)
 
     def predictive(self) -> Mixture[StudentTs]:
         """The density of the next row, mean and precision integrated out."""

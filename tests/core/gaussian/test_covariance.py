@@ -113,6 +113,19 @@ def test_determinant_and_diagonals(family, rng):
 
 
 @every_family
+@pytest.mark.parametrize("size", [1.0, 30.0, 1e-3, 1e-13])
+def test_growth_of_the_determinant_keeps_its_digits(family, size, rng):
+    """Where it is small it is tr(inv(C) S), whatever the determinant is."""
+    C, S = family.matrices(K, D, rng), family.matrices(K, D, rng)
+    found = family.from_dense(C).log_det_growth(size * PART[family.structure](S))
+    plain = np.linalg.slogdet(C + size * S)[1] - np.linalg.slogdet(C)[1]
+    assert_allclose(found, plain, rtol=1e-11, atol=1e-14)
+    if size == 1e-13:
+        trace = size * np.trace(np.linalg.solve(C, S), axis1=1, axis2=2)
+        assert_allclose(found, trace, rtol=1e-11)
+
+
+@every_family
 def test_precision_factor_is_an_upper_root_of_the_precision(family, rng):
     covariance = family.covariance(K, D, rng)
     U = family.dense(covariance.precision_factor, D)
