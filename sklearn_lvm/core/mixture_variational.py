@@ -157,7 +157,8 @@ class EmpiricalSteps(VariationalSteps[E, S]):
 class VariationalCoordinates(MixtureCoordinates[Q]):
     """Posteriors as vectors: log(1 + counts), and densities in the units of a reference.
 
-    How sure they are follows from the counts, whose sum is that of the rows.
+    How sure they are follows from the counts, whose sum is that of the rows. A model that is made of a
+    vector has its components in the best order: steps change their sizes, and not their order.
     """
 
     @classmethod
@@ -181,7 +182,7 @@ class VariationalCoordinates(MixtureCoordinates[Q]):
             counts *= weights_of(like).counts.sum() / counts.sum()
             reference = self.reference.with_prior_of(like.components)
             components = reference.from_coordinates(tuple(arrays)).known_from(counts)
-            return VariationalMixture.of(weights_of(like).after(counts), components)
+            return VariationalMixture.of(weights_of(like).after(counts), components).in_order()
 
 
 class EmpiricalCoordinates(VariationalCoordinates[Q]):
