@@ -316,6 +316,7 @@ if find_spec("torch"):
     MODELS["VAEDensity"] = _vae_density
 
 # Compared where every column is 0/1: their scores are probabilities, which densities do not share.
+# With inference="variational" mixtures of so few components for the rows score as the mode does.
 BINARY_MODELS: dict[str, CandidateFactory] = {
     "BetaBernoulli": _beta_bernoulli,
     "BernoulliMixture": _bernoulli_mixture,
