@@ -39,6 +39,7 @@ from sklearn_lvm import VariationalGaussianMixture
 
 Rows = Iterator[dict[str, Any]]
 FEW_STEPS, MANY_STEPS = 5, 20
+FEW_ROWS = 5_000  # a difference of two short times needs more runs
 # Clusters, where a table of defaults has another number of components.
 N_CLUSTERS = {"50000 x 12 of 3 clusters, K=20": 3}
 
@@ -82,15 +83,15 @@ def steps(asked: argparse.Namespace) -> Rows:
     ours = partial(after_k_means, VariationalGaussianMixture, acceleration=None)
     fits = {"ours": ours, "peer": partial(after_k_means, BayesianGaussianMixture)}
     for problem in step_problems(asked.quick):
+        X, kind = problem["X"], problem["covariance_type"]
         runs = {
             f"{who} {n}": partial(fit, problem, n)
             for n in (FEW_STEPS, MANY_STEPS)
             for who, fit in fits.items()
         }
-        timings = interleave(runs, asked.repeats)
+        timings = interleave(runs, asked.repeats * (5 if len(X) < FEW_ROWS else 1))
         wall = {who: per_step(timings, who, "wall") for who in fits}
         cpu = {who: per_step(timings, who, "cpu") for who in fits}
-        X, kind = problem["X"], problem["covariance_type"]
         ended = {who: timings[f"{who} {MANY_STEPS}"].result for who in fits}
         yield {
             "problem": f"{len(X)} x {X.shape[1]}, K={problem['K']}",
