@@ -31,6 +31,8 @@ Grid = Parameters | Sequence[Parameters]
 # Numbers of components and of latent variables to choose from.
 N_COMPONENTS = (1, 2, 3, 5, 10, 20, 40, 80)
 MAX_COMPONENTS = (1, 5, 10, 20, 40)
+# More full covariances than this take long to fit, and posteriors gain little by them.
+MAX_FULL = 40
 N_LATENT = (1, 2, 3, 5, 10, 15, 20, 30, 40, 60)
 # In units of Scott's bandwidth, which suits one Gaussian: tables with structure need a narrower one.
 BANDWIDTHS_PER_SCOTT = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0)
@@ -167,6 +169,12 @@ def _gaussian_mle(size: TrainingSize) -> Candidate:
     return Candidate(GaussianMLE(), {"covariance_type": ["full", "diag", "spherical"]})
 
 
+def _bayesian_gaussian(size: TrainingSize) -> Candidate:
+    from ..estimators.bayesian_gaussian import BayesianGaussian
+
+    return Candidate(BayesianGaussian(), {"covariance_type": ["full", "diag", "spherical"]})
+
+
 def _em_gaussian_mixture(size: TrainingSize) -> Candidate:
     from ..estimators.gaussian_mixture import EMGaussianMixture
 
@@ -194,6 +202,19 @@ def _bayesian_gaussian_mixture(size: TrainingSize) -> Candidate:
         "n_components": n_components,
     }
     return _standardized(BayesianGaussianMixture(max_iter=MAX_EM_STEPS), [grid])
+
+
+def _variational_gaussian_mixture(size: TrainingSize) -> Candidate:
+    from ..estimators.variational_gaussian_mixture import VariationalGaussianMixture
+
+    # A prior that is fitted to the components makes their covariances alike where they are: 'tied'
+    # would add nothing.
+    n_components = _n_components(size)
+    grid: list[Parameters] = [
+        {"covariance_type": ["full"], "n_components": _up_to(n_components, MAX_FULL)},
+        {"covariance_type": ["diag"], "n_components": n_components},
+    ]
+    return Candidate(VariationalGaussianMixture(priors="empirical"), grid)
 
 
 def _pca(size: TrainingSize) -> Candidate:
@@ -281,8 +302,10 @@ def _up_to(choices: Sequence[int], limit: int) -> list[int]:
 # A later estimator joins the comparison as one entry.
 MODELS: dict[str, CandidateFactory] = {
     "GaussianMLE": _gaussian_mle,
+    "BayesianGaussian": _bayesian_gaussian,
     "EMGaussianMixture": _em_gaussian_mixture,
     "GaussianMixture": _gaussian_mixture,
+    "VariationalGaussianMixture": _variational_gaussian_mixture,
     "BayesianGaussianMixture": _bayesian_gaussian_mixture,
     "PPCA": _ppca,
     "PCA": _pca,
@@ -293,6 +316,7 @@ if find_spec("torch"):
     MODELS["VAEDensity"] = _vae_density
 
 # Compared where every column is 0/1: their scores are probabilities, which densities do not share.
+# With inference="variational" mixtures of so few components for the rows score as the mode does.
 BINARY_MODELS: dict[str, CandidateFactory] = {
     "BetaBernoulli": _beta_bernoulli,
     "BernoulliMixture": _bernoulli_mixture,

@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from sklearn_lvm import BernoulliMixture, VariationalGaussianMixture
 from sklearn_lvm.compare import compare_densities
 from sklearn_lvm.compare.models import MODELS, TrainingSize
-from tests.compare.helpers import two_clusters
+from tests.compare.helpers import binary_rows, two_clusters
 
 
 def test_components_are_limited_by_what_a_fold_can_estimate():
@@ -17,6 +18,7 @@ def test_components_are_limited_by_what_a_fold_can_estimate():
     for (size, of_full), few in {((640, 63), 10): 40, ((10**5, 2), 80): 80, ((3, 2), 1): 1}.items():
         assert most("GaussianMixture", size) == [of_full, few]
         assert most("EMGaussianMixture", size) == [few]
+        assert most("VariationalGaussianMixture", size) == [min(few, 40), few]
     assert most("PCA", (50, 4)) == [3]
     assert most("FactorAnalysis", (3, 40)) == [2]
     assert most("PPCA", (50, 4)) == [3]
@@ -36,3 +38,35 @@ def test_principal_components_are_never_less_likely_as_a_density():
     fitted = [found[name].estimator.set_params(density__n_components=3) for name in ("PPCA", "PCA")]
     ours, theirs = (model.fit(X).score(X) for model in fitted)
     assert ours > theirs
+
+
+def test_a_posterior_predicts_few_rows_better_than_an_estimate():
+    rng = np.random.default_rng(0)
+    X = 5 * rng.normal(size=(15, 1)) + rng.normal(size=(15, 4))
+    best, other = compare_densities(X, ["GaussianMLE", "BayesianGaussian"]).rows
+    assert (best.model, best.best_params) == ("BayesianGaussian", {"covariance_type": "full"})
+    assert other.log_likelihood < best.log_likelihood - 0.2
+
+
+def test_full_covariances_that_are_alike_are_found_without_tied_ones():
+    """The prior is fitted to the components, and that is why the grid has no 'tied'."""
+    rng = np.random.default_rng(0)
+    centers, factor = 3.0 * rng.normal(size=(3, 6)), rng.normal(size=(6, 6))
+    X = centers[rng.integers(3, size=60)] + rng.normal(size=(60, 6)) @ factor
+    grid = {"covariance_type": ["tied"], "n_components": [1, 2, 3, 5]}
+    tied = (VariationalGaussianMixture(), grid)
+    row = compare_densities(X, ["VariationalGaussianMixture"]).rows[0]
+    other = compare_densities(X, {"tied": tied}).rows[0]
+    assert row.estimator.priors == "empirical"
+    assert row.best_params["covariance_type"] == "full"
+    assert row.log_likelihood > other.log_likelihood - 0.2
+
+
+def test_posteriors_of_binary_mixtures_score_as_modes_do():
+    """Which is why the comparison has them once."""
+    grid = {"n_components": [1, 2, 3, 5]}
+    variational = (BernoulliMixture(inference="variational", binarize=None), grid)
+    X = binary_rows()
+    modes = compare_densities(X, ["BernoulliMixture"]).rows[0]
+    posteriors = compare_densities(X, {"posteriors": variational}, dequantize=False).rows[0]
+    assert abs(modes.log_likelihood - posteriors.log_likelihood) < 0.1
