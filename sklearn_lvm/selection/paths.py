@@ -6,17 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
-from .._typing import Floats, Ints, Table
+from .._typing import Floats, Table
 from ..estimators import mixture_path, ppca_path
 from ..estimators.base.exact import ExactDensityEstimator
 from ..estimators.base.mixture import MixtureEstimator
 from ..estimators.ppca import PPCA
+from ..estimators.ppca_path import Fold
 
 __all__ = ["Fit", "Fits", "Fold", "Model", "Path", "path_of"]
 
 Model = ExactDensityEstimator
-Fold = tuple[Ints, Ints]
-"""Positions of the training rows, and of the rows that are held out."""
 
 
 class Fit(Protocol):

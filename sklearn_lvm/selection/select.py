@@ -24,6 +24,8 @@ from .scores import Rows, Score
 
 __all__ = ["select_n_components"]
 
+MIN_WEIGHT = 2.0  # rows, of which bic and icl can tell anything
+
 
 def select_n_components(
     estimator: Model,
@@ -65,7 +67,8 @@ def select_n_components(
     X : array-like of shape (n_samples, n_features)
         Sparse where the estimator takes it.
     sample_weight : array-like of shape (n_samples,), default=None
-        A weight of two equals a row given twice.
+        A weight of two equals a row given twice; but the folds of 'cv' are drawn from the rows as they
+        are given, and copies may fall into several of them.
     criterion : {'bic', 'icl', 'elbo', 'cv'}, default='bic'
         'bic' asks for the density, 'icl' for clusters that lie apart, 'cv' for the likelihood of new
         rows. 'icl' is for mixtures. 'elbo' is for variational fits.
@@ -146,6 +149,7 @@ def select_n_components(
     _check_criterion(criterion, models)
     probe = clone(models[0]).set_params(n_components=options.counts[0])
     rows = Rows(*probe._check_training(X, sample_weight))
+    _check_weight(criterion, float(rows.w.sum()))
     chosen: Criterion | CrossValidation
     if criterion in CRITERIA:
         chosen = CRITERIA[criterion]
@@ -189,6 +193,16 @@ def _check_criterion(criterion: object, models: Sequence[Model]) -> None:
                 f"criterion={criterion!r} is none that {model!r} has: choose one of "
                 f"{', '.join(map(repr, known))}."
             )
+
+
+def _check_weight(criterion: str, weight: float) -> None:
+    """Raise a ValueError if the logarithm of so few rows would reward parameters."""
+    if criterion in CRITERIA and CRITERIA[criterion].by_likelihood and weight < MIN_WEIGHT:
+        raise ValueError(
+            f"sample_weight adds up to {weight:g} rows, since a weight of two is a row given twice, and "
+            f"criterion={criterion!r} needs at least two: multiply the weights by a constant, so that "
+            "one row weighs about 1."
+        )
 
 
 def _check_scores(scores: Sequence[Score], tried: Sequence[Combination]) -> None:

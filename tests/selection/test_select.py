@@ -245,3 +245,17 @@ def test_a_random_state_is_left_as_it_is():
         warnings.simplefilter("error")
         select_n_components(EMGaussianMixture(random_state=rng), CLUSTERS, n_components=[2, 3])
     assert_array_equal(rng.get_state()[1], state)
+
+
+@pytest.mark.parametrize("criterion", ["bic", "icl"])
+def test_weights_of_less_than_two_rows_are_refused(criterion):
+    """The logarithm of the number of rows would be negative, and reward parameters."""
+    X = np.random.RandomState(0).normal(size=(30, 2))
+    with pytest.raises(ValueError, match=r"sample_weight adds up to 0\.03 rows"):
+        select_n_components(
+            EMGaussianMixture(),
+            X,
+            sample_weight=np.full(30, 1e-3),
+            criterion=criterion,
+            n_components=[1, 2],
+        )
