@@ -19,9 +19,8 @@ from ..inference.block_map import single_threaded_blas
 from .base.density import DensityEstimator
 from .base.docs import documented
 from .base.transaction import warn
-from .base.validation import CovarianceWarning, check_weights
+from .base.validation import CovarianceWarning, check_two_rows, check_weights
 
-MIN_WEIGHT = 2.0  # rows, below which there is nothing to redraw
 Parameters = dict[str, Floats]
 
 
@@ -111,7 +110,7 @@ def bootstrap(
     check_random_state_of("bootstrap", random_state)
     rows = estimator._check_rows(X)
     w = check_weights(sample_weight, rows)
-    _check_total(w)
+    check_two_rows(w, "bootstrap")
     seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=int(n))
     refits = _Refits.of(estimator, rows, w)
     with single_threaded_blas(), warnings.catch_warnings():
@@ -169,15 +168,6 @@ def _check_estimator(estimator: object) -> None:
 def _check_number(n: object) -> None:
     if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
         raise ValueError(f"n must be a positive integer, the number of draws, got {n!r}.")
-
-
-def _check_total(w: Floats) -> None:
-    if w.sum() < MIN_WEIGHT:
-        raise ValueError(
-            f"sample_weight adds up to {w.sum():g} rows, since a weight of two is a row given twice, "
-            "and bootstrap redraws at least two: multiply the weights by a constant, so that one row "
-            "weighs 1."
-        )
 
 
 def _stacked(draws: list[_Draw], names: tuple[str, ...]) -> Parameters:

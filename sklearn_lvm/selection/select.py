@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 
 from .._typing import Weights
 from ..estimators.base.transaction import warn
+from ..estimators.base.validation import check_two_rows
 from .criteria import CRITERIA, Criterion
 from .cross_validation import CrossValidation, folds_of
 from .grid import Combination, Grid
@@ -23,8 +24,6 @@ from .report import Selection
 from .scores import Rows, Score
 
 __all__ = ["select_n_components"]
-
-MIN_WEIGHT = 2.0  # rows, of which bic and icl can tell anything
 
 
 def select_n_components(
@@ -149,7 +148,8 @@ def select_n_components(
     _check_criterion(criterion, models)
     probe = clone(models[0]).set_params(n_components=options.counts[0])
     rows = Rows(*probe._check_training(X, sample_weight))
-    _check_weight(criterion, float(rows.w.sum()))
+    if criterion in CRITERIA and CRITERIA[criterion].by_likelihood:
+        check_two_rows(rows.w, f"criterion={criterion!r}")
     chosen: Criterion | CrossValidation
     if criterion in CRITERIA:
         chosen = CRITERIA[criterion]
@@ -193,16 +193,6 @@ def _check_criterion(criterion: object, models: Sequence[Model]) -> None:
                 f"criterion={criterion!r} is none that {model!r} has: choose one of "
                 f"{', '.join(map(repr, known))}."
             )
-
-
-def _check_weight(criterion: str, weight: float) -> None:
-    """Raise a ValueError if the logarithm of so few rows would reward parameters."""
-    if criterion in CRITERIA and CRITERIA[criterion].by_likelihood and weight < MIN_WEIGHT:
-        raise ValueError(
-            f"sample_weight adds up to {weight:g} rows, since a weight of two is a row given twice, and "
-            f"criterion={criterion!r} needs at least two: multiply the weights by a constant, so that "
-            "one row weighs about 1."
-        )
 
 
 def _check_scores(scores: Sequence[Score], tried: Sequence[Combination]) -> None:

@@ -181,10 +181,10 @@ def test_if_all_fail_the_first_cause_is_told(criterion):
 
 def test_a_best_fit_that_has_not_converged_warns():
     with pytest.warns(
-        ConvergenceWarning, match=r"n_components=3, had not converged after max_iter=2"
+        ConvergenceWarning, match=r"n_components=3, had not converged after max_iter=1"
     ):
         selection = select_n_components(
-            MIXTURE.__class__(random_state=0, max_iter=2), CLUSTERS, n_components=[2, 3]
+            MIXTURE.__class__(random_state=0, max_iter=1), CLUSTERS, n_components=[2, 3]
         )
     assert not selection.results_["converged"].all()
 

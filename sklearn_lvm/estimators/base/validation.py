@@ -44,6 +44,16 @@ def check_weights(sample_weight: Weights, X: Table) -> Floats:
     return w
 
 
+def check_two_rows(w: Floats, purpose: str) -> None:
+    """Raise a ValueError if weights, which count rows, add up to less than two of them."""
+    if w.sum() < 2.0:
+        raise ValueError(
+            f"sample_weight adds up to {w.sum():g} rows, since a weight of two is a row given twice, "
+            f"and {purpose} needs at least two: multiply the weights by a constant, so that one row "
+            "weighs 1."
+        )
+
+
 def _check_sum(w: Floats) -> None:
     largest = float(w.max())
     if largest == 0.0:
