@@ -14,6 +14,7 @@ from sklearn_lvm.core.factor.density import PPCADensity
 from sklearn_lvm.core.gaussian.density import GaussianFamily
 from sklearn_lvm.core.gaussian.moments import Moments
 from sklearn_lvm.core.gaussian.normal_wishart import NormalWisharts
+from sklearn_lvm.core.gaussian.posterior import GaussianPosteriorFamily
 from sklearn_lvm.core.standardization import Standardization
 from sklearn_lvm.estimators.base import vae_parameters
 from sklearn_lvm.inference.em import EMRun
@@ -21,12 +22,13 @@ from sklearn_lvm.inference.em import EMRun
 from .specs import (
     COIN_MIXTURES,
     COINS,
+    EM_MIXTURES,
     EXACT_MEASURED,
     FACTORS,
-    GAUSSIAN_MIXTURES,
     GAUSSIANS,
     MIXTURES,
     NEURAL,
+    VARIATIONAL,
     clouds,
     every_coin,
     every_factor,
@@ -50,7 +52,8 @@ PLACES = {
     "estimating": (GaussianFamily, "estimate", 0, [s for s in GAUSSIANS if not s.posterior]),
     "updating a prior": (NormalWisharts, "of", 1, [s for s in GAUSSIANS if s.posterior]),
     "restoring units": (Standardization, "inverse_transform", 0, EXACT_MEASURED),
-    "making a kernel": (GaussianFamily, "kernel", 1, GAUSSIAN_MIXTURES),
+    "making a kernel": (GaussianFamily, "kernel", 1, EM_MIXTURES),
+    "making a kernel of posteriors": (GaussianPosteriorFamily, "kernel", 1, VARIATIONAL),
     "moving": (EMRun, "moved", 0, MIXTURES),
     "centering": (CenteredRows, "of", 0, FACTORS),
     "choosing": (PPCADensity, "from_spectrum", 0, FACTORS),
