@@ -132,7 +132,9 @@ class VariationalGaussianMixture(GaussianMixtureEstimator[GaussianPosteriors]):
         prior = WEIGHT_POSTERIORS[self.weight_concentration_prior_type].of(
             np.zeros(K), 1.0 / K if concentration is None else float(concentration)
         )
-        return STEPS[self.priors](GaussianPosteriorFamily(self._prior), weights=prior)
+        least_variance = self.reg_covar * standardization.feature_variance
+        family = GaussianPosteriorFamily(self._prior, least_variance)
+        return STEPS[self.priors](family, weights=prior)
 
     def _choose_prior(self, rows: RowSource, standardization: Standardization, warm: bool) -> None:
         self._least_weight = min(rows.unit, 1.0)
