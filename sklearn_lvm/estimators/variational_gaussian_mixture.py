@@ -18,12 +18,12 @@ from ..core.gaussian.structure_names import COVARIANCE_TYPES
 from ..core.mixing import WEIGHT_POSTERIORS
 from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
-from ..core.mixture_variational import EmpiricalSteps, VariationalSteps, weights_of
+from ..core.mixture_variational import EmpiricalSteps, VariationalSteps, in_order, weights_of
 from ..core.rows import RowSource
 from ..core.standardization import Standardization
 from ..fitting.posterior_start import PosteriorStart
 from ..fitting.start_search import SearchedStart
-from ..fitting.starts import Start
+from ..fitting.starts import STARTS, DrawnStart, Start
 from ..fitting.typical_prior import typical_scatter
 from .base.docs import documented
 from .base.gaussian_mixture import CovarianceType, GaussianMixtureEstimator
@@ -164,7 +164,8 @@ class VariationalGaussianMixture(GaussianMixtureEstimator[GaussianPosteriors]):
 
     def _start(self, standardization: Standardization) -> Start[GaussianPosteriors, Moments]:
         if self.init_params != "auto":
-            return super()._start(standardization)
+            strategy = STARTS[self.init_params]
+            return DrawnStart(self.n_components, strategy, self._few_rows, in_order)
         search = SearchedStart[Gaussians](self.n_components, self._few_rows, lambda model: model)
         modes, steps = self._steps_to_modes(standardization), self._steps(standardization)
         return PosteriorStart(search, modes, steps)
