@@ -333,12 +333,9 @@ STRUCTURES = (Full, Diagonal, Spherical)
 FAMILIES = [Family(structure, tied) for structure in STRUCTURES for tied in (False, True)]
 MEMBERS = [*FAMILIES, CoinFamily()]
 POSTERIORS = [
-    GaussianPosteriorsOf(Full, tied=False),
     GaussianPosteriorsOf(Full, tied=True),
-    GaussianPosteriorsOf(Diagonal, tied=False),
     GaussianPosteriorsOf(Spherical, tied=False),
     FittedGaussianPosteriors(Full, tied=False),
-    FittedGaussianPosteriors(Diagonal, tied=False),
 ]
 FITTED = [*MEMBERS, CoinPosteriorFamily(), *POSTERIORS]
 every_family = pytest.mark.parametrize("family", FAMILIES, ids=str)
