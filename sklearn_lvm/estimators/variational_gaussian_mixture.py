@@ -139,23 +139,22 @@ class VariationalGaussianMixture(GaussianMixtureEstimator[GaussianPosteriors]):
     def _choose_prior(self, rows: RowSource, standardization: Standardization, warm: bool) -> None:
         self._least_weight = min(rows.unit, 1.0)
         if warm:
-            default = self._prior.rescale(*self._change_of_units(standardization))
+            default = self._prior.rescale(*self._change_of_units(standardization)).moments
         else:
             default = self._typical_prior(rows, standardization)
         self._prior = given_prior(self, standardization, default)
 
-    def _typical_prior(self, rows: RowSource, standardization: Standardization) -> NormalWisharts:
+    def _typical_prior(self, rows: RowSource, standardization: Standardization) -> Moments:
         """As many degrees of freedom as features, and the scatter of all rows, at their center."""
         structure, variance = self._structure, standardization.feature_variance
         d = structure.d
-        moments = Moments(
+        return Moments(
             np.ones(1),
             np.array([d / structure.dof_per_row]),
             np.zeros((1, d)),
             typical_scatter(rows, structure, variance, self.reg_covar * variance),
             structure,
         )
-        return NormalWisharts.of(moments)
 
     def _given_model(
         self, standardization: Standardization, model: Mixture[GaussianPosteriors] | None

@@ -144,6 +144,11 @@ def test_no_steps_at_all_keep_the_start(spec, X):
     assert not model.converged_
     assert model.lower_bounds_ == [model.lower_bound_]
     assert_allclose(model.lower_bound_, objective(model, X), rtol=1e-11)
+
+
+@every_em_mixture
+def test_no_steps_at_all_keep_a_given_start(spec, X):
+    model = spec.new(max_iter=0).fit(X)
     given = spec.new(
         max_iter=0,
         weights_init=model.weights_ / model.weights_.sum(),

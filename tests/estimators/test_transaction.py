@@ -49,7 +49,13 @@ PLACES = {
     "measuring": (Standardization, "of", 0, GAUSSIANS),
     "standardizing": (Standardization, "transform", 0, GAUSSIANS),
     "summing": (Moments, "of", 0, GAUSSIANS),
-    "estimating": (GaussianFamily, "estimate", 0, [s for s in GAUSSIANS if not s.posterior]),
+    "estimating": (
+        GaussianFamily,
+        "estimate",
+        0,
+        [s for s in GAUSSIANS if not (s.posterior or s.variational)],
+    ),
+    "estimating posteriors": (GaussianPosteriorFamily, "estimate", 0, VARIATIONAL),
     "updating a prior": (NormalWisharts, "of", 1, [s for s in GAUSSIANS if s.posterior]),
     "restoring units": (Standardization, "inverse_transform", 0, EXACT_MEASURED),
     "making a kernel": (GaussianFamily, "kernel", 1, EM_MIXTURES),
@@ -209,6 +215,8 @@ def test_a_fit_after_a_broken_one_is_a_fresh_fit(spec, X, monkeypatch):
     with monkeypatch.context() as patch:
         coins = (Bernoullis, "of") if spec.binary else (GaussianFamily, "estimate")
         owner, name = (NormalWisharts, "of") if spec.posterior else coins
+        posteriors = GaussianPosteriorFamily, "estimate"
+        owner, name = posteriors if spec.variational else (owner, name)
         owner, name = (PPCADensity, "from_spectrum") if spec.linear else (owner, name)
         owner, name = (vae_parameters, "canonical_with_missing") if spec.neural else (owner, name)
         patch.setattr(owner, name, _interrupt)

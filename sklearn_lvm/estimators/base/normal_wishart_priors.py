@@ -8,7 +8,9 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from ..._typing import Floats
 from ...core.gaussian.covariance import Structure
+from ...core.gaussian.moments import Moments
 from ...core.gaussian.normal_wishart import NormalWisharts
+from ...core.linalg import SingularCovarianceError
 from ...core.standardization import Standardization
 from .gaussian_parameters import check_covariances, check_shape
 from .gaussian_priors import check_size
@@ -24,16 +26,17 @@ class PriorParameters(Protocol):
 
 
 def given_prior(
-    given: PriorParameters, standardization: Standardization, default: NormalWisharts
+    given: PriorParameters, standardization: Standardization, moments: Moments
 ) -> NormalWisharts:
-    """The prior for standardized rows; what a user left open is that of another.
+    """The prior for standardized rows; what a user left open is that of the moments of another.
 
     Raises
     ------
     ValueError
-        If a parameter is out of its bounds, or not of the right shape.
+        If a parameter is out of its bounds, or not of the right shape, or if the covariance of the
+        prior is singular.
     """
-    moments, structure = default.moments, default.structure
+    structure = moments.structure
     if given.mean_prior is not None:
         row = check_shape("mean_prior", given.mean_prior, (structure.d,))[None]
         moments = replace(moments, mean=standardization.transform(row).T)
@@ -46,7 +49,13 @@ def given_prior(
     if given.covariance_prior is not None:
         scatter = _check_scatter(given.covariance_prior, structure, standardization)
         moments = replace(moments, scatter=scatter)
-    return NormalWisharts.of(moments)
+    try:
+        return NormalWisharts.of(moments)
+    except SingularCovarianceError as failure:
+        raise ValueError(
+            f"covariance_prior is singular in features {list(failure.features)}; by default it is "
+            "the covariance of all rows. Raise reg_covar, or give another covariance_prior."
+        ) from failure
 
 
 def _check_freedom(freedom: float, d: int) -> float:
