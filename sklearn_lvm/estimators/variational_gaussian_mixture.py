@@ -15,6 +15,7 @@ from ..core.gaussian.moments import Moments
 from ..core.gaussian.normal_wishart import NormalWisharts
 from ..core.gaussian.posterior import GaussianPosteriorFamily, GaussianPosteriors
 from ..core.gaussian.structure_names import COVARIANCE_TYPES
+from ..core.linalg import SingularCovarianceError
 from ..core.mixing import WEIGHT_POSTERIORS
 from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
@@ -142,7 +143,13 @@ class VariationalGaussianMixture(GaussianMixtureEstimator[GaussianPosteriors]):
             default = self._prior.rescale(*self._change_of_units(standardization)).moments
         else:
             default = self._typical_prior(rows, standardization)
-        self._prior = given_prior(self, standardization, default)
+        try:
+            self._prior = given_prior(self, standardization, default)
+        except SingularCovarianceError as failure:
+            raise ValueError(
+                f"covariance_prior is singular in features {list(failure.features)}; by default it is "
+                "the covariance of all rows. Raise reg_covar, or give another covariance_prior."
+            ) from failure
 
     def _typical_prior(self, rows: RowSource, standardization: Standardization) -> Moments:
         """As many degrees of freedom as features, and the scatter of all rows, at their center."""

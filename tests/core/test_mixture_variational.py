@@ -39,16 +39,15 @@ def bound(steps, model, rows):
 
 
 @every_weights
-@every_steps
 @given(seed=seeds)
-def test_a_vector_tells_everything(kind, steps, seed):
-    """Of a model after a step, whose priors were fitted to it if they are."""
-    taken, model, rows = problem_of(seed, kind, steps)
+def test_a_vector_tells_everything(kind, seed):
+    """Under a fixed prior; one that is fitted suits the next posteriors, and not those before it."""
+    taken, model, rows = problem_of(seed, kind, VariationalSteps)
     coordinates = taken.coordinates(model)
     again = coordinates.model(coordinates.vector(model), like=model)
-    assert_allclose(bound(taken, again, rows), bound(taken, model, rows), rtol=1e-6)
+    assert_allclose(bound(taken, again, rows), bound(taken, model, rows), rtol=1e-10)
     assert_allclose(weights_of(again).counts, weights_of(model).counts, rtol=1e-10)
-    assert_allclose(again.log_weights, model.log_weights, rtol=1e-4)
+    assert_allclose(again.log_weights, model.log_weights, rtol=1e-10)
 
 
 @every_weights
@@ -63,19 +62,17 @@ def test_any_vector_is_a_mixture_of_as_many_rows(kind, steps, seed):
     assert np.isfinite(bound(taken, moved, rows))
 
 
-@every_steps
 @given(seed=seeds)
-def test_largest_components_first_have_the_highest_bound(steps, seed):
-    taken, model, rows = problem_of(seed, "dirichlet_process", steps)
+def test_largest_components_of_a_process_come_first(seed):
+    _, model, _ = problem_of(seed, "dirichlet_process", VariationalSteps)
     ordered = in_order(model)
     counts = weights_of(ordered).counts
     assert (np.diff(counts) <= 0).all()
     assert_array_equal(np.sort(counts), np.sort(weights_of(model).counts))
-    resp = model.kernel().posterior(rows.T)[1]
-    other = ordered.kernel().posterior(rows.T)[1]
-    assert resp.shape == other.shape
-    means = {tuple(mean) for mean in model.components.posterior.moments.mean}
-    assert {tuple(mean) for mean in ordered.components.posterior.moments.mean} == means
+    order = np.argsort(-weights_of(model).counts, kind="stable")
+    one, other = model.components, ordered.components
+    assert_array_equal(other.posterior.moments.mean, one.posterior.moments.mean[order])
+    assert_allclose(other.divergence(), one.divergence(), rtol=1e-12)
 
 
 def test_a_dirichlet_distribution_has_no_order():

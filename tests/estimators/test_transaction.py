@@ -44,17 +44,13 @@ FAILURES = [KeyboardInterrupt, MemoryError, RuntimeError]
 every_failure = pytest.mark.parametrize("failure", FAILURES, ids=lambda f: f.__name__)
 
 
+MAXIMA = [spec for spec in GAUSSIANS if not (spec.posterior or spec.variational)]
 # Deep places: whose function fails, after how many calls that go well, and which fits pass it.
 PLACES = {
     "measuring": (Standardization, "of", 0, GAUSSIANS),
     "standardizing": (Standardization, "transform", 0, GAUSSIANS),
     "summing": (Moments, "of", 0, GAUSSIANS),
-    "estimating": (
-        GaussianFamily,
-        "estimate",
-        0,
-        [s for s in GAUSSIANS if not (s.posterior or s.variational)],
-    ),
+    "estimating": (GaussianFamily, "estimate", 0, MAXIMA),
     "estimating posteriors": (GaussianPosteriorFamily, "estimate", 0, VARIATIONAL),
     "updating a prior": (NormalWisharts, "of", 1, [s for s in GAUSSIANS if s.posterior]),
     "restoring units": (Standardization, "inverse_transform", 0, EXACT_MEASURED),

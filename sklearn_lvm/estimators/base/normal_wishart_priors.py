@@ -10,7 +10,6 @@ from ..._typing import Floats
 from ...core.gaussian.covariance import Structure
 from ...core.gaussian.moments import Moments
 from ...core.gaussian.normal_wishart import NormalWisharts
-from ...core.linalg import SingularCovarianceError
 from ...core.standardization import Standardization
 from .gaussian_parameters import check_covariances, check_shape
 from .gaussian_priors import check_size
@@ -33,8 +32,9 @@ def given_prior(
     Raises
     ------
     ValueError
-        If a parameter is out of its bounds, or not of the right shape, or if the covariance of the
-        prior is singular.
+        If a parameter is out of its bounds, or not of the right shape.
+    SingularCovarianceError
+        If the covariance of the prior is singular to working precision.
     """
     structure = moments.structure
     if given.mean_prior is not None:
@@ -49,13 +49,7 @@ def given_prior(
     if given.covariance_prior is not None:
         scatter = _check_scatter(given.covariance_prior, structure, standardization)
         moments = replace(moments, scatter=scatter)
-    try:
-        return NormalWisharts.of(moments)
-    except SingularCovarianceError as failure:
-        raise ValueError(
-            f"covariance_prior is singular in features {list(failure.features)}; by default it is "
-            "the covariance of all rows. Raise reg_covar, or give another covariance_prior."
-        ) from failure
+    return NormalWisharts.of(moments)
 
 
 def _check_freedom(freedom: float, d: int) -> float:

@@ -14,7 +14,7 @@ from sklearn_lvm.core.gaussian.moments import Moments
 from sklearn_lvm.core.gaussian.normal_wishart import NormalWisharts
 
 from ...laws.specs import dense_gaussians, every_family, features, seeds
-from .test_normal_wishart import example
+from .helpers import example
 
 LEAST = st.sampled_from([0.0, 0.3, 3.0])
 

@@ -7,11 +7,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_lvm.core.gaussian.moments import Moments
-from sklearn_lvm.core.gaussian.normal_wishart import NormalWisharts
 from sklearn_lvm.core.gaussian.posterior import GaussianPosteriorFamily
 
 from ...laws.specs import dense_gaussians, every_family, features, seeds
-from .test_normal_wishart import example, pairs
+from .helpers import example, pairs
 
 K, N = 3, 25
 
