@@ -24,7 +24,7 @@ from ..core.rows import RowSource
 from ..core.standardization import Standardization
 from ..fitting.posterior_start import PosteriorStart
 from ..fitting.start_search import SearchedStart
-from ..fitting.starts import STARTS, DrawnStart, Start
+from ..fitting.starts import Start
 from ..fitting.typical_prior import typical_scatter
 from .base.docs import documented
 from .base.gaussian_mixture import CovarianceType, GaussianMixtureEstimator
@@ -166,12 +166,12 @@ class VariationalGaussianMixture(GaussianMixtureEstimator[GaussianPosteriors]):
     def _given_model(
         self, standardization: Standardization, model: Mixture[GaussianPosteriors] | None
     ) -> None:
-        return None  # no parameters are given to start with
+        # No parameters are given to start with, but an order of the components is.
+        return None if model is None else in_order(model)
 
     def _start(self, standardization: Standardization) -> Start[GaussianPosteriors, Moments]:
         if self.init_params != "auto":
-            strategy = STARTS[self.init_params]
-            return DrawnStart(self.n_components, strategy, self._few_rows, in_order)
+            return super()._start(standardization)
         search = SearchedStart[Gaussians](self.n_components, self._few_rows, lambda model: model)
         modes, steps = self._steps_to_modes(standardization), self._steps(standardization)
         return PosteriorStart(search, modes, steps)
