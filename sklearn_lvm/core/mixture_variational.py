@@ -88,6 +88,12 @@ def weights_of(model: Mixture[Q]) -> WeightPosterior:
     return weights
 
 
+def in_order(model: Mixture[Q]) -> VariationalMixture[Q]:
+    """The same mixture, its components in the order of the highest bound."""
+    assert isinstance(model, VariationalMixture)
+    return model.in_order()
+
+
 @dataclass(frozen=True)
 class VariationalSteps(MixtureSteps[Q, S]):
     """Variational EM of a mixture (Attias, 1999; Bishop, 2006, section 10.2).

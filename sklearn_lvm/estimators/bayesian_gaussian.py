@@ -220,7 +220,8 @@ class BayesianGaussian(OneGaussianEstimator[OneGaussian]):
         return known.predictive(), known.posterior.expected
 
     def _updated(self, moments: Moments, standardization: Standardization) -> GaussianPosterior:
-        prior = given_prior(self, standardization, self._default_prior(moments, standardization))
+        default = self._default_prior(moments, standardization)
+        prior = given_prior(self, standardization, default.moments)
         try:
             self._posterior = GaussianPosterior.of(moments, prior)
         except SingularCovarianceError as singular:

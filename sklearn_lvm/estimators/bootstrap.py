@@ -47,8 +47,8 @@ def bootstrap(
     Parameters
     ----------
     estimator : DensityEstimator
-        Fitted: an EMGaussianMixture, BernoulliMixture, GaussianMLE, BetaBernoulli or PPCA. It is not
-        changed.
+        Fitted: an EMGaussianMixture, VariationalGaussianMixture, BernoulliMixture, GaussianMLE,
+        BetaBernoulli or PPCA. It is not changed.
     X : array-like of shape (n_samples, n_features)
         The rows that it was fitted to.
     n : int, default=100

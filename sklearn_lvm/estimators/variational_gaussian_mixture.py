@@ -15,10 +15,11 @@ from ..core.gaussian.moments import Moments
 from ..core.gaussian.normal_wishart import NormalWisharts
 from ..core.gaussian.posterior import GaussianPosteriorFamily, GaussianPosteriors
 from ..core.gaussian.structure_names import COVARIANCE_TYPES
+from ..core.linalg import SingularCovarianceError
 from ..core.mixing import WEIGHT_POSTERIORS
 from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
-from ..core.mixture_variational import EmpiricalSteps, VariationalSteps, weights_of
+from ..core.mixture_variational import EmpiricalSteps, VariationalSteps, in_order, weights_of
 from ..core.rows import RowSource
 from ..core.standardization import Standardization
 from ..fitting.posterior_start import PosteriorStart
@@ -274,33 +275,41 @@ default='dirichlet_process'
         prior = WEIGHT_POSTERIORS[self.weight_concentration_prior_type].of(
             np.zeros(K), 1.0 / K if concentration is None else float(concentration)
         )
-        return STEPS[self.priors](GaussianPosteriorFamily(self._prior), weights=prior)
+        least_variance = self.reg_covar * standardization.feature_variance
+        family = GaussianPosteriorFamily(self._prior, least_variance)
+        return STEPS[self.priors](family, weights=prior)
 
     def _choose_prior(self, rows: RowSource, standardization: Standardization, warm: bool) -> None:
         self._least_weight = min(rows.unit, 1.0)
         if warm:
-            default = self._prior.rescale(*self._change_of_units(standardization))
+            default = self._prior.rescale(*self._change_of_units(standardization)).moments
         else:
             default = self._typical_prior(rows, standardization)
-        self._prior = given_prior(self, standardization, default)
+        try:
+            self._prior = given_prior(self, standardization, default)
+        except SingularCovarianceError as failure:
+            raise ValueError(
+                f"covariance_prior is singular in features {list(failure.features)}; by default it is "
+                "the covariance of all rows. Raise reg_covar, or give another covariance_prior."
+            ) from failure
 
-    def _typical_prior(self, rows: RowSource, standardization: Standardization) -> NormalWisharts:
+    def _typical_prior(self, rows: RowSource, standardization: Standardization) -> Moments:
         """As many degrees of freedom as features, and the scatter of all rows, at their center."""
         structure, variance = self._structure, standardization.feature_variance
         d = structure.d
-        moments = Moments(
+        return Moments(
             np.ones(1),
             np.array([d / structure.dof_per_row]),
             np.zeros((1, d)),
             typical_scatter(rows, structure, variance, self.reg_covar * variance),
             structure,
         )
-        return NormalWisharts.of(moments)
 
     def _given_model(
         self, standardization: Standardization, model: Mixture[GaussianPosteriors] | None
     ) -> None:
-        return None  # no parameters are given to start with
+        # No parameters are given to start with, but an order of the components is.
+        return None if model is None else in_order(model)
 
     def _start(self, standardization: Standardization) -> Start[GaussianPosteriors, Moments]:
         if self.init_params != "auto":

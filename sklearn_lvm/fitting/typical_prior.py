@@ -23,7 +23,8 @@ def typical_scatter(
     variance : ndarray of shape (d,)
         Variances without outliers, which the covariance is given.
     added_variance : ndarray of shape (d,)
-        What is added to the variances where the covariance would be singular.
+        What is added to the variances where the covariance would be singular: once for each row, so
+        that a posterior expects as much, but no more than the variances.
     """
     weight = rows.w.sum()
     unbiased = weight / max(weight - 1.0, weight / 2.0)
@@ -34,7 +35,9 @@ def typical_scatter(
     try:
         structure.estimate(found, np.ones(1), np.zeros(structure.d))
     except SingularCovarianceError:
-        found = found + structure.of_variances(added_variance) / structure.dof_per_row
+        most = np.maximum(variance, added_variance)
+        added = np.minimum(max(weight, 1.0) * added_variance, most)
+        found = found + structure.of_variances(added) / structure.dof_per_row
     return np.asarray(found)
 
 

@@ -20,10 +20,13 @@ from sklearn_lvm import (
     EMGaussianMixture,
     GaussianMLE,
     VAEDensity,
+    VariationalGaussianMixture,
 )
 
 from ..helpers import scale_of
+from ..laws.specs import wishart_divergence
 
+DIRICHLET = "dirichlet_distribution"
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 
 # covariance_type -> public covariances as one d x d matrix for each of K components.
@@ -44,9 +47,9 @@ class Spec:
 
     Attributes
     ----------
-    mixture, binary, neural, linear, posterior : bool
+    mixture, binary, neural, linear, posterior, variational : bool
         The kind of model: several components; zeros and ones; known by a bound; PPCA; one Gaussian
-        with a posterior.
+        with a posterior; several with posteriors.
     missing : bool
         Whether NaN is an entry that was not observed.
     measured : bool
@@ -69,6 +72,7 @@ class Spec:
     neural: bool = False
     linear: bool = False
     posterior: bool = False
+    variational: bool = False
     missing: bool = False
     measured: bool = True
     prior: bool = False
@@ -117,6 +121,21 @@ def _mixture(covariance_type, K, **params):
         refused={"reg_covar": -1.0},
         # What is added to the variances makes one row data enough for a component, and a repeated
         # row data enough for several.
+        accepted=("one row", "equal rows") if K == 1 else ("equal rows",),
+    )
+
+
+def _posterior_mixture(covariance_type, K, **params):
+    named = "".join(f"-{value}" for value in params.values())
+    return Spec(
+        f"variational-{covariance_type}-{K}{named}",
+        VariationalGaussianMixture(K, covariance_type=covariance_type, random_state=0, **params),
+        {"n_components": [1, 2], "priors": ["fixed", "empirical"]},
+        mixture=True,
+        variational=True,
+        prior=True,
+        one_scale=covariance_type == "spherical",
+        refused={"mean_precision_prior": -1.0},
         accepted=("one row", "equal rows") if K == 1 else ("equal rows",),
     )
 
@@ -216,6 +235,12 @@ SPECS = [
     _mixture("full", 2, covariance_prior=None),
     _mixture("full", 3, mean_precision_prior=0.5, weight_concentration_prior=1.5),
     _mixture("tied", 2, mean_precision_prior=2.0),
+    _posterior_mixture("full", 1),
+    _posterior_mixture("full", 3, priors="empirical", reg_covar=1e-3),
+    _posterior_mixture("tied", 2, weight_concentration_prior_type=DIRICHLET),
+    _posterior_mixture("diag", 3, init_params="k-means++"),
+    _posterior_mixture("diag", 2, priors="empirical", weight_concentration_prior_type=DIRICHLET),
+    _posterior_mixture("spherical", 2, init_params="random", n_init=2),
     _coins("bayes"),
     _coins("map", alpha=2.0, beta=1.5),
     _coins("mle"),
@@ -242,6 +267,8 @@ EXACT = [spec for spec in SPECS if not spec.neural]
 MEASURED = [spec for spec in SPECS if spec.measured]
 GAUSSIANS = [spec for spec in MEASURED if not (spec.linear or spec.neural)]
 GAUSSIAN_MIXTURES = [spec for spec in MIXTURES if not spec.binary]
+EM_MIXTURES = [spec for spec in GAUSSIAN_MIXTURES if not spec.variational]
+VARIATIONAL = [spec for spec in SPECS if spec.variational]
 COIN_MIXTURES = [spec for spec in MIXTURES if spec.binary]
 SINGLES = [spec for spec in SPECS if not spec.mixture]
 
@@ -256,6 +283,8 @@ every_factor = _every(FACTORS)
 every_measured = _every(MEASURED)
 every_gaussian = _every(GAUSSIANS)
 every_gaussian_mixture = _every(GAUSSIAN_MIXTURES)
+every_em_mixture = _every(EM_MIXTURES)
+every_variational = _every(VARIATIONAL)
 every_gaussian_single = _every([spec for spec in GAUSSIANS if not spec.mixture])
 every_gaussian_maximum = _every([spec for spec in SPECS if isinstance(spec.estimator, GaussianMLE)])
 every_posterior = _every([spec for spec in SPECS if spec.posterior])
@@ -347,6 +376,42 @@ class BayesianGaussianReference(SingleGaussianReference):
         return np.reshape(multivariate_t(model.mean_, scale, dof).logpdf(X), (-1, 1))
 
 
+class VariationalReference(GaussianReference):
+    """The predictive is a mixture of t densities, or of products of them."""
+
+    @staticmethod
+    def predictive(model):
+        """Degrees of freedom (K,) and scale matrices (K, d, d)."""
+        K, d = model.means_.shape
+        nu = model.degrees_of_freedom_ + np.zeros(K)
+        k = model.mean_precision_
+        dof = nu - d + 1 if model.covariance_type in ("full", "tied") else nu
+        C = DENSE[model.covariance_type](model.covariances_, K, d)
+        return dof, C * (nu * (k + 1) / (k * dof))[:, None, None]
+
+    @classmethod
+    def parameters(cls, model):
+        dof, scale = cls.predictive(model)
+        return model.weights_, model.means_, scale * (dof / (dof - 2))[:, None, None]
+
+    @classmethod
+    def log_joint(cls, model, X, added_variance=0.0):
+        columns = []
+        for w, mean, dof, scale in zip(
+            model.weights_, model.means_, *cls.predictive(model), strict=True
+        ):
+            if model.covariance_type == "diag":
+                log_prob = univariate_t(dof, mean, np.sqrt(np.diag(scale))).logpdf(X).sum(axis=1)
+            else:
+                log_prob = multivariate_t(mean, scale, dof).logpdf(X)
+            columns.append(np.log(w) + np.reshape(log_prob, len(X)))
+        return np.stack(columns, axis=1)
+
+    @classmethod
+    def objective(cls, model, X, w):
+        return gaussian_evidence_bound(model, X, w)
+
+
 class PPCAReference(GaussianReference):
     @staticmethod
     def parameters(model):
@@ -394,6 +459,7 @@ REFERENCES = {
     GaussianMLE: SingleGaussianReference,
     BayesianGaussian: BayesianGaussianReference,
     EMGaussianMixture: GaussianReference,
+    VariationalGaussianMixture: VariationalReference,
     PPCA: PPCAReference,
     BetaBernoulli: SingleBernoulliReference,
     BernoulliMixture: BernoulliReference,
@@ -485,6 +551,77 @@ def evidence_bound(model, X, w):
     return w @ logsumexp(joint, axis=0) - weights - coins.sum()
 
 
+def gaussian_evidence_bound(model, X, w):
+    """The evidence lower bound of a variational Gaussian mixture for all rows, in nats."""
+    K, d = model.means_.shape
+    blocks, blocks0 = wishart_blocks(model), prior_blocks(model)
+    k, k0 = model.mean_precision_, model.mean_precision_prior_
+    log_weights, weights = weight_terms(model)
+    joint, normals = [], 0.0
+    for j in range(K):
+        log_det, P = expected_precision(blocks[j % len(blocks)], d)
+        gaps = X - model.means_[j]
+        distance = np.einsum("ni,ij,nj->n", gaps, P, gaps) + d / k[j]
+        joint.append(log_weights[j] + 0.5 * (log_det - d * np.log(2 * np.pi) - distance))
+        gap, ratio = model.means_[j] - model.mean_prior_, k0 / k[j]
+        normals += 0.5 * (d * (ratio - 1 - np.log(ratio)) + k0 * gap @ P @ gap)
+    wisharts = sum(
+        wishart_divergence(*q, *p)
+        for blocks_of_one in blocks
+        for q, p in zip(blocks_of_one, blocks0, strict=True)
+    )
+    return w @ logsumexp(joint, axis=0) - weights - normals - wisharts
+
+
+def wishart_blocks(model):
+    """Degrees of freedom and scale matrices of the independent blocks of each precision."""
+    K, tied = len(model.means_), model.covariance_type == "tied"
+    nu = np.broadcast_to(model.degrees_of_freedom_, 1 if tied else K)
+    C = model.covariances_[None] if tied else model.covariances_
+    return [blocks_of(n, n * c) for n, c in zip(nu, C, strict=True)]
+
+
+def prior_blocks(model):
+    return blocks_of(model.degrees_of_freedom_prior_, np.asarray(model.covariance_prior_))
+
+
+def blocks_of(nu, psi):
+    return [(nu, psi)] if psi.ndim == 2 else [(nu, np.array([[x]])) for x in np.atleast_1d(psi)]
+
+
+def expected_precision(blocks, d):
+    """E log |P| and E P of the Wishart distributions of independent blocks."""
+    log_dets = [
+        digamma((nu - np.arange(len(psi))) / 2).sum()
+        + len(psi) * np.log(2)
+        - np.linalg.slogdet(psi)[1]
+        for nu, psi in blocks
+    ]
+    means = [nu * np.linalg.inv(psi) for nu, psi in blocks]
+    if len(means[0]) == d:
+        return log_dets[0], means[0]
+    numbers = np.concatenate([mean[0] for mean in means])
+    return np.sum(log_dets) * d / len(blocks), np.diag(np.broadcast_to(numbers, d))
+
+
+def weight_terms(model):
+    """Expected log-weights, and the divergence of the weights from their prior."""
+    c, known = model.weight_concentration_prior_, model.weight_concentration_
+    if not isinstance(known, tuple):
+        log_weights = digamma(known) - digamma(known.sum())
+        prior = np.full(len(known), c)
+        return log_weights, (
+            log_dirichlet(prior) - log_dirichlet(known) + (known - prior) @ log_weights
+        )
+    a, b = known
+    if len(a) == 1:
+        return np.zeros(1), 0.0
+    taken, left = digamma(a) - digamma(a + b), digamma(b) - digamma(a + b)
+    before = np.append(0.0, np.cumsum(left)[:-1])
+    divergence = betaln(1, c) - betaln(a, b) + (a - 1) * taken + (b - c) * left
+    return taken + before, divergence.sum()
+
+
 def log_dirichlet(a):
     """The log-normalizer of a Dirichlet density."""
     return gammaln(a).sum() - gammaln(a.sum())
@@ -512,6 +649,8 @@ def _same(x, y):
         return x is y
     if isinstance(x, dict):
         return x.keys() == y.keys() and all(_same(x[name], y[name]) for name in x)
+    if isinstance(x, tuple):
+        return isinstance(y, tuple) and len(x) == len(y) and all(map(_same, x, y))
     if hasattr(x, "__dataclass_fields__"):
         return type(x) is type(y) and all(
             _same(getattr(x, name), getattr(y, name)) for name in x.__dataclass_fields__

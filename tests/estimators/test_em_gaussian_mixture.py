@@ -14,6 +14,7 @@ from sklearn_lvm.fitting.starts import STARTS
 from .specs import (
     clouds,
     every_covariance_type,
+    every_em_mixture,
     every_gaussian_mixture,
     objective,
     public_state,
@@ -57,7 +58,7 @@ def test_the_last_bound_is_the_objective_of_the_model(spec, acceleration, reg_co
         assert_allclose(model.lower_bound_, model.score(X, sample_weight=w), rtol=1e-12)
 
 
-@every_gaussian_mixture
+@every_em_mixture
 def test_the_estimate_is_stationary(spec, X):
     """Along random directions of the means the objective is level."""
     model = quietly(spec.new(tol=0.0, max_iter=2000, reg_covar=0.01, n_init=1), X)
@@ -143,6 +144,11 @@ def test_no_steps_at_all_keep_the_start(spec, X):
     assert not model.converged_
     assert model.lower_bounds_ == [model.lower_bound_]
     assert_allclose(model.lower_bound_, objective(model, X), rtol=1e-11)
+
+
+@every_em_mixture
+def test_no_steps_at_all_keep_a_given_start(spec, X):
+    model = spec.new(max_iter=0).fit(X)
     given = spec.new(
         max_iter=0,
         weights_init=model.weights_ / model.weights_.sum(),
@@ -157,7 +163,7 @@ def test_no_steps_at_all_keep_the_start(spec, X):
 GIVEN = {"weights_init": "weights_", "means_init": "means_", "precisions_init": "precisions_"}
 
 
-@every_gaussian_mixture
+@every_em_mixture
 @pytest.mark.parametrize("given", [[name] for name in GIVEN] + [["weights_init", "means_init"]])
 def test_what_is_not_given_comes_from_init_params(spec, given, X):
     drawn = spec.new(max_iter=0, n_init=1).fit(X)

@@ -33,6 +33,8 @@ OTHERS = {
     "alpha": (3.0, np.full(D, 5.0)),
     "beta": (3.0, np.full(D, 5.0)),
     "weight_concentration_prior": (3.0, 5.0),
+    "weight_concentration_prior_type": ("dirichlet_process", "dirichlet_distribution"),
+    "priors": ("fixed", "empirical"),
     "inference": ("mle", "map"),
     "binarize": (1.5, -1.5),
     "random_state": (3, 4),
@@ -73,7 +75,7 @@ def said(model, X, w):
         found["covariance"], found["precision"] = model.get_covariance(), model.get_precision()
     if hasattr(model, "posterior_"):
         found["low"], found["high"] = model.credible_interval()
-    if hasattr(model, "degrees_of_freedom_"):
+    if hasattr(model, "sample_posterior"):
         found["low"], found["high"] = model.credible_interval()
         found["center"], found["shape"] = model.credible_region()
         found["means"], found["covariances"] = model.sample_posterior(3, random_state=0)

@@ -14,6 +14,7 @@ from sklearn_lvm import (
     EMGaussianMixture,
     GaussianMLE,
     VAEDensity,
+    VariationalGaussianMixture,
 )
 
 from .specs import EXACT, SPECS, clouds, every_exact, every_mixture, every_spec
@@ -26,6 +27,7 @@ def X():
     return clouds(N)
 
 
+POSITIVE = ("weight_concentration_prior", "mean_precision_prior", "degrees_of_freedom_prior")
 PRIORS = [0.0, -1.0, np.nan, np.inf, "strong"]
 
 # parameter, value that is refused, what the message says beside both of them
@@ -79,6 +81,16 @@ MIXTURE = [
 GAUSSIAN_MIXTURE = [
     ("means_init", 3.0, "array"),
     ("precisions_init", 3.0, "array"),
+]
+MIXTURE_OF_POSTERIORS = [case for case in MIXTURE if case[0] != "weights_init"]
+VARIATIONAL = [
+    *((name, value, r"\(0") for name in POSITIVE for value in (0.0, -1.0)),
+    *((name, "strong", "float") for name in POSITIVE),
+    ("mean_prior", "here", "array"),
+    ("covariance_prior", "wide", "array"),
+    ("priors", "flat", "empirical"),
+    ("priors", None, "fixed"),
+    ("weight_concentration_prior_type", "beta", "dirichlet_process"),
 ]
 FACTOR = [
     ("n_components", -1, r"\[0"),
@@ -139,6 +151,7 @@ KINDS = {
     GaussianMLE: BOTH + GAUSSIAN,
     BayesianGaussian: BOTH + GAUSSIAN + BAYESIAN,
     EMGaussianMixture: BOTH + GAUSSIAN + MIXTURE + GAUSSIAN_MIXTURE,
+    VariationalGaussianMixture: BOTH + GAUSSIAN + VARIATIONAL + MIXTURE_OF_POSTERIORS,
     PPCA: FACTOR,
     BetaBernoulli: BOTH + COIN,
     VAEDensity: BOTH + NEURAL,

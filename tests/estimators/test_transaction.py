@@ -14,6 +14,7 @@ from sklearn_lvm.core.factor.density import PPCADensity
 from sklearn_lvm.core.gaussian.density import GaussianFamily
 from sklearn_lvm.core.gaussian.moments import Moments
 from sklearn_lvm.core.gaussian.normal_wishart import NormalWisharts
+from sklearn_lvm.core.gaussian.posterior import GaussianPosteriorFamily
 from sklearn_lvm.core.standardization import Standardization
 from sklearn_lvm.estimators.base import vae_parameters
 from sklearn_lvm.inference.em import EMRun
@@ -21,12 +22,13 @@ from sklearn_lvm.inference.em import EMRun
 from .specs import (
     COIN_MIXTURES,
     COINS,
+    EM_MIXTURES,
     EXACT_MEASURED,
     FACTORS,
-    GAUSSIAN_MIXTURES,
     GAUSSIANS,
     MIXTURES,
     NEURAL,
+    VARIATIONAL,
     clouds,
     every_coin,
     every_factor,
@@ -42,15 +44,18 @@ FAILURES = [KeyboardInterrupt, MemoryError, RuntimeError]
 every_failure = pytest.mark.parametrize("failure", FAILURES, ids=lambda f: f.__name__)
 
 
+MAXIMA = [spec for spec in GAUSSIANS if not (spec.posterior or spec.variational)]
 # Deep places: whose function fails, after how many calls that go well, and which fits pass it.
 PLACES = {
     "measuring": (Standardization, "of", 0, GAUSSIANS),
     "standardizing": (Standardization, "transform", 0, GAUSSIANS),
     "summing": (Moments, "of", 0, GAUSSIANS),
-    "estimating": (GaussianFamily, "estimate", 0, [s for s in GAUSSIANS if not s.posterior]),
+    "estimating": (GaussianFamily, "estimate", 0, MAXIMA),
+    "estimating posteriors": (GaussianPosteriorFamily, "estimate", 0, VARIATIONAL),
     "updating a prior": (NormalWisharts, "of", 1, [s for s in GAUSSIANS if s.posterior]),
     "restoring units": (Standardization, "inverse_transform", 0, EXACT_MEASURED),
-    "making a kernel": (GaussianFamily, "kernel", 1, GAUSSIAN_MIXTURES),
+    "making a kernel": (GaussianFamily, "kernel", 1, EM_MIXTURES),
+    "making a kernel of posteriors": (GaussianPosteriorFamily, "kernel", 1, VARIATIONAL),
     "moving": (EMRun, "moved", 0, MIXTURES),
     "centering": (CenteredRows, "of", 0, FACTORS),
     "choosing": (PPCADensity, "from_spectrum", 0, FACTORS),
@@ -206,6 +211,8 @@ def test_a_fit_after_a_broken_one_is_a_fresh_fit(spec, X, monkeypatch):
     with monkeypatch.context() as patch:
         coins = (Bernoullis, "of") if spec.binary else (GaussianFamily, "estimate")
         owner, name = (NormalWisharts, "of") if spec.posterior else coins
+        posteriors = GaussianPosteriorFamily, "estimate"
+        owner, name = posteriors if spec.variational else (owner, name)
         owner, name = (PPCADensity, "from_spectrum") if spec.linear else (owner, name)
         owner, name = (vae_parameters, "canonical_with_missing") if spec.neural else (owner, name)
         patch.setattr(owner, name, _interrupt)

@@ -25,12 +25,12 @@ def X():
     return clouds(N)
 
 
-def check_same(model, plain, X, Y, log_jacobian):
+def check_same(model, plain, X, Y, log_jacobian, atol=1e-9):
     """Both models say the same of rows in their own units."""
     assert_allclose(
-        model.score_samples(Y) + log_jacobian, plain.score_samples(X), rtol=0, atol=1e-9
+        model.score_samples(Y) + log_jacobian, plain.score_samples(X), rtol=0, atol=atol
     )
-    assert_allclose(model.score(Y) + log_jacobian, plain.score(X), rtol=0, atol=1e-10)
+    assert_allclose(model.score(Y) + log_jacobian, plain.score(X), rtol=0, atol=atol / 10)
     assert_allclose(model.transform(Y), plain.transform(X), rtol=0, atol=1e-8)
 
 
@@ -67,7 +67,9 @@ def test_units_reach_as_far_as_covariances_can_be_written(spec, X):
 def test_a_far_offset_costs_only_what_rounding_the_data_costs(spec, offset, X):
     moved = X + offset
     near = moved - offset
-    check_same(spec.new().fit(moved), spec.new().fit(near), near, moved, 0.0)
+    # The mean of a default prior is rounded as the rows are, and pulls at components of few rows.
+    atol = 1e-8 if spec.variational else 1e-9
+    check_same(spec.new().fit(moved), spec.new().fit(near), near, moved, 0.0, atol)
 
 
 @every_exact_measured

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from hypothesis import strategies as st
-from scipy.special import digamma, gammaln, logsumexp
+from scipy.special import digamma, gammaln, logsumexp, multigammaln
 from scipy.stats import bernoulli, multivariate_normal
 
 from sklearn_lvm.core.bernoulli.beta import BetaPosterior
@@ -15,10 +15,13 @@ from sklearn_lvm.core.bernoulli.posterior import BernoulliPosteriorFamily
 from sklearn_lvm.core.gaussian.density import GaussianFamily, Gaussians
 from sklearn_lvm.core.gaussian.diagonal import Diagonal, Spherical
 from sklearn_lvm.core.gaussian.full import Full
+from sklearn_lvm.core.gaussian.moments import Moments
+from sklearn_lvm.core.gaussian.normal_wishart import NormalWisharts
+from sklearn_lvm.core.gaussian.posterior import GaussianPosteriorFamily
 from sklearn_lvm.core.mixing import DirichletPosterior
 from sklearn_lvm.core.mixture import Mixture
 from sklearn_lvm.core.mixture_em import MixtureSteps
-from sklearn_lvm.core.mixture_variational import VariationalSteps
+from sklearn_lvm.core.mixture_variational import EmpiricalSteps, VariationalSteps
 
 # How arrays of covariances become d x d matrices, and what of a matrix a structure stores.
 DENSE = {
@@ -229,10 +232,112 @@ class CoinPosteriorFamily(CoinFamily):
         return components.posterior.alpha, components.posterior.beta
 
 
+class GaussianPosteriorsOf(Family):
+    """Posteriors of Gaussians, of which the objective is the evidence bound."""
+
+    concentration = 0.7
+
+    def __str__(self):
+        return f"{super().__str__()}Posteriors"
+
+    def prior(self, d):
+        """A prior of every kind that a structure has, by its parameters in public form."""
+        structure = self.of(d)
+        matrix = 0.4 * np.eye(d) + 0.1
+        stored = structure.outer(np.linspace(0.5, 1.0, d)[None]) + structure.of_variances(
+            np.diag(matrix)
+        )
+        dof = np.array([(d + 1.5) / structure.dof_per_row])
+        mean = np.linspace(-0.5, 0.5, d)[None]
+        return NormalWisharts.of(Moments(np.array([0.6]), dof, mean, stored, structure))
+
+    def weights(self):
+        return DirichletPosterior.of(np.zeros(1), self.concentration)
+
+    def family(self, added_variance):
+        d = len(added_variance)
+        return GaussianPosteriorFamily(self.prior(d), np.asarray(added_variance, dtype=float))
+
+    def steps(self, added_variance):
+        return VariationalSteps(self.family(added_variance), weights=self.weights())
+
+    def log_prob(self, components, rows):
+        """Expected log-densities, by Wishart distributions of dense matrices."""
+        posterior, d = components.posterior, rows.shape[1]
+        means, C = dense_gaussians(posterior.expected)
+        nu = np.broadcast_to(posterior.degrees_of_freedom, len(means))
+        logs = []
+        for mean, c, n, kappa in zip(means, C, nu, posterior.mean_precision, strict=True):
+            log_prob = multivariate_normal(mean, c).logpdf(rows).reshape(len(rows))
+            logs.append(log_prob + 0.5 * (self.log_det_gap(n, d) - d / kappa))
+        return np.stack(logs)
+
+    def log_det_gap(self, nu, d):
+        """E log |P| - log |E P|."""
+        if self.structure is Full:
+            return digamma((nu - np.arange(d)) / 2).sum() - d * np.log(nu / 2)
+        return d * (digamma(nu / 2) - np.log(nu / 2))
+
+    def penalty(self, components, added_variance):
+        return np.zeros(1)
+
+    def log_prior(self, mixture):
+        """-KL(q || p) of all means and precisions, and of the weights."""
+        weights = mixture.weights.parameters
+        cost = dirichlet_divergence(weights, np.full(len(weights), self.concentration))
+        after, before = mixture.components.posterior, mixture.components.prior
+        means, C = dense_gaussians(after.expected)
+        (m0,), (C0,) = dense_gaussians(before.expected)
+        (k0,), (nu0,) = before.mean_precision, before.degrees_of_freedom
+        for mean, c, kappa in zip(means, C, after.mean_precision, strict=True):
+            gap, d = mean - m0, len(m0)
+            cost += 0.5 * (d * (k0 / kappa - 1 - np.log(k0 / kappa)))
+            cost += 0.5 * k0 * gap @ np.linalg.solve(c, gap)
+        for nu, c in zip(after.degrees_of_freedom, C, strict=False):  # one, if it is tied
+            cost += self.wishart_divergence(nu, nu * c, nu0, nu0 * C0)
+        return -cost
+
+    def wishart_divergence(self, nu, psi, nu0, psi0):
+        if self.structure is Full:
+            return wishart_divergence(nu, psi, nu0, psi0)
+        pairs = zip(np.diag(psi), np.diag(psi0), strict=True)
+        each = [wishart_divergence(nu, np.array([[a]]), nu0, np.array([[b]])) for a, b in pairs]
+        return each[0] if self.structure is Spherical else sum(each)
+
+    def numbers(self, components):
+        moments = components.posterior.moments
+        return moments.weight, moments.dof, moments.mean, moments.scatter
+
+
+class FittedGaussianPosteriors(GaussianPosteriorsOf):
+    """The same, under priors that every step fits."""
+
+    def __str__(self):
+        return f"{super().__str__()}Empirical"
+
+    def steps(self, added_variance):
+        return EmpiricalSteps(self.family(added_variance), weights=self.weights())
+
+    def log_prior(self, mixture):
+        weights = mixture.weights
+        fixed = dirichlet_divergence(
+            weights.parameters, np.full(len(weights.parameters), self.concentration)
+        )
+        fitted = dirichlet_divergence(
+            weights.parameters, np.full(len(weights.parameters), weights.concentration)
+        )
+        return super().log_prior(mixture) + fixed - fitted
+
+
 STRUCTURES = (Full, Diagonal, Spherical)
 FAMILIES = [Family(structure, tied) for structure in STRUCTURES for tied in (False, True)]
 MEMBERS = [*FAMILIES, CoinFamily()]
-FITTED = [*MEMBERS, CoinPosteriorFamily()]
+POSTERIORS = [
+    GaussianPosteriorsOf(Full, tied=True),
+    GaussianPosteriorsOf(Spherical, tied=False),
+    FittedGaussianPosteriors(Full, tied=False),
+]
+FITTED = [*MEMBERS, CoinPosteriorFamily(), *POSTERIORS]
 every_family = pytest.mark.parametrize("family", FAMILIES, ids=str)
 every_member = pytest.mark.parametrize("family", MEMBERS, ids=str)
 every_fitted = pytest.mark.parametrize("family", FITTED, ids=str)
@@ -271,6 +376,15 @@ def dirichlet_divergence(a, c):
     """KL(Dirichlet(a) || Dirichlet(c)), in nats."""
     log_normalizers = gammaln(a.sum()) - gammaln(a).sum() - gammaln(c.sum()) + gammaln(c).sum()
     return log_normalizers + (a - c) @ (digamma(a) - digamma(a.sum()))
+
+
+def wishart_divergence(nu, psi, nu0, psi0):
+    """KL(W(nu, inv(psi)) || W(nu0, inv(psi0))), in nats."""
+    p = len(psi)
+    ratio = np.linalg.solve(psi, psi0)
+    total = multigammaln(nu0 / 2, p) - multigammaln(nu / 2, p)
+    total += (nu - nu0) / 2 * digamma((nu - np.arange(p)) / 2).sum()
+    return total - nu0 / 2 * np.linalg.slogdet(ratio)[1] + nu / 2 * (np.trace(ratio) - p)
 
 
 def plain_moments(rows, R):

@@ -214,6 +214,14 @@ class Covariances(ABC):
         """Covariances after x_j -> s_j x_j."""
 
     @abstractmethod
+    def at_least(self, variance: Floats) -> Self:
+        """The covariances whose variances in any direction are no less than those of diag(variance).
+
+        Along the principal axes, in units of these variances, (d,), what is below 1 is raised to 1. Of
+        such covariances they maximize -log |C| - tr(inv(S) C), S being these ones.
+        """
+
+    @abstractmethod
     def to_coordinates(self, reference: Self) -> Floats:
         """Real coordinates of the covariances in units of one, ``reference``, (K, size)."""
 

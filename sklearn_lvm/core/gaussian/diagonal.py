@@ -118,6 +118,9 @@ class DiagonalCovariances(Covariances):
     def rescale(self, s: Floats) -> Self:
         return type(self)(self.structure, self.deviation * s)
 
+    def at_least(self, variance: Floats) -> Self:
+        return type(self)(self.structure, np.maximum(self.deviation, np.sqrt(variance)))
+
     @property
     def log_det(self) -> Floats:
         return np.asarray(2.0 * np.log(self.deviation).sum(axis=1))
@@ -235,6 +238,9 @@ class SphericalCovariances(DiagonalCovariances):
 
     def restore(self, stored: Floats) -> Floats:
         return stored * self.deviation[:, 0] ** 2
+
+    def at_least(self, variance: Floats) -> Self:
+        return super().at_least(np.full_like(variance, variance.mean()))
 
     def to_coordinates(self, reference: Self) -> Floats:
         return np.log(self.deviation[:, :1] / reference.deviation[:, :1])

@@ -165,6 +165,16 @@ class FullCovariances(Covariances):
     def rescale(self, s: Floats) -> Self:
         return type(self)(self.structure, self.factor * s[:, None])
 
+    def at_least(self, variance: Floats) -> Self:
+        if not variance.all():
+            return self
+        unit = np.sqrt(variance)
+        values, axes = np.linalg.eigh(self.scatter / np.outer(unit, unit))
+        if values.min() >= 1.0:
+            return self
+        raised = (axes * np.maximum(values, 1.0)[:, None]) @ axes.mT
+        return type(self)(self.structure, unit[:, None] * cholesky(raised))
+
     @property
     def log_det(self) -> Floats:
         return np.asarray(2.0 * np.log(np.diagonal(self.factor, axis1=1, axis2=2)).sum(axis=1))

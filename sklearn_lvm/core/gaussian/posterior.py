@@ -16,10 +16,18 @@ from .student import StudentTs
 
 @dataclass(frozen=True, eq=False)
 class GaussianPosteriors:
-    """What is known of K Gaussians: posteriors q(m_k, P_k) of means and precisions, and their prior."""
+    """What is known of K Gaussians: posteriors q(m_k, P_k) of means and precisions, and their prior.
+
+    Attributes
+    ----------
+    posterior, prior : NormalWisharts
+    least_variance : ndarray of shape (d,)
+        The least variances that a fitted prior expects.
+    """
 
     posterior: NormalWisharts
     prior: NormalWisharts
+    least_variance: Floats
 
     @property
     def expected(self) -> Gaussians:
@@ -40,7 +48,7 @@ class GaussianPosteriors:
 
     def with_fitted_prior(self) -> Self:
         """The same posteriors, and of all priors the one that they diverge least from."""
-        return replace(self, prior=fitted_prior(self.posterior))
+        return replace(self, prior=fitted_prior(self.posterior, self.least_variance))
 
     def predictive(self) -> StudentTs:
         """The densities of the next row of each Gaussian."""
@@ -56,7 +64,8 @@ class GaussianPosteriors:
 
     def rescale(self, shift: Floats, scale: Floats) -> Self:
         """Posteriors and prior for rows scale * z + shift."""
-        return type(self)(self.posterior.rescale(shift, scale), self.prior.rescale(shift, scale))
+        posterior, prior = (part.rescale(shift, scale) for part in (self.posterior, self.prior))
+        return type(self)(posterior, prior, self.least_variance * scale**2)
 
     def subset(self, chosen: Ints) -> Self:
         """Some of the posteriors; a tied covariance stays that of all."""
@@ -95,9 +104,12 @@ class GaussianPosteriorFamily:
     ----------
     prior : NormalWisharts
         One, the same for all Gaussians; a tied covariance has it once.
+    least_variance : ndarray of shape (d,)
+        The least variances that a fitted prior expects.
     """
 
     prior: NormalWisharts
+    least_variance: Floats
 
     def statistics(self, rows: Floats, resp: Floats) -> Moments:
         """Moments of rows (d, n) under K sets of weights (K, n)."""
@@ -108,7 +120,8 @@ class GaussianPosteriorFamily:
     ) -> GaussianPosteriors:
         """The posteriors under the prior of current ones, by default under that of the family."""
         prior = self.prior if current is None else current.prior
-        return GaussianPosteriors(NormalWisharts.of(moments + prior.moments), prior)
+        posterior = NormalWisharts.of(moments + prior.moments)
+        return GaussianPosteriors(posterior, prior, self.least_variance)
 
     def under_prior(self, components: GaussianPosteriors) -> GaussianPosteriors:
         """The same posteriors, with the prior of this family."""

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from ..._typing import Floats
 from ...core.gaussian.covariance import Structure
+from ...core.gaussian.moments import Moments
 from ...core.gaussian.normal_wishart import NormalWisharts
 from ...core.standardization import Standardization
 from .gaussian_parameters import check_covariances, check_shape
@@ -24,16 +25,18 @@ class PriorParameters(Protocol):
 
 
 def given_prior(
-    given: PriorParameters, standardization: Standardization, default: NormalWisharts
+    given: PriorParameters, standardization: Standardization, moments: Moments
 ) -> NormalWisharts:
-    """The prior for standardized rows; what a user left open is that of another.
+    """The prior for standardized rows; what a user left open is that of the moments of another.
 
     Raises
     ------
     ValueError
         If a parameter is out of its bounds, or not of the right shape.
+    SingularCovarianceError
+        If the covariance of the prior is singular to working precision.
     """
-    moments, structure = default.moments, default.structure
+    structure = moments.structure
     if given.mean_prior is not None:
         row = check_shape("mean_prior", given.mean_prior, (structure.d,))[None]
         moments = replace(moments, mean=standardization.transform(row).T)
