@@ -307,7 +307,7 @@ default='dirichlet_process'
 
     def _given_model(
         self, standardization: Standardization, model: Mixture[GaussianPosteriors] | None
-    ) -> None:
+    ) -> Mixture[GaussianPosteriors] | None:
         # No parameters are given to start with, but an order of the components is.
         return None if model is None else in_order(model)
 
