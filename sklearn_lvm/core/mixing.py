@@ -197,7 +197,8 @@ class StickBreakingPosterior:
         return 0.0 if self.is_single else float(each.sum())
 
     def with_fitted_prior(self) -> Self:
-        fitted = -len(self.counts) / self._logs[1].sum()
+        left = max(-float(self._logs[1].sum()), len(self.counts) / MAX_CONCENTRATION)
+        fitted = len(self.counts) / left
         return replace(
             self, concentration=float(np.clip(fitted, MIN_CONCENTRATION, MAX_CONCENTRATION))
         )

@@ -76,9 +76,10 @@ class VariationalGaussianMixture(GaussianMixtureEstimator[GaussianPosteriors]):
         one nat of the evidence of n rows, by which one model can hardly be preferred to another (Kass &
         Raftery, 1995). Whole weights are counts; of others one row has the median.
     reg_covar : float, default=1e-6
-        Used only where the default ``covariance_prior`` is singular to working precision: then
-        reg_covar * s_j**2 is added to the variance of each feature j, s_j being its standard deviation
-        without outliers, or the median of the others' where it is constant.
+        In units of s_j**2, s_j being the standard deviation of feature j without outliers, or the
+        median of the others' where it is constant: what is added to variances, for each row, where the
+        default ``covariance_prior`` is singular to working precision, and the least variance of priors
+        that are fitted. Otherwise it is not used.
     max_iter : int, default=1000
         The most E-steps of one start, after that of the start itself.
     n_init : int, default=1
@@ -105,9 +106,11 @@ default='dirichlet_process'
         rows, without outliers, its diagonal, or the mean of that.
     priors : {'fixed', 'empirical'}, default='fixed'
         'empirical' fits all priors along with the posteriors, by type-II maximum likelihood, from those
-        that are given or default on. Components then tell each other how Gaussians of this table
-        look, which serves the next row where they are several and rows are few. One component alone
-        tells nothing: its prior becomes as certain as the likelihood.
+        that are given or default on. Components then tell each other how Gaussians of this table look,
+        which often serves the next row where they are several. The fitted prior becomes as certain as
+        the likelihood where one component is alone, and where rows have no variance in some direction,
+        since they are fewer than features, say, the evidence has no maximum: variances of the prior end
+        at reg_covar * s_j**2. Then 'fixed' is the better choice.
     acceleration : {'auto', 'squarem'} or None, default='auto'
         'squarem' extrapolates the iterates (Varadhan & Roland, 2008), and keeps a proposal only if the
         bound does not fall. None takes plain steps. 'auto' is 'squarem' unless ``tol=0`` asks for a
@@ -128,7 +131,7 @@ default='dirichlet_process'
     precisions_cholesky_ : ndarray
         Upper triangular U with U U' = precision, or its square root, in the same shape.
     n_components_ : int
-        How many components hold more than one row.
+        How many components hold more than one row; at least 1.
     weight_concentration_ : ndarray or tuple of two ndarray of shape (n_components,)
         The parameters of the Dirichlet distribution, or of the Beta distributions of the sticks.
     mean_precision_ : ndarray of shape (n_components,)
@@ -333,6 +336,18 @@ default='dirichlet_process'
     def _has_evidence_bound(self) -> bool:
         return True
 
+    def _failure_message(self, failure: Exception) -> str:
+        if isinstance(failure, SingularCovarianceError):
+            return (
+                f"In every start the posterior of a covariance became singular to working precision: "
+                f"first that of component {failure.component}, in features {list(failure.features)}. Its "
+                "rows lie too far apart beside the others, or follow from one feature: remove outliers, "
+                "give a larger covariance_prior, or use covariance_type='diag'."
+            )
+        return (
+            f"Every start failed: {failure}. Give priors nearer to the rows, or set priors='fixed'."
+        )
+
     # -- what a user is told -----------------------------------------------------------------------
 
     def _described(
@@ -350,7 +365,7 @@ default='dirichlet_process'
         return {
             **super()._described(model, standardization),
             **described_prior(components.prior, standardization, self._dtype),
-            "n_components_": int(np.count_nonzero(weights.counts > self._least_weight)),
+            "n_components_": max(np.count_nonzero(weights.counts > self._least_weight), 1),
             "mean_precision_": posterior.mean_precision.astype(self._dtype),
             "degrees_of_freedom_": freedom.astype(self._dtype),
             "weight_concentration_": concentration,
