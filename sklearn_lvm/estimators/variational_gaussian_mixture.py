@@ -165,7 +165,7 @@ class VariationalGaussianMixture(GaussianMixtureEstimator[GaussianPosteriors]):
 
     def _given_model(
         self, standardization: Standardization, model: Mixture[GaussianPosteriors] | None
-    ) -> None:
+    ) -> Mixture[GaussianPosteriors] | None:
         # No parameters are given to start with, but an order of the components is.
         return None if model is None else in_order(model)
 
