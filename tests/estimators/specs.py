@@ -237,8 +237,9 @@ SPECS = [
     _mixture("tied", 2, mean_precision_prior=2.0),
     _posterior_mixture("full", 1),
     _posterior_mixture("full", 3, priors="empirical", reg_covar=1e-3),
-    _posterior_mixture("tied", 2, weight_concentration_prior_type=DIRICHLET),
-    _posterior_mixture("diag", 3, init_params="k-means++"),
+    _posterior_mixture(
+        "tied", 2, init_params="k-means++", weight_concentration_prior_type=DIRICHLET
+    ),
     _posterior_mixture("diag", 2, priors="empirical", weight_concentration_prior_type=DIRICHLET),
     _posterior_mixture("spherical", 2, init_params="random", n_init=2),
     _coins("bayes"),

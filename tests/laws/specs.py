@@ -334,8 +334,7 @@ FAMILIES = [Family(structure, tied) for structure in STRUCTURES for tied in (Fal
 MEMBERS = [*FAMILIES, CoinFamily()]
 POSTERIORS = [
     GaussianPosteriorsOf(Full, tied=True),
-    GaussianPosteriorsOf(Spherical, tied=False),
-    FittedGaussianPosteriors(Full, tied=False),
+    FittedGaussianPosteriors(Spherical, tied=False),
 ]
 FITTED = [*MEMBERS, CoinPosteriorFamily(), *POSTERIORS]
 every_family = pytest.mark.parametrize("family", FAMILIES, ids=str)
