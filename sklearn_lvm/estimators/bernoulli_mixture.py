@@ -101,7 +101,7 @@ class BernoulliMixture(BinaryEstimator, BernoulliMixtureWithErrors):
         Only with 'variational': the posterior Beta(probability_alpha_, probability_beta_) of each
         probability.
     n_components_ : int
-        Only with 'variational': how many components hold more than one row.
+        Only with 'variational': how many components hold more than one row; at least 1.
     {em_attributes}
         With 'variational' it is the evidence lower bound of all rows, a total, at most
         the log of their marginal likelihood.

@@ -339,10 +339,10 @@ default='dirichlet_process'
     def _failure_message(self, failure: Exception) -> str:
         if isinstance(failure, SingularCovarianceError):
             return (
-                f"In every start the posterior of a covariance became singular to working precision: "
-                f"first that of component {failure.component}, in features {list(failure.features)}. Its "
-                "rows lie too far apart beside the others, or follow from one feature: remove outliers, "
-                "give a larger covariance_prior, or use covariance_type='diag'."
+                "In every start the posterior of a covariance became singular to working precision: "
+                f"first that of component {failure.component}, in features {list(failure.features)}. "
+                "Its rows lie too far apart beside the others, or on a line: remove outliers, give a "
+                "larger covariance_prior, or use covariance_type='diag'."
             )
         return (
             f"Every start failed: {failure}. Give priors nearer to the rows, or set priors='fixed'."
@@ -365,7 +365,7 @@ default='dirichlet_process'
         return {
             **super()._described(model, standardization),
             **described_prior(components.prior, standardization, self._dtype),
-            "n_components_": max(np.count_nonzero(weights.counts > self._least_weight), 1),
+            "n_components_": max(int((weights.counts > self._least_weight).sum()), 1),
             "mean_precision_": posterior.mean_precision.astype(self._dtype),
             "degrees_of_freedom_": freedom.astype(self._dtype),
             "weight_concentration_": concentration,

@@ -132,9 +132,8 @@ def test_a_given_start_is_where_responsibilities_come_from():
     start = {"weights_init": [0.4, 0.6], "probabilities_init": p}
     joint = np.log([0.4, 0.6]) + X @ np.log(p).T + (1 - X) @ np.log1p(-p).T
     resp = np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
-    order = np.argsort(-resp.sum(axis=0))
     model = variational(max_iter=0, **start).fit(X)
-    assert_allclose(model.probability_alpha_, 0.8 + (resp.T @ X)[order], rtol=1e-10)
+    assert_allclose(model.probability_alpha_, 0.8 + resp.T @ X, rtol=1e-10)
     for name in start:
         assert np.isfinite(variational(**{name: start[name]}).fit(X).lower_bound_)
 

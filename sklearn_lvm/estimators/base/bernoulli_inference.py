@@ -42,7 +42,7 @@ def _posteriors(model: BernoulliModel, unit: float, dtype: DTypeLike) -> Mapping
     known = cast(Mixture[BernoulliPosteriors], model)
     weights, posterior = weights_of(known), known.components.posterior
     found = (
-        max(np.count_nonzero(weights.counts > unit), 1),
+        max(int((weights.counts > unit).sum()), 1),
         *(
             np.asarray(part).astype(dtype)
             for part in (weights.parameters, posterior.alpha, posterior.beta)
