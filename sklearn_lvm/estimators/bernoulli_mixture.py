@@ -71,7 +71,7 @@ class BernoulliMixture(BinaryEstimator, BernoulliMixtureWithErrors):
     inference : {'map', 'mle', 'variational'}, default='map'
         The mode of the posterior; the maximum of the likelihood, for which priors are not used; or a
         posterior of all parameters, independent of each other and of which component made a row
-        (Attias, 1999). It begins after an E-step of a start of 'map', the largest components first.
+        (Attias, 1999). It begins after an E-step of a start of 'map'.
     {em_parameters}
     init_params : {'auto', 'kmeans', 'k-means++', 'random', 'random_from_data'}, default='auto'
         Where a start comes from; see :class:`EMGaussianMixture`. With fewer distinct rows than
