@@ -75,7 +75,7 @@ def said(model, X, w):
         found["covariance"], found["precision"] = model.get_covariance(), model.get_precision()
     if hasattr(model, "posterior_"):
         found["low"], found["high"] = model.credible_interval()
-    if hasattr(model, "sample_posterior"):
+    if hasattr(model, "degrees_of_freedom_") and hasattr(model, "sample_posterior"):
         found["low"], found["high"] = model.credible_interval()
         found["center"], found["shape"] = model.credible_region()
         found["means"], found["covariances"] = model.sample_posterior(3, random_state=0)
