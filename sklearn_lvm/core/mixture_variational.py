@@ -81,17 +81,15 @@ class VariationalMixture(Mixture[Q]):
         )
 
 
+def posteriors_of(model: Mixture[Q]) -> VariationalMixture[Q]:
+    """A mixture that is known to be one of posteriors."""
+    assert isinstance(model, VariationalMixture)
+    return model
+
+
 def weights_of(model: Mixture[Q]) -> WeightPosterior:
     """What is believed of the weights."""
-    assert isinstance(model, VariationalMixture)
-    weights: WeightPosterior = model.weights
-    return weights
-
-
-def in_order(model: Mixture[Q]) -> VariationalMixture[Q]:
-    """The same mixture, its components in the order of the highest bound."""
-    assert isinstance(model, VariationalMixture)
-    return model.in_order()
+    return posteriors_of(model).weights
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from ..core.linalg import SingularCovarianceError
 from ..core.mixing import WEIGHT_POSTERIORS
 from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
-from ..core.mixture_variational import EmpiricalSteps, VariationalSteps, in_order, weights_of
+from ..core.mixture_variational import EmpiricalSteps, VariationalSteps, posteriors_of, weights_of
 from ..core.rows import RowSource
 from ..core.standardization import Standardization
 from ..fitting.posterior_start import PosteriorStart
@@ -312,7 +312,7 @@ default='dirichlet_process'
         self, standardization: Standardization, model: Mixture[GaussianPosteriors] | None
     ) -> Mixture[GaussianPosteriors] | None:
         # No parameters are given to start with, but an order of the components is.
-        return None if model is None else in_order(model)
+        return None if model is None else posteriors_of(model).in_order()
 
     def _start(self, standardization: Standardization) -> Start[GaussianPosteriors, Moments]:
         if self.init_params != "auto":
