@@ -7,6 +7,7 @@ from ..core.family import C, S
 from ..core.linalg import without_failures
 from ..core.mixture import Mixture
 from ..core.mixture_batch import MixtureBatch
+from ..inference.stopping import EQUAL
 from .sample import Sample
 
 ROUNDS = ((2, 2), (3, 1))  # E-steps of each mixture, and how many of them go on
@@ -32,6 +33,8 @@ def winner(sample: Sample[C, S], batch: MixtureBatch[C]) -> Mixture[C]:
             known, batch = without_failures(step, batch, MixtureBatch.without)
         before, log_likelihood = known
         log_prior = [sample.steps.log_prior(before.mixture(i)) for i in range(len(before))]
-        order = np.argsort(-(log_likelihood + log_prior), kind="stable")
+        # Draws may lead to one mixture in different orders of components: rounding must not choose.
+        level = np.rint((log_likelihood + log_prior) / (EQUAL * sample.rows.w.sum()))
+        order = np.argsort(-level, kind="stable")
         batch = batch.subset(order[:n_kept])
     return batch.mixture(0)

@@ -285,7 +285,11 @@ def test_a_fit_that_ended_away_from_the_maximum_is_told_of():
     """In standard errors; the end of the fit is as far as that is said to be."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(500, 2)) + np.array([3.0, 0.0]) * rng.integers(2, size=(500, 1))
-    near = {"means_init": [[-1.0, 0.0], [4.0, 0.0]]}
+    near = {
+        "weights_init": [0.5, 0.5],
+        "means_init": [[-1.0, 0.0], [4.0, 0.0]],
+        "precisions_init": [np.eye(2), np.eye(2)],
+    }
     model = EMGaussianMixture(2, random_state=0, tol=1e-1, warm_start=True, **near).fit(X)
     with pytest.warns(ConvergenceWarning, match=r"of its standard errors away.*warm_start=True"):
         model.standard_errors(X)

@@ -1,5 +1,7 @@
 """The best of several starts goes on, as far as likelihoods tell after a few steps."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -72,6 +74,7 @@ class FailingSample:
     """A sample on which a component of one mixture becomes singular, as long as it is there."""
 
     steps = Flat()
+    rows = SimpleNamespace(w=np.ones(1))
 
     def em_step(self, batch):
         bad = np.flatnonzero(batch.components.values == -1)
