@@ -212,10 +212,7 @@ def _neural_specs():
 SPECS = [
     *map(_single, ("full", "diag", "spherical")),
     *(_bayesian(covariance_type, "bayes") for covariance_type in ("full", "diag", "spherical")),
-    _bayesian("full", "map"),
     _bayesian("diag", "map"),
-    _bayesian("spherical", "map"),
-    _bayesian("full", "mle"),
     _ppca(None),
     _ppca(1),
     _ppca(2, solver="svd"),
@@ -249,7 +246,6 @@ SPECS = [
     _coin_mixture(2),
     _coin_mixture(2, inference="mle", init_params="random", n_init=2),
     _coin_mixture(3, init_params="k-means++", weight_concentration_prior=1.5),
-    _coin_mixture(1, inference="variational"),
     _coin_mixture(3, inference="variational", weight_concentration_prior=0.5),
     _coin_mixture(2, inference="variational", alpha=0.5, beta=0.7, init_params="random", n_init=2),
     *_neural_specs(),
