@@ -34,7 +34,8 @@ def winner(sample: Sample[C, S], batch: MixtureBatch[C]) -> Mixture[C]:
         before, log_likelihood = known
         log_prior = [sample.steps.log_prior(before.mixture(i)) for i in range(len(before))]
         # Draws may lead to one mixture in different orders of components: rounding must not choose.
-        level = np.rint((log_likelihood + log_prior) / (EQUAL * sample.rows.w.sum()))
+        with np.errstate(over="ignore"):  # a prior beside weights of next to nothing
+            level = np.rint((log_likelihood + log_prior) / sample.rows.w.sum() / EQUAL)
         order = np.argsort(-level, kind="stable")
         batch = batch.subset(order[:n_kept])
     return batch.mixture(0)
