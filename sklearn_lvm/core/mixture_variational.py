@@ -60,6 +60,10 @@ class VariationalMixture(Mixture[Q]):
 
     weights: WeightPosterior
 
+    def n_occupied(self, least_weight: float) -> int:
+        """How many components hold more than so much weight; at least 1."""
+        return max(int((self.weights.counts > least_weight).sum()), 1)
+
     def in_order(self) -> Self:
         """The same components in the order of the highest bound."""
         order = self.weights.best_order

@@ -13,6 +13,7 @@ from .._typing import Floats, RandomState
 from ..core.gaussian.density import GaussianFamily, Gaussians
 from ..core.gaussian.moments import Moments
 from ..core.gaussian.structure_names import COVARIANCE_TYPES
+from ..core.linalg import SingularCovarianceError
 from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
 from ..core.rows import RowSource
@@ -334,3 +335,13 @@ class EMGaussianMixture(GaussianMixtureWithErrors):
         shift, scale = self._change_of_units(standardization)
         known = Gaussians(gaussians.mean, gaussians.covariance.restructured(self._structure))
         return Mixture(self._model.log_weights, known.rescale(shift, scale))
+
+    def _failure_message(self, failure: Exception) -> str:
+        remedy = "Raise reg_covar, lower n_components, or try another start."
+        if isinstance(failure, SingularCovarianceError):
+            return (
+                f"In every start a covariance became singular, the likelihood being unbounded there: "
+                f"first that of component {failure.component}, in features "
+                f"{list(failure.features)}. {remedy}"
+            )
+        return f"Every start failed: {failure}. {remedy}"

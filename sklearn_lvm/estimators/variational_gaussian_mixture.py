@@ -13,6 +13,7 @@ from .._typing import Floats, RandomState
 from ..core.gaussian.density import GaussianFamily, Gaussians
 from ..core.gaussian.moments import Moments
 from ..core.gaussian.normal_wishart import NormalWisharts
+from ..core.gaussian.parameters import weak_prior
 from ..core.gaussian.posterior import GaussianPosteriorFamily, GaussianPosteriors
 from ..core.gaussian.structure_names import COVARIANCE_TYPES
 from ..core.linalg import SingularCovarianceError
@@ -299,14 +300,8 @@ default='dirichlet_process'
     def _typical_prior(self, rows: RowSource, standardization: Standardization) -> Moments:
         """As many degrees of freedom as features, and the scatter of all rows, at their center."""
         structure, variance = self._structure, standardization.feature_variance
-        d = structure.d
-        return Moments(
-            np.ones(1),
-            np.array([d / structure.dof_per_row]),
-            np.zeros((1, d)),
-            typical_scatter(rows, structure, variance, self.reg_covar * variance),
-            structure,
-        )
+        scatter = typical_scatter(rows, structure, variance, self.reg_covar * variance)
+        return weak_prior(np.zeros((1, structure.d)), scatter, structure)
 
     def _given_model(
         self, standardization: Standardization, model: Mixture[GaussianPosteriors] | None
@@ -365,7 +360,7 @@ default='dirichlet_process'
         return {
             **super()._described(model, standardization),
             **described_prior(components.prior, standardization, self._dtype),
-            "n_components_": max(int((weights.counts > self._least_weight).sum()), 1),
+            "n_components_": posteriors_of(model).n_occupied(self._least_weight),
             "mean_precision_": posterior.mean_precision.astype(self._dtype),
             "degrees_of_freedom_": freedom.astype(self._dtype),
             "weight_concentration_": concentration,

@@ -249,7 +249,12 @@ class Covariances(ABC):
         return len(self.variances)
 
 
+def along(values: Floats, stored: Floats) -> Floats:
+    """One number for each stored form, (K,), as an array to multiply these with, (K, *S)."""
+    return values.reshape(-1, *[1] * (stored.ndim - 1))
+
+
 def per_weight(scatter: Floats, dof: Floats) -> Floats:
     """Scatter / dof; a Gaussian that holds no data keeps unit covariance, whatever is added."""
-    held = dof.reshape(-1, *[1] * (scatter.ndim - 1))
+    held = along(dof, scatter)
     return scatter / np.where(held > 0, held, 1.0)

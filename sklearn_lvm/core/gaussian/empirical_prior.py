@@ -7,7 +7,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from ..._typing import Floats
-from .moments import Moments
+from .density import Gaussians
 from .normal_wishart import NormalWisharts, multivariate_digamma
 
 # Fitted precisions and degrees of freedom end here: of one Gaussian alone a prior could be certain.
@@ -51,10 +51,9 @@ def fitted_prior(posterior: NormalWisharts, least_variance: Floats) -> NormalWis
     spread = excess - float(typical.log_det[0]) - float(posterior.expected_log_det.mean())
     freedom = _freedom(spread * structure.wishart_size / structure.d, structure.wishart_size)
     dof = np.array([freedom / structure.dof_per_row])
-    stored = typical.scatter
-    scatter = stored * dof.reshape(-1, *[1] * (stored.ndim - 1))
     weight = np.clip([kappa], MIN_PRECISION, MAX_PRECISION)
-    return NormalWisharts.of(Moments(weight, dof, center, scatter, structure))
+    expected = Gaussians(center, typical.restructured(structure))
+    return NormalWisharts.expecting(expected, weight, dof)
 
 
 def _freedom(spread: float, p: int) -> float:

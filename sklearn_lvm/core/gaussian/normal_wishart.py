@@ -10,7 +10,7 @@ from scipy.special import digamma, gammaln
 
 from ..._typing import Floats, Ints
 from ..log_gamma import log1p_ratio, log_gamma_ratio
-from .covariance import Covariances, Structure
+from .covariance import Covariances, Structure, along
 from .density import Gaussians
 from .moments import Moments
 from .prior import GaussianPrior
@@ -66,7 +66,7 @@ class NormalWisharts:
     def expecting(cls, expected: Gaussians, weight: Floats, dof: Floats) -> Self:
         """The distributions with these expectations, known from so many rows."""
         C = expected.covariance
-        scatter = C.scatter * dof.reshape(-1, *[1] * (C.scatter.ndim - 1))
+        scatter = C.scatter * along(dof, C.scatter)
         return cls(Moments(weight, dof, expected.mean, scatter, C.structure), expected)
 
     @property
@@ -195,7 +195,7 @@ class NormalWisharts:
     def _log_det_growth(self, rows: Moments) -> Floats:
         """log |Psi after the rows| - log |Psi|, (1,)."""
         nothing = replace(self.moments, scatter=np.zeros_like(self.moments.scatter))
-        dof = self.moments.dof.reshape(-1, *[1] * (rows.scatter.ndim - 1))
+        dof = along(self.moments.dof, rows.scatter)
         added = (rows + nothing).scatter / dof
         return np.asarray(
             self.expected.covariance.log_det_growth(added) / self.structure.dof_per_row

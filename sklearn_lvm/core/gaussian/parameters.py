@@ -13,6 +13,7 @@ from scipy.stats import t as t_distribution
 from ..._typing import Complexes, Floats
 from ..linalg import inverse_triangular
 from ..mixture import Mixture
+from .covariance import Structure, along
 from .density import Gaussians
 from .moments import Moments
 from .normal_wishart import NormalWisharts
@@ -125,9 +126,13 @@ def suggested_prior(moments: Moments) -> Moments:
     """
     structure, weight = moments.structure, moments.weight
     divisor = structure.dof_per_row * np.maximum(weight - 1.0, weight / 2.0)
-    scatter = moments.scatter / divisor.reshape(-1, *[1] * (moments.scatter.ndim - 1))
+    return weak_prior(moments.mean, moments.scatter / along(divisor, moments.scatter), structure)
+
+
+def weak_prior(mean: Floats, scatter: Floats, structure: Structure) -> Moments:
+    """A mean (1, d) that is known from one row, and a scatter (1, *S) of nu = d."""
     dof = np.full(1, structure.d / structure.dof_per_row)
-    return Moments(np.ones(1), dof, moments.mean, scatter, structure)
+    return Moments(np.ones(1), dof, mean, scatter, structure)
 
 
 def _inverse_factors(nu: float, p: int, n: int, rng: np.random.RandomState) -> Floats:

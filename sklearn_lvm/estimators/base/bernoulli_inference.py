@@ -8,7 +8,7 @@ from numpy.typing import DTypeLike
 
 from ...core.bernoulli.posterior import BernoulliPosteriors
 from ...core.mixture import Mixture
-from ...core.mixture_variational import weights_of
+from ...core.mixture_variational import posteriors_of, weights_of
 from ...core.rows import RowSource
 from ...fitting.bernoulli_inference import (
     BernoulliModel,
@@ -42,7 +42,7 @@ def _posteriors(model: BernoulliModel, unit: float, dtype: DTypeLike) -> Mapping
     known = cast(Mixture[BernoulliPosteriors], model)
     weights, posterior = weights_of(known), known.components.posterior
     found = (
-        max(int((weights.counts > unit).sum()), 1),
+        posteriors_of(known).n_occupied(unit),
         *(
             np.asarray(part).astype(dtype)
             for part in (weights.parameters, posterior.alpha, posterior.beta)

@@ -13,7 +13,6 @@ from ...core.gaussian.density import Gaussians
 from ...core.gaussian.kernels import row_width
 from ...core.gaussian.moments import Moments
 from ...core.gaussian.structure_names import COVARIANCE_TYPES
-from ...core.linalg import SingularCovarianceError
 from ...core.mixture import Mixture
 from ...core.standardization import MAX_DEVIATIONS, Standardization
 from ...fitting.starts import FEW_ROWS, StartStrategy
@@ -91,16 +90,6 @@ class GaussianMixtureEstimator(MixtureEstimator[Standardization, C, Moments], Ge
                 f"{max(n_rows, int(weight))}."
             )
         return FEW_ROWS["in turn"]
-
-    def _failure_message(self, failure: Exception) -> str:
-        remedy = "Raise reg_covar, lower n_components, or try another start."
-        if isinstance(failure, SingularCovarianceError):
-            return (
-                f"In every start a covariance became singular, the likelihood being unbounded there: "
-                f"first that of component {failure.component}, in features "
-                f"{list(failure.features)}. {remedy}"
-            )
-        return f"Every start failed: {failure}. {remedy}"
 
     def _width(self) -> int:
         return row_width(self._structure, self._n_fitted_components)
