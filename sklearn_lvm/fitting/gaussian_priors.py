@@ -24,10 +24,9 @@ MAX_ROWS_PER_PARAMETER = 30.0  # beyond, covariances are known without a prior
 # Numbers that mixtures side by side hold at once, and arrays of covariances among them.
 MAX_NUMBERS, COPIES = 1 << 23, 8
 WEAK, FEW = 0.01, 1.0  # pseudo-observations where rows tell enough, and where they are too few
+# Of the pseudo-observation that bounds a likelihood: it is near what is estimated.
+WEAK_KIND = "shrunk"
 
-WEAK_KIND = (
-    "shrunk"  # of the pseudo-observation that bounds a likelihood: it is near what is estimated
-)
 Chosen = ChosenPrior[GaussianPrior | None]
 Candidate = tuple[str, float]  # a key of KINDS, and pseudo-observations of each covariance
 
