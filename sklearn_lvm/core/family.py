@@ -6,6 +6,7 @@ from typing import Protocol, Self, TypeVar
 import numpy as np
 
 from .._typing import Features, Floats, Ints, Rows
+from .conditionals import Conditionals
 
 S = TypeVar("S", bound="Statistics")
 S_co = TypeVar("S_co", covariant=True)
@@ -102,6 +103,26 @@ class ScoringComponents(Protocol):
 
     def subset(self, chosen: Ints, /) -> Self:
         """Some of the densities, some perhaps more than once."""
+        ...
+
+
+class PartialComponents(ScoringComponents, Protocol):
+    """K densities that know what some entries of a row say of the others."""
+
+    def conditionals(self, rows: Rows, /) -> Conditionals:
+        """Each missing entry given the observed ones."""
+        ...
+
+    def draw_missing(self, rows: Rows, labels: Ints, rng: np.random.RandomState, /) -> Floats:
+        """Rows (n, d) with a draw in place of missing entries, each from the density of its label."""
+        ...
+
+    def marginal(self, features: Ints, /) -> Self:
+        """The densities of some of the features, in their order."""
+        ...
+
+    def conditional(self, features: Ints, values: Floats, /) -> tuple[Floats, "PartialComponents"]:
+        """Log-densities (K,) of values of some features, and the densities of the others given these."""
         ...
 
 

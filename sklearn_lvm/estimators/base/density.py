@@ -13,7 +13,7 @@ from sklearn.base import (
     DensityMixin,
     TransformerMixin,
 )
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags, check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..._compat import check_random_state_of
@@ -21,7 +21,14 @@ from ..._typing import Floats, Ints, RandomState, Rows, Table, Weights
 from ...core.rows import Transformation
 from ...inference.block_map import ThreadMap, block_size, slices_of
 from .docs import documented
-from .validation import FLOATS, check_weights, explained, result_dtype, weighted_total
+from .validation import (
+    FLOATS,
+    check_weights,
+    explained,
+    observed_part,
+    result_dtype,
+    weighted_total,
+)
 
 MAX_SAMPLES = int(np.iinfo(np.intp).max)
 A = TypeVar("A", bound=NDArray[np.generic])
@@ -71,9 +78,17 @@ class DensityEstimator(
     def _check_training(
         self, X: ArrayLike, sample_weight: Weights, *, reset: bool = True
     ) -> tuple[Table, Floats]:
-        """Validated rows and their weights, (n, d) and (n,)."""
+        """Validated rows of which something was observed, and their weights, (n, d) and (n,).
+
+        With ``reset``, in a fit or in the first batch, every column must have an observed entry.
+        """
         rows = self._validated(X, reset=reset)
-        return rows, check_weights(sample_weight, rows)
+        w = check_weights(sample_weight, rows)
+        if not get_tags(self).input_tags.allow_nan:
+            return rows, w
+        names = getattr(self, "feature_names_in_", None)
+        rows, w = observed_part(rows, w, names, every_column=reset)
+        return rows, check_weights(w, rows)
 
     def _check_rows(self, X: ArrayLike) -> Table:
         """Validated rows for a fitted estimator."""

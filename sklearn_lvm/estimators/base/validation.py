@@ -7,11 +7,12 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import issparse
+from scipy.sparse import csr_array, issparse
 from sklearn.utils.validation import check_array
 
 from ..._compat import check_sample_weight
 from ..._typing import Floats, Table, Weights
+from ...core.blocks import row_slices
 from ...core.standardization import CenteredStandardization, Standardization
 
 Z = TypeVar("Z", Standardization, CenteredStandardization)
@@ -90,6 +91,45 @@ def check_observed(rows: Floats) -> None:
     """Raise a ValueError if a column of rows (n, d) is NaN everywhere."""
     if (empty := np.flatnonzero(np.isnan(rows).all(axis=0))).size:
         raise ValueError(f"column {empty[0]} of X has no observed entry: leave it out.")
+
+
+def missing_entries(X: Table) -> Table | None:
+    """Where a table, dense or CSR, holds NaN; None if it is complete."""
+    if X.dtype.kind != "f":
+        return None
+    if issparse(X):
+        absent = np.isnan(X.data)
+        return csr_array((absent, X.indices, X.indptr), shape=X.shape) if absent.any() else None
+    if not any(np.isnan(X[rows]).any() for rows in row_slices(*X.shape)):
+        return None
+    return np.isnan(X)
+
+
+def observed_part(
+    X: Table, w: Floats, names: Sequence[object] | None, *, every_column: bool
+) -> tuple[Table, Floats]:
+    """The rows of which something was observed, and their weights.
+
+    Raises
+    ------
+    ValueError
+        If nothing was observed of any row, or, with ``every_column``, of a column in rows that have
+        weight; the message names it.
+    """
+    missing = missing_entries(X)
+    if missing is None:
+        return X, w
+    d = X.shape[1]
+    n_missing = np.asarray(missing[w > 0].sum(axis=0)).ravel()
+    empty = np.flatnonzero(n_missing == np.count_nonzero(w))
+    if len(empty) and (every_column or len(empty) == d):
+        named = listed([j if names is None else repr(names[j]) for j in empty.tolist()])
+        raise ValueError(
+            f"X has no observed entry in column {named}, NaN in every row that has weight: leave the "
+            "column out, or add rows in which it was observed."
+        )
+    some = np.asarray(missing.sum(axis=1)).ravel() < d
+    return (X, w) if some.all() else (X[some], w[some])
 
 
 def check_range(center: Floats, scale: Floats) -> None:
