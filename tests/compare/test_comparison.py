@@ -257,9 +257,13 @@ def test_a_column_that_some_fold_has_nothing_to_fit_to_of_is_dropped_and_named()
     assert named == "dropped, for some fold has no observed cell to fit to, 1 column: x2"
     assert empty == "dropped 1 row without any observed cell"
     assert comparison.rows[0].scored
+
+
+def test_columns_of_which_each_is_unknown_to_some_fold_leave_nothing_to_compare():
+    X = two_clusters()
     X[:30, 0] = X[30:, 1] = np.nan
     with pytest.raises(ValueError, match="every column is without any observed cell"):
-        compare_densities(X[:, :2], ["EMGaussianMixture"], cv=KFold(2))
+        compare_densities(X, ["EMGaussianMixture"], cv=KFold(2))
 
 
 def test_binary_tables_with_missing_cells_are_compared_on_the_observed_ones():
