@@ -163,9 +163,10 @@ class MixtureEstimator(CallbackSupportMixin, ComponentDensityEstimator, Generic[
         Raises
         ------
         ValueError
-            If nothing was observed of a column, if there are more components than rows, repetitions and weights counted, unless these are
-            Bernoulli densities, or if no start succeeds, since a covariance became singular, say; the
-            message names the cause, such as the component, and the remedy.
+            If nothing was observed of a column, if there are more components than rows, repetitions and
+            weights counted, unless these are Bernoulli densities, or if no start succeeds, since a
+            covariance became singular, say; the message names the cause, such as the component, and the
+            remedy.
 
         Warns
         -----
