@@ -18,6 +18,7 @@ from ..core.bernoulli.binarization import Binarization
 from ..core.bernoulli.binary_rows import BinaryRows
 from ..core.bernoulli.counts import Counts
 from ..core.bernoulli.density import Bernoullis, IndependentBernoulli
+from ..core.mixture import Mixture
 from ..inference.block_map import ThreadMap
 from .base.binary import BINARIZE, BinaryEstimator, check_prior
 from .base.closed_form import ClosedFormEstimator, NoDensityError
@@ -262,6 +263,10 @@ class BetaBernoulli(
         """
         tail = (1.0 - check_level(level)) / 2
         return self.posterior_.ppf(tail), self.posterior_.isf(tail)
+
+    @property
+    def _mixture(self) -> Mixture[Bernoullis]:
+        return self._density_or_raise().mixture
 
     # -- rows ----------------------------------------------------------------------------------------
 
