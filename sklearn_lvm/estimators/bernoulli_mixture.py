@@ -281,10 +281,6 @@ class BernoulliMixture(BinaryEstimator, BernoulliMixtureWithErrors):
             )
         return self._shares(rows)
 
-    @property
-    def _mixture(self) -> Mixture[Bernoullis]:
-        return cast(Mixture[Bernoullis], self._density)
-
     # -- what the fit asks for ---------------------------------------------------------------------
 
     def _fit_transformation(self, X: Table, w: Floats) -> Binarization:

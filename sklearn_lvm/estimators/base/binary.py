@@ -2,7 +2,7 @@
 
 from functools import partial
 from numbers import Real
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -97,18 +97,9 @@ class BinaryEstimator(ImputingEstimator):
         log_prob = super()._log_prob(X)
         return np.where(log_prob < MIN_LOG_PROB, -np.inf, log_prob)
 
-    @property
-    def _mixture(self) -> Mixture[Bernoullis]:
-        """The density of the next row, as a mixture of coins."""
-        raise NotImplementedError
-
     def _conditional_means(self, X: Table) -> Floats:
-        return self._by_block(X, lambda: partial(expected_entries, self._mixture)).T
-
-    def _conditional_draws(self, X: Table, rng: np.random.RandomState) -> Floats:
-        mixture = self._mixture
-        parts = [mixture.draw_missing(self._kernel_rows(X[rows]), rng) for rows in self._slices(X)]
-        return np.concatenate(parts)
+        mixture = cast(Mixture[Bernoullis], self._partial_density)
+        return self._by_block(X, lambda: partial(expected_entries, mixture)).T
 
     def _most_probable(self, means: Floats) -> Floats:
         return (means > 0.5).astype(np.float64)

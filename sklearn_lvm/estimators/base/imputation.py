@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 
 from ..._typing import Floats, RandomState, Table
+from ...core.family import PartialComponents
+from ...core.mixture import Mixture
 from ...fitting.bootstrap import redrawn_weights
 from .completed_tables import IncompleteTable
 from .density import DensityEstimator
@@ -62,18 +64,26 @@ class ImputationOptions:
 class ImputingEstimator(DensityEstimator):
     """Base of densities that fill in missing entries.
 
-    A subclass that takes NaN completes rows, each with at least one NaN, in the units of the data:
-    ``_conditional_means`` and ``_conditional_draws``. What they return for observed entries is not
-    used.
+    A subclass that takes NaN says which mixture its density is (``_partial_density``), or completes
+    rows itself, in the units of the data, of which each has at least one NaN (``_conditional_means``
+    and ``_conditional_draws``). What these return for observed entries is not used.
     """
+
+    @property
+    def _partial_density(self) -> Mixture[PartialComponents]:
+        """The density of rows in the units of kernels, which knows what some entries say of others."""
+        raise NotImplementedError
 
     def _conditional_means(self, X: Table) -> Floats:
         """Rows (n, d) with E[x_missing | x_observed] in place of missing entries."""
-        raise NotImplementedError
+        means = self._by_block(X, lambda: self._partial_density.conditional_means)
+        return self._transformation.inverse_transform(means.T)
 
     def _conditional_draws(self, X: Table, rng: np.random.RandomState) -> Floats:
         """Rows (n, d) with a draw of the missing entries of each row given its observed ones."""
-        raise NotImplementedError
+        draw = self._partial_density.draw_missing
+        parts = [draw(self._kernel_rows(X[rows]), rng) for rows in self._slices(X)]
+        return self._transformation.inverse_transform(np.concatenate(parts))
 
     def _most_probable(self, means: Floats) -> Floats:
         """What stands for entries of these means where they are asked for by ``mode``: the means."""
