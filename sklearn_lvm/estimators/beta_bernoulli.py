@@ -266,7 +266,7 @@ class BetaBernoulli(
         return self.posterior_.ppf(tail), self.posterior_.isf(tail)
 
     @property
-    def _partial_density(self) -> Mixture[PartialComponents]:
+    def _mixture(self) -> Mixture[PartialComponents]:
         return cast(Mixture[PartialComponents], self._density_or_raise().mixture)
 
     # -- rows ----------------------------------------------------------------------------------------

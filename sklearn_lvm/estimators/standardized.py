@@ -24,6 +24,7 @@ from .base.validation import (
     FLOATS,
     check_observed,
     check_weights,
+    missing_entries,
     result_dtype,
     standardization_of,
     weighted_total,
@@ -176,7 +177,10 @@ class StandardizedDensity(DensityMixin, BaseEstimator):
 
     def _log_jacobian(self, rows: Floats) -> Floats:
         """log |dx / dz| of what was observed of each row, (n,)."""
-        return np.asarray(~np.isnan(rows) @ np.log(self._standardization.scale))
+        missing = missing_entries(rows)
+        if missing is None:
+            return np.full(len(rows), self._standardization.log_jacobian)
+        return np.asarray(~missing @ np.log(self._standardization.scale))
 
     def score_samples(self, X: ArrayLike) -> Floats:
         """Compute the log-density of each row.

@@ -98,7 +98,7 @@ class BinaryEstimator(ImputingEstimator):
         return np.where(log_prob < MIN_LOG_PROB, -np.inf, log_prob)
 
     def _conditional_means(self, X: Table) -> Floats:
-        mixture = cast(Mixture[Bernoullis], self._partial_density)
+        mixture = cast(Mixture[Bernoullis], self._mixture)
         return self._by_block(X, lambda: partial(expected_entries, mixture)).T
 
     def _most_probable(self, means: Floats) -> Floats:

@@ -3,6 +3,7 @@
 import warnings
 from dataclasses import dataclass
 from numbers import Integral
+from typing import cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -64,25 +65,26 @@ class ImputationOptions:
 class ImputingEstimator(DensityEstimator):
     """Base of densities that fill in missing entries.
 
-    A subclass that takes NaN says which mixture its density is (``_partial_density``), or completes
-    rows itself, in the units of the data, of which each has at least one NaN (``_conditional_means``
-    and ``_conditional_draws``). What these return for observed entries is not used.
+    A subclass that takes NaN says which mixture its density is (``_mixture``), or completes rows
+    itself, in the units of the data, of which each has at least one NaN (``_conditional_means`` and
+    ``_conditional_draws``). What these return for observed entries is not used.
     """
 
     @property
-    def _partial_density(self) -> Mixture[PartialComponents]:
+    def _mixture(self) -> Mixture[PartialComponents]:
         """The density of rows in the units of kernels, which knows what some entries say of others."""
-        raise NotImplementedError
+        return cast(Mixture[PartialComponents], self._density_or_raise())
 
     def _conditional_means(self, X: Table) -> Floats:
         """Rows (n, d) with E[x_missing | x_observed] in place of missing entries."""
-        means = self._by_block(X, lambda: self._partial_density.conditional_means)
+        mixture = self._mixture
+        means = self._by_block(X, lambda: mixture.conditional_means)
         return self._transformation.inverse_transform(means.T)
 
     def _conditional_draws(self, X: Table, rng: np.random.RandomState) -> Floats:
         """Rows (n, d) with a draw of the missing entries of each row given its observed ones."""
-        draw = self._partial_density.draw_missing
-        parts = [draw(self._kernel_rows(X[rows]), rng) for rows in self._slices(X)]
+        mixture = self._mixture
+        parts = [mixture.draw_missing(self._kernel_rows(X[rows]), rng) for rows in self._slices(X)]
         return self._transformation.inverse_transform(np.concatenate(parts))
 
     def _most_probable(self, means: Floats) -> Floats:

@@ -6,14 +6,15 @@ import numpy as np
 from sklearn.utils import Tags
 
 from ..._typing import Floats, Rows
+from ...core.conditionals import Conditionals
 from ...core.gaussian.missing import observed_rows
 from ...core.standardization import Standardization
 from ...inference.block_map import block_size, slices_of
-from .density import DensityEstimator
+from .imputation import ImputingEstimator
 from .validation import FLOATS, missing_entries
 
 
-class StandardizedRowsDensity(DensityEstimator):
+class StandardizedRowsDensity(ImputingEstimator):
     """Base of densities of Gaussians, or of what is believed of them, in standard units.
 
     Entries that are NaN were not observed: every score is that of the others.
@@ -30,6 +31,17 @@ class StandardizedRowsDensity(DensityEstimator):
         if missing is None:
             return self._transformation.log_jacobian
         return np.asarray(~missing @ np.log(self._transformation.scale))
+
+    # -- missing entries ---------------------------------------------------------------------------
+
+    def _conditional_mixture(self, X: Floats) -> tuple[Floats, Conditionals]:
+        """Responsibilities (K, n), and the missing entries under each component."""
+        mixture, rows = self._mixture, self._kernel_rows(X)
+        _, resp = mixture.kernel().posterior(rows)
+        standard, found = self._transformation, mixture.components.conditionals(rows)
+        return resp, found.rescaled(standard.center, standard.scale)
+
+    # -- blocks ------------------------------------------------------------------------------------
 
     def _slices(self, X: Floats) -> list[slice]:
         missing = missing_entries(X)
