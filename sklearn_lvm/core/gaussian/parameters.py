@@ -57,6 +57,24 @@ class GaussianPosterior:
         """The log marginal likelihood of the rows, in nats."""
         return self.prior.log_evidence(self.rows)
 
+    @property
+    def structure(self) -> Structure:
+        return self.posterior.structure
+
+    @property
+    def mean_precision(self) -> Floats:
+        """kappa, (1,)."""
+        return self.posterior.mean_precision
+
+    @property
+    def degrees_of_freedom(self) -> Floats:
+        """nu, (1,)."""
+        return self.posterior.degrees_of_freedom
+
+    def expected(self) -> Gaussians:
+        """The Gaussian of the expected mean and precision."""
+        return self.posterior.expected
+
     def predictive(self) -> Mixture[StudentTs]:
         """The density of the next row, mean and precision integrated out."""
         return Mixture(np.zeros(1), self.posterior.predictive())
@@ -116,6 +134,27 @@ class GaussianPosterior:
         squares = np.sum([structure.outer(columns[:, :, c]) for c in range(p)], axis=0)
         reach = np.sqrt(nu / known.mean_precision[0])
         return known.moments.mean + reach * C.colorize_each(noise), nu * C.restore(squares)
+
+
+@dataclass(frozen=True, eq=False)
+class VariationalPosterior(GaussianPosterior):
+    """The closest of such posteriors, in which mean and precision do not depend on missing entries.
+
+    It maximizes the evidence lower bound over q(m, P) q(missing) (Bishop, 2006, section 10.1). The rows
+    are those that a Gaussian expects.
+
+    Attributes
+    ----------
+    bound : float
+        That of the log marginal likelihood of the observed entries, in nats.
+    """
+
+    bound: float
+
+    @property
+    def log_evidence(self) -> float:
+        """The evidence lower bound, in nats."""
+        return self.bound
 
 
 def suggested_prior(moments: Moments) -> Moments:
