@@ -4,13 +4,14 @@ Of complete rows, and of independent columns, moments are enough, and everything
 correlated features a missing entry is one more latent variable, and the rows themselves are needed.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 from typing import Protocol, Self
 
 import numpy as np
 
-from .._typing import Block, Floats, Slice
+from .._typing import Block, Floats, Rows
 from ..core.blocks import Blocks, on_disk
 from ..core.family import C
 from ..core.gaussian.column_posterior import ColumnPosterior
@@ -18,6 +19,7 @@ from ..core.gaussian.columns import ColumnMoments
 from ..core.gaussian.covariance import Structure
 from ..core.gaussian.density import GaussianFamily, Gaussians
 from ..core.gaussian.diagonal import Diagonal
+from ..core.gaussian.kernels import row_width
 from ..core.gaussian.missing import observed_rows, order_of_patterns
 from ..core.gaussian.moments import Moments
 from ..core.gaussian.normal_wishart import NormalWisharts
@@ -29,9 +31,9 @@ from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
 from ..core.mixture_variational import VariationalSteps
 from ..core.standardization import Standardization
-from ..inference.block_map import ThreadMap
+from ..inference.block_map import ThreadMap, block_size, slices_of
 from ..inference.em import Callback, EMRun, run_em
-from ..inference.problem import Problem
+from ..inference.problem import M, Problem
 
 SMALLEST = 1e-10  # share of the variances that EM may leave of them in some direction
 
@@ -39,7 +41,7 @@ Posterior = GaussianPosterior | ColumnPosterior
 ONE_ROW = np.ones(1)
 
 
-def in_closed_form(model: C) -> EMRun[C]:
+def in_closed_form(model: M) -> EMRun[M]:
     """A model that no iteration was needed for."""
     return EMRun(model, (), n_iter=1, converged=True)
 
@@ -78,8 +80,10 @@ class Summary(Protocol):
         """
         ...
 
-    def log_likelihood(self, run: EMRun[Gaussians], added_variance: Floats, /) -> float:
-        """The log-likelihood of that Gaussian, in nats, of standardized rows."""
+    def log_likelihood(
+        self, run: EMRun[Gaussians], added_variance: Floats, standardization: Standardization, /
+    ) -> float:
+        """The log-likelihood of that Gaussian, in nats, in the units of the data."""
         ...
 
     def suggested_prior(self, added_variance: Floats, /) -> Moments:
@@ -106,7 +110,9 @@ class CompleteSummary:
         """Measure rows, feature-major (d, n), with weights (n,)."""
         return cls(Moments.of(Z, w[None], structure))
 
-    def __add__(self, other: "CompleteSummary | ColumnSummary") -> "CompleteSummary | ColumnSummary":
+    def __add__(
+        self, other: "CompleteSummary | ColumnSummary"
+    ) -> "CompleteSummary | ColumnSummary":
         if isinstance(other, ColumnSummary):
             return self.by_column + other
         return CompleteSummary(self.moments + other.moments)
@@ -139,10 +145,12 @@ class CompleteSummary:
         family = GaussianFamily(self.structure, added_variance)
         return in_closed_form(family.estimate(self.moments))
 
-    def log_likelihood(self, run: EMRun[Gaussians], added_variance: Floats) -> float:
+    def log_likelihood(
+        self, run: EMRun[Gaussians], added_variance: Floats, standardization: Standardization
+    ) -> float:
         loss = run.model.trace_penalty(added_variance)
         mean_log_prob = float((run.model.max_log_prob - loss)[0]) - self.structure.d / 2
-        return self.n_rows * mean_log_prob
+        return self.n_rows * (mean_log_prob - standardization.log_jacobian)
 
     def suggested_prior(self, added_variance: Floats) -> Moments:
         return widened(suggested_prior(self.moments), added_variance)
@@ -192,8 +200,11 @@ class ColumnSummary:
         family = GaussianFamily(self.structure, added_variance)
         return in_closed_form(family.estimate(self.typical))
 
-    def log_likelihood(self, run: EMRun[Gaussians], added_variance: Floats) -> float:
-        return self.columns.log_likelihood(run.model.covariance.variances[0])
+    def log_likelihood(
+        self, run: EMRun[Gaussians], added_variance: Floats, standardization: Standardization
+    ) -> float:
+        log_likelihood = self.columns.log_likelihood(run.model.covariance.variances[0])
+        return log_likelihood - self.log_jacobian(standardization)
 
     def suggested_prior(self, added_variance: Floats) -> Moments:
         return widened(self.columns.suggested_prior(), added_variance)
@@ -235,25 +246,26 @@ class IncompleteTable:
         w: Floats,
         standardization: Standardization,
         structure: Structure,
-        slices_of: Callable[[Floats], list[Slice]],
         *,
         tol: float,
         max_iter: int,
     ) -> Self:
         """The rows of a table (n, d), those together that lack the same entries."""
 
-        def transform(rows: Floats) -> object:
+        def transform(rows: Floats) -> Rows:
             return observed_rows(standardization.transform(rows))
 
+        missing = np.isnan(X)
         if not on_disk(X):
-            order = order_of_patterns(np.isnan(X).T)
+            order = order_of_patterns(missing.T)
             X, w = X[order], w[order]
+        n_inverted = np.square(missing.sum(axis=1, dtype=np.float64)).mean()
+        slices = slices_of(len(X), block_size(row_width(structure, 1) + int(n_inverted)))
         diagonal = Diagonal(structure.d)
-        slices = slices_of(X)
-        parts = (ColumnMoments.of(standardization.transform(X[s]), w[s], diagonal) for s in slices)
-        columns = next(parts)
-        for part in parts:
-            columns = columns + part
+        columns = reduce(
+            add,
+            (ColumnMoments.of(standardization.transform(X[s]), w[s], diagonal) for s in slices),
+        )
         return cls(Blocks(X, w, transform, slices).held(), columns, structure, tol, max_iter)
 
     def without_rows(self) -> Self:
@@ -276,11 +288,13 @@ class IncompleteTable:
             raise SingularCovarianceError(0, tuple(np.flatnonzero(constant).tolist()))
         steps = MixtureSteps(GaussianFamily(self.structure, added_variance))
         run = self._run(steps, Callback() if added_variance.any() else SingularityCheck())
-        return replace(run, model=run.model.components)
+        return run.with_model(run.model.components)
 
-    def log_likelihood(self, run: EMRun[Gaussians], added_variance: Floats) -> float:
+    def log_likelihood(
+        self, run: EMRun[Gaussians], added_variance: Floats, standardization: Standardization
+    ) -> float:
         penalty = float(run.model.trace_penalty(added_variance)[0])
-        return self.n_rows * (run.objective - penalty)
+        return self.n_rows * (run.objective - penalty) - self.log_jacobian(standardization)
 
     def suggested_prior(self, added_variance: Floats) -> Moments:
         gaussian = self.maximum(added_variance).model
@@ -292,20 +306,22 @@ class IncompleteTable:
         run = self._run(VariationalSteps(family, weights=one), Callback())
         known, bound = run.model.components, self.n_rows * run.objective
         expected = self._moments_of(known.expected.mean, known.expected.covariance.scatter)
-        return replace(run, model=VariationalPosterior(known.posterior, prior, expected, bound))
+        return run.with_model(VariationalPosterior(known.posterior, prior, expected, bound))
 
     def mode(self, known: Posterior) -> EMRun[Gaussians]:
         family = GaussianFamily(
             self.structure, np.zeros(self.structure.d), known.prior.pseudo_observations(1)
         )
         run = self._run(MixtureSteps(family), Callback())
-        return replace(run, model=run.model.components)
+        return run.with_model(run.model.components)
 
     def _run(
         self, steps: MixtureSteps[C, Moments], callback: Callback[Mixture[C]]
     ) -> EMRun[Mixture[C]]:
         """Run EM from uncorrelated features."""
-        variance = np.where(self.columns.scatter > 0, self.columns.covariance(self.columns.dof), 1.0)
+        variance = np.where(
+            self.columns.scatter > 0, self.columns.covariance(self.columns.dof), 1.0
+        )
         scatter = self.structure.of_variances(variance[0])
         start = steps.m_step(self._moments_of(self.columns.mean[None], scatter))
         with ThreadMap() as block_map:

@@ -88,10 +88,10 @@ class ColumnStudentTs:
         return np.where(observed.T, Z.T, drawn)
 
     def distances(self, Z: Floats) -> tuple[Floats, Ints, Bools]:
-        """Squared distances of blocks, (K, G, n), their observed entries, (G, n), and which these are."""
+        """Squared distances of blocks, (K, G, n), their observed entries, (G, n), and the mask."""
         observed = ~np.isnan(Z)
         gaps = np.where(observed, (Z - self.mean[:, :, None]) / self.scale[:, :, None], 0.0)
-        K, d, n = gaps.shape
+        K, _, n = gaps.shape
         with np.errstate(over="ignore"):
             squares = (gaps**2).reshape(K, self._n_blocks, -1, n).sum(axis=2)
         return squares, observed.reshape(self._n_blocks, -1, n).sum(axis=1), observed
@@ -103,7 +103,7 @@ class ColumnStudentTs:
 
     @property
     def _n_blocks(self) -> int:
-        return self.dof.shape[1]
+        return int(self.dof.shape[1])
 
     def marginal(self, features: Ints) -> Self:
         """The densities of some of the features, in their order."""

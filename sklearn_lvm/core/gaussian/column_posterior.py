@@ -77,7 +77,7 @@ class ColumnPosterior:
         prior = self.prior.moments.scatter
         gap = ColumnMoments.of_moments(self.prior.moments).without_scatter() + self.rows
         with np.errstate(divide="ignore"):
-            return np.logaddexp(0.0, np.log(gap.scatter) - np.log(prior))
+            return np.asarray(np.logaddexp(0.0, np.log(gap.scatter) - np.log(prior)))
 
     def expected(self) -> Gaussians:
         """The Gaussian of the expected means and precisions."""

@@ -1,7 +1,6 @@
 """The base of estimators of one Gaussian: its moments in standard units, and whitening by it."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from numbers import Integral, Real
 from typing import ClassVar, TypeVar, cast
 
@@ -115,8 +114,9 @@ class OneGaussianEstimator(
             return _summary_of(CompleteSummary, X, w, standardization, structure)
         if self._by_column:
             return _summary_of(ColumnSummary, X, w, standardization, structure)
-        stop = {"tol": float(self.tol), "max_iter": int(self.max_iter)}
-        return IncompleteTable.of(X, w, standardization, structure, self._slices_of_missing, **stop)
+        return IncompleteTable.of(
+            X, w, standardization, structure, tol=float(self.tol), max_iter=int(self.max_iter)
+        )
 
     @property
     def _by_column(self) -> bool:
@@ -197,7 +197,7 @@ class OneGaussianEstimator(
 
     def _finished(self, run: EMRun[T]) -> T:
         """The model of a run, which is remembered without it."""
-        self._run = replace(run, model=None)  # type: ignore[arg-type]
+        self._run = run.with_model(None)
         return run.model
 
     # -- the density -------------------------------------------------------------------------------
@@ -222,7 +222,9 @@ class OneGaussianEstimator(
 
     def _check_spread(self, rows: OneGaussianRows, complaint: str) -> None:
         """Raise a NoDensityError if rows are one, or hardly more."""
-        if _variances(rows).max() < FLOAT64.smallest_normal:  # what one row of all the weight leaves
+        if (
+            _variances(rows).max() < FLOAT64.smallest_normal
+        ):  # what one row of all the weight leaves
             raise NoDensityError(complaint)
 
     def _share_of_variances(
