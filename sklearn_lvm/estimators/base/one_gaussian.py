@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from numbers import Integral, Real
-from typing import ClassVar, TypeVar, cast
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,15 +10,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from ..._compat import Interval
-from ..._typing import Floats, Rows, Table
-from ...core.conditionals import Conditionals
-from ...core.family import PartialComponents
+from ..._typing import Floats, Rows
 from ...core.gaussian.covariance import Structure
 from ...core.gaussian.density import Gaussians
 from ...core.gaussian.kernels import row_width
 from ...core.gaussian.structure_names import COVARIANCE_TYPES
 from ...core.linalg import SingularCovarianceError
-from ...core.mixture import Mixture
 from ...core.rows import canonical_with_missing
 from ...core.standardization import Standardization, root_of_average
 from ...fitting.one_gaussian import ColumnSummary, CompleteSummary, IncompleteTable
@@ -329,38 +326,6 @@ class OneGaussianEstimator(
         with np.errstate(over="ignore"):  # rows that are no floating point numbers are infinite
             rows = gaussian.covariance.colorize(whitened.astype(np.float64), 0) + gaussian.mean
             return self._transformation.inverse_transform(rows).astype(whitened.dtype)
-
-    # -- missing entries ---------------------------------------------------------------------------
-
-    @property
-    def _partial_density(self) -> Mixture[PartialComponents]:
-        return cast(Mixture[PartialComponents], self._density_or_raise())
-
-    def _conditional_means(self, X: Table) -> Floats:
-        """Rows (n, d) with conditional means in place of missing entries."""
-        density = self._partial_density
-        means = self._by_block(X, lambda: density.conditional_means)
-        return self._transformation.inverse_transform(means.T)
-
-    def _conditional_draws(self, X: Table, rng: np.random.RandomState) -> Floats:
-        """Rows (n, d) with a draw of the missing entries."""
-        draw = self._partial_density.draw_missing
-        parts = [draw(self._kernel_rows(X[rows]), rng) for rows in self._slices(X)]
-        return self._transformation.inverse_transform(np.concatenate(parts))
-
-    def _conditional_mixture(self, X: Table) -> tuple[Floats, Conditionals]:
-        """Missing entries given the observed ones, as of a mixture of one component."""
-        components = self._partial_density.components
-        parts = [components.conditionals(self._kernel_rows(X[rows])) for rows in self._slices(X)]
-        mean, square, dof = (
-            np.concatenate([getattr(part, name) for part in parts], axis=-1)
-            for name in ("mean", "square", "dof")
-        )
-        units = self._transformation
-        found = Conditionals(mean, square, dof).rescaled(units.center, units.scale)
-        return np.ones((1, len(X))), found
-
-    # -- what scikit-learn asks --------------------------------------------------------------------
 
     def _latent_of(self, X: Floats, latent: object) -> Floats:
         return self.transform(X)
