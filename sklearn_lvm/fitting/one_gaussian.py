@@ -11,7 +11,7 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from .._typing import Block, Floats, Rows
+from .._typing import Block, Floats
 from ..core.blocks import Blocks, on_disk
 from ..core.family import C
 from ..core.gaussian.column_posterior import ColumnPosterior
@@ -20,7 +20,7 @@ from ..core.gaussian.covariance import Structure
 from ..core.gaussian.density import GaussianFamily, Gaussians
 from ..core.gaussian.diagonal import Diagonal
 from ..core.gaussian.kernels import row_width
-from ..core.gaussian.missing import observed_rows, order_of_patterns
+from ..core.gaussian.missing import IncompleteRows, order_of_patterns
 from ..core.gaussian.moments import Moments
 from ..core.gaussian.normal_wishart import NormalWisharts
 from ..core.gaussian.parameters import GaussianPosterior, VariationalPosterior, suggested_prior
@@ -252,8 +252,8 @@ class IncompleteTable:
     ) -> Self:
         """The rows of a table (n, d), those together that lack the same entries."""
 
-        def transform(rows: Floats) -> Rows:
-            return observed_rows(standardization.transform(rows))
+        def transform(rows: Floats) -> IncompleteRows:  # of complete blocks too: their sums add
+            return IncompleteRows.of(standardization.transform(rows))
 
         missing = np.isnan(X)
         if not on_disk(X):
