@@ -6,7 +6,6 @@ from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_is_fitted
 
 from .._compat import RANDOM_STATE, Interval, StrOptions
 from .._typing import Floats, RandomState
@@ -20,6 +19,7 @@ from ..core.mixture import Mixture
 from ..core.standardization import Standardization
 from ..fitting.one_gaussian import Posterior
 from .base.closed_form import NoDensityError
+from .base.gaussian_posterior import GaussianPosteriorEstimator
 from .base.normal_wishart_priors import described_prior, given_prior
 from .base.one_gaussian import (
     EM_CONSTRAINTS,
@@ -27,7 +27,7 @@ from .base.one_gaussian import (
     OneGaussianEstimator,
     OneGaussianRows,
 )
-from .base.validation import check_level, too_few_rows
+from .base.validation import too_few_rows
 
 OneGaussian = Mixture[Gaussians] | Mixture[StudentTs] | Mixture[ColumnStudentTs]
 
@@ -62,7 +62,7 @@ def _gaussian(gaussian: Gaussians) -> tuple[OneGaussian, Gaussians]:
     return Mixture(np.zeros(1), gaussian), gaussian
 
 
-class BayesianGaussian(OneGaussianEstimator[OneGaussian]):
+class BayesianGaussian(GaussianPosteriorEstimator[OneGaussian]):
     """Gaussian density whose mean and covariance have a Normal-inverse-Wishart prior.
 
     With weighted rows of sum N, mean x and scatter S, the posterior has k = k0 + N, nu = nu0 + N,
@@ -223,8 +223,6 @@ class BayesianGaussian(OneGaussianEstimator[OneGaussian]):
     degrees_of_freedom_: float
     log_evidence_: float
 
-    _posterior: Posterior  # in standard units
-
     def __init__(
         self,
         *,
@@ -319,104 +317,3 @@ class BayesianGaussian(OneGaussianEstimator[OneGaussian]):
     def _number_or_array(self, values: Floats) -> float | Floats:
         """One number, or numbers of the columns."""
         return float(values[0]) if len(values) == 1 else values.astype(self._dtype)
-
-    # -- the posterior -----------------------------------------------------------------------------
-
-    def _posterior_or_raise(self) -> Posterior:
-        check_is_fitted(self)
-        self._density_or_raise()
-        if not hasattr(self, "_posterior"):
-            raise AttributeError(
-                "a fit with inference='mle' has no posterior; set inference='bayes' or 'map', and fit "
-                "again."
-            )
-        return self._posterior
-
-    def credible_interval(self, level: float = 0.95) -> tuple[Floats, Floats]:
-        """Compute the central interval that holds each coordinate of the mean with a probability.
-
-        Parameters
-        ----------
-        level : float, default=0.95
-            The posterior probability of each interval, in (0, 1).
-
-        Returns
-        -------
-        low, high : ndarray of shape (n_features,)
-            Quantiles of (1 - level) / 2 and (1 + level) / 2 of the marginal posterior, a t density.
-
-        Raises
-        ------
-        ValueError
-            If ``level`` is not inside (0, 1).
-        AttributeError
-            If there is no posterior, with inference='mle'.
-        """
-        known = self._posterior_or_raise()
-        low, high = known.interval_of_mean(check_level(level))
-        return self._mean(low, self._transformation), self._mean(high, self._transformation)
-
-    def credible_region(self, level: float = 0.95) -> tuple[Floats, Floats]:
-        """Compute the ellipsoid that holds the mean, all coordinates at once, with a probability.
-
-        It is (m - center)' inv(shape) (m - center) <= 1. The squared radius is a quantile of an F
-        distribution; with covariance_type='diag', where each coordinate has a precision of its own, of
-        the sum of squares of independent t variables, and the ellipsoid is not the smallest region.
-        After a fit to rows with NaN and 'full' it is that of the variational posterior.
-
-        Parameters
-        ----------
-        level : float, default=0.95
-            The posterior probability of the ellipsoid, in (0, 1).
-
-        Returns
-        -------
-        center : ndarray of shape (n_features,)
-        shape : ndarray of shape (n_features, n_features), (n_features,) or ()
-            In the form of ``covariance_``: a matrix, its diagonal, or a number; with NaN and
-            'spherical' a diagonal, as each coordinate is known from its own entries.
-
-        Raises
-        ------
-        ValueError
-            If ``level`` is not inside (0, 1).
-        AttributeError
-            If there is no posterior, with inference='mle'.
-        """
-        known = self._posterior_or_raise()
-        region = known.region_of_mean(check_level(level))
-        with np.errstate(all="ignore"):  # in extreme units
-            shape = region.covariance.rescale(self._transformation.scale).matrix[0]
-            return self._mean(region.mean[0], self._transformation), shape.astype(self._dtype)
-
-    def sample_posterior(
-        self, n_samples: int = 1, *, random_state: RandomState = None
-    ) -> tuple[Floats, Floats]:
-        """Draw means and covariances from the posterior.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-        random_state : int, RandomState instance or None, default=None
-            None falls back to the estimator's own ``random_state``.
-
-        Returns
-        -------
-        means : ndarray of shape (n_samples, n_features)
-        covariances : ndarray of shape (n_samples, n_features, n_features), (n_samples, n_features) or \
-(n_samples,)
-
-        Raises
-        ------
-        ValueError
-            If ``n_samples`` is not a positive integer, or the random state is none.
-        AttributeError
-            If there is no posterior, with inference='mle'.
-        """
-        known = self._posterior_or_raise()
-        rng = self._drawing("sample_posterior", n_samples, random_state)
-        mean, stored = known.draw(int(n_samples), rng)
-        with np.errstate(all="ignore"):  # in extreme units
-            stored = stored * known.structure.growth(self._transformation.scale)
-            covariances = known.structure.to_public(stored)
-            return self._mean(mean, self._transformation), covariances.astype(self._dtype)

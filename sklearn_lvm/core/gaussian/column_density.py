@@ -39,7 +39,7 @@ class ColumnStudentTs:
     >>> kernel = ColumnStudentTs(zero, zero + 1.0, np.array([[30.0, 3.0]])).kernel(np.zeros(1))
     >>> rows = np.array([[4.0, np.nan, np.nan], [np.nan, 4.0, np.nan]])
     >>> kernel.log_prob(kernel.features(rows)).round(2)
-    array([[-7.57, -4.69,  0.  ]])
+    array([[-7.55, -4.69,  0.  ]])
     """
 
     mean: Floats

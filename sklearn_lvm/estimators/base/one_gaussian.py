@@ -331,7 +331,7 @@ class OneGaussianEstimator(
         return self.transform(X)
 
     def _width(self) -> int:
-        return row_width(self._statistics.structure, 1)
+        return row_width(self._gaussian.covariance.structure, 1)
 
     @property
     def _n_features_out(self) -> int:
