@@ -29,6 +29,8 @@ from .base.one_gaussian import (
 )
 from .base.validation import too_few_rows
 
+LARGER_PRIOR = "give a larger covariance_prior."
+
 OneGaussian = Mixture[Gaussians] | Mixture[StudentTs] | Mixture[ColumnStudentTs]
 
 
@@ -262,7 +264,9 @@ class BayesianGaussian(GaussianPosteriorEstimator[OneGaussian]):
         return known.predictive(), known.expected()
 
     def _mode(self, rows: OneGaussianRows, standardization: Standardization) -> Gaussians:
-        return self._finished(rows.mode(self._updated(rows, standardization)))
+        known = self._updated(rows, standardization)
+        with self._singular_means("the mode of the covariance is singular", LARGER_PRIOR):
+            return self._finished(rows.mode(known))
 
     def _updated(self, rows: OneGaussianRows, standardization: Standardization) -> Posterior:
         default = self._default_prior(rows, standardization)
@@ -271,7 +275,7 @@ class BayesianGaussian(GaussianPosteriorEstimator[OneGaussian]):
             self._posterior = self._finished(rows.posterior(prior))
         except SingularCovarianceError as singular:
             cause = self._cause("the posterior of the covariance is singular", singular)
-            raise NoDensityError(f"{cause}; give a larger covariance_prior.") from None
+            raise NoDensityError(f"{cause}; {LARGER_PRIOR}") from None
         return self._posterior
 
     def _default_prior(
@@ -289,7 +293,8 @@ class BayesianGaussian(GaussianPosteriorEstimator[OneGaussian]):
             cause = self._cause("the covariance is singular", singular)
         remedy = "set reg_covar > 0, give covariance_prior, or drop these features."
         added = self._share_of_variances(rows, standardization, cause, remedy)
-        return NormalWisharts.of(rows.suggested_prior(added))
+        with self._singular_means(cause, "raise reg_covar."):
+            return NormalWisharts.of(rows.suggested_prior(added))
 
     def _described(
         self, density: OneGaussian, rows: OneGaussianRows, standardization: Standardization

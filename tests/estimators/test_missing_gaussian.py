@@ -299,6 +299,8 @@ def test_a_singular_covariance_is_regularized_and_the_objective_still_rises():
     for make in (GaussianMLE, BayesianGaussian):
         with pytest.raises(ValueError, match=r"singular.*set reg_covar > 0"):
             make(reg_covar=0).fit(X)
+        with pytest.raises(ValueError, match=r"singular.*even so: raise reg_covar"):
+            make(reg_covar=1e-30).fit(X)
     prior = {"covariance_prior": np.eye(4), "reg_covar": 0}
     assert np.isfinite(BayesianGaussian(**prior).fit(X).score(X))
 

@@ -1,6 +1,7 @@
 """The base of estimators of one Gaussian: its moments in standard units, and whitening by it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import ClassVar, TypeVar
 
@@ -215,7 +216,16 @@ class OneGaussianEstimator(
             cause = self._cause("the covariance is singular", singular)
         remedy = "set reg_covar > 0, or drop these features."
         self._added_variance = self._share_of_variances(rows, standardization, cause, remedy)
-        return rows.maximum(self._added_variance)
+        with self._singular_means(cause, "raise reg_covar."):
+            return rows.maximum(self._added_variance)
+
+    @contextmanager
+    def _singular_means(self, cause: str, remedy: str) -> Iterator[None]:
+        """Say what to do where a covariance is singular nevertheless."""
+        try:
+            yield
+        except SingularCovarianceError:
+            raise NoDensityError(f"{cause}, even so: {remedy}") from None
 
     def _check_spread(self, rows: OneGaussianRows, complaint: str) -> None:
         """Raise a NoDensityError if rows are one, or hardly more."""
