@@ -41,7 +41,7 @@ class GaussianMLE(OneGaussianEstimator[Mixture[Gaussians]]):
         added to the variance of each feature j, s_j**2 being the feature's own variance, or the median
         of the others' where it is constant. Otherwise the estimate is the exact maximum. With 'full'
         and NaN the covariance is singular where EM has shrunk a variance to 1e-10 of those of the
-        features.
+        features, which ``reg_covar`` must therefore exceed.
     tol : float, default=1e-8
         With 'full' and NaN only: EM ends when the estimated remaining gain of the objective is below
         it, in nats per unit of weight.

@@ -287,7 +287,7 @@ class IncompleteTable:
         if (constant := (self.columns.scatter[0] == 0) & (added_variance == 0)).any():
             raise SingularCovarianceError(0, tuple(np.flatnonzero(constant).tolist()))
         steps = MixtureSteps(GaussianFamily(self.structure, added_variance))
-        run = self._run(steps, Callback() if added_variance.any() else SingularityCheck())
+        run = self._run(steps, SingularityCheck())
         return run.with_model(run.model.components)
 
     def log_likelihood(
