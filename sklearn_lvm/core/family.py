@@ -121,8 +121,8 @@ class PartialComponents(ScoringComponents, Protocol):
         """The densities of some of the features, in their order."""
         ...
 
-    def conditional(self, features: Ints, values: Floats, /) -> tuple[Floats, "PartialComponents"]:
-        """Log-densities (K,) of values of some features, and the densities of the others given these."""
+    def conditional(self, features: Ints, values: Floats, /) -> tuple[Floats, Self]:
+        """Log-densities (K,) of values of some features, and densities of the others given these."""
         ...
 
 

@@ -1,12 +1,14 @@
 """A mixture of densities of any family: p(z) = sum_k weight_k p_k(z)."""
 
 from dataclasses import dataclass
-from typing import Generic
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from .._typing import Floats, Ints, Rows
-from .family import D, ScoringKernel
+from .family import D, PartialComponents, ScoringKernel
+
+P = TypeVar("P", bound=PartialComponents)
 
 EXP_RANGE_SHARE = 0.4  # of the range of exp that is used where rows have one common maximum
 
@@ -27,6 +29,23 @@ class Mixture(Generic[D]):
         weights = np.exp(self.log_weights)
         labels = rng.choice(len(weights), size=n, p=weights / weights.sum())
         return self.components.sample(labels, rng), labels
+
+    def marginal(self: "Mixture[P]", features: Ints) -> "Mixture[P]":
+        """The mixture of some of the features."""
+        return Mixture(self.log_weights, self.components.marginal(features))
+
+    def conditional(
+        self: "Mixture[P]", features: Ints, values: Floats
+    ) -> tuple[Floats, "Mixture[P]"]:
+        """The log-density (1,) of values of some features, and the mixture of the others given these.
+
+        The weights become p(k | values). They are not numbers where the log-density is -inf.
+        """
+        log_prob, components = self.components.conditional(features, values)
+        joint = self.log_weights + log_prob
+        total = np.logaddexp.reduce(joint, keepdims=True)
+        with np.errstate(invalid="ignore"):
+            return total, Mixture(joint - total, components)
 
     def n_parameters(self) -> int:
         """Count free parameters: those of the densities, and K - 1 weights."""

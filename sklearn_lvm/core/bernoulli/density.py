@@ -86,6 +86,16 @@ class Bernoullis:
         """Some of the densities."""
         return type(self)(self.log_p[chosen], self.log_q[chosen])
 
+    def marginal(self, features: Ints) -> Self:
+        """The densities of some of the columns."""
+        return type(self)(self.log_p[:, features], self.log_q[:, features])
+
+    def conditional(self, features: Ints, values: Floats) -> tuple[Floats, Self]:
+        """Log-probabilities (K,) of zeros and ones in some columns, and the densities of the others."""
+        known, others = self.marginal(features), np.delete(np.arange(self.log_p.shape[1]), features)
+        logs = np.where(values > 0, known.log_p, known.log_q)
+        return logs.sum(axis=1), self.marginal(others)
+
     def pooled(self, weights: Floats) -> Self:
         """These densities: log-odds are coordinates without a reference."""
         return self
