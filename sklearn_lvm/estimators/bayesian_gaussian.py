@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import RANDOM_STATE, Interval, StrOptions
-from .._typing import Floats, RandomState
+from .._typing import Floats, Ints, RandomState
 from ..core.gaussian.density import Gaussians
 from ..core.gaussian.moments import Moments
 from ..core.gaussian.normal_wishart import NormalWisharts
@@ -20,7 +20,7 @@ from ..core.linalg import SingularCovarianceError
 from ..core.mixture import Mixture
 from ..core.standardization import Standardization
 from .base.closed_form import NoDensityError
-from .base.normal_wishart_priors import described_prior, given_prior
+from .base.normal_wishart_priors import described_prior, given_prior, marginal_freedom
 from .base.one_gaussian import SEPARATE, OneGaussianEstimator
 from .base.validation import check_level, too_few_rows
 
@@ -268,6 +268,9 @@ class BayesianGaussian(OneGaussianEstimator[OneGaussian]):
             "log_evidence_": known.log_evidence - log_jacobian,
         }
 
+    def _params_of_features(self, kept: Ints) -> dict[str, object]:
+        return super()._params_of_features(kept) | marginal_freedom(self, self._structure(), kept)
+
     # -- the posterior -----------------------------------------------------------------------------
 
     def _posterior_or_raise(self) -> GaussianPosterior:
@@ -275,8 +278,8 @@ class BayesianGaussian(OneGaussianEstimator[OneGaussian]):
         self._density_or_raise()
         if not hasattr(self, "_posterior"):
             raise AttributeError(
-                "a fit with inference='mle' has no posterior; set inference='bayes' or 'map', and fit "
-                "again."
+                "a fit with inference='mle' has no posterior, nor has what condition or marginal made; "
+                "set inference='bayes' or 'map', and fit again."
             )
         return self._posterior
 

@@ -1,6 +1,6 @@
 """K densities of independent zeros and ones, their E-step kernel, and how they are estimated."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 from typing import ClassVar, Self
 
@@ -182,6 +182,15 @@ class IndependentBernoulli:
     def kernel(self) -> MixtureKernel:
         """The only component there is, prepared to score rows."""
         return Mixture(np.zeros(1), self.components).kernel()
+
+    def marginal(self, features: Ints) -> Self:
+        """The density of some of the columns."""
+        return replace(self, components=self.components.marginal(features))
+
+    def conditional(self, features: Ints, values: Floats) -> tuple[Floats, Self]:
+        """The log-probability (1,) of zeros and ones in some columns, and the density of the others."""
+        others = np.delete(np.arange(self.components.log_p.shape[1]), features)
+        return self.components.conditional(features, values)[0], self.marginal(others)
 
     def sample(self, n: int, rng: np.random.RandomState) -> tuple[Floats, Floats]:
         """Draw n rows (n, d), and the probabilities that they were drawn with (n, d)."""

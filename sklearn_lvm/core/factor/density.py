@@ -56,6 +56,11 @@ class PPCADensity:
         return len(self.mean) - len(self.axes)
 
     @property
+    def total_variance(self) -> float:
+        """The sum of all eigenvalues."""
+        return float(self.variance.sum()) + self.n_noise_dimensions * self.noise
+
+    @property
     def loading_norms(self) -> Floats:
         """The norms of the columns of W, (q,)."""
         return np.asarray(np.sqrt(self.variance - self.noise))

@@ -1,13 +1,13 @@
 """The base of estimators of one Gaussian: its moments in standard units, and whitening by it."""
 
 from collections.abc import Callable
-from typing import ClassVar, TypeVar
+from typing import ClassVar, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from ..._typing import Floats
+from ..._typing import Floats, Ints
 from ...core.gaussian.covariance import Structure
 from ...core.gaussian.density import GaussianFamily, Gaussians
 from ...core.gaussian.kernels import row_width
@@ -17,7 +17,8 @@ from ...core.linalg import SingularCovarianceError
 from ...core.rows import canonical
 from ...core.standardization import Standardization, root_of_average
 from ...inference.block_map import ThreadMap, block_size, slices_of
-from .closed_form import ClosedFormEstimator, NoDensityError
+from .closed_form import ClosedFormEstimator, NoDensityError, of_density
+from .conditioning import Restrictable, Restriction
 from .density import Density
 from .validation import (
     FLOAT64,
@@ -181,6 +182,14 @@ class OneGaussianEstimator(ClosedFormEstimator[Standardization, Moments, M]):
             "_gaussian": gaussian,
         }
 
+    def _restricted(self, kept: Ints, restrict: Restriction) -> dict[str, object]:
+        gaussian, units = restrict(self._gaussian), self._transformation.of_features(kept)
+        return {
+            "mean_": self._mean(gaussian.mean[0], units),
+            **self._gaussian_attributes(gaussian, units),
+            **of_density(restrict(cast(Restrictable, self._density)), units),
+        }
+
     # -- rows --------------------------------------------------------------------------------------
 
     def transform(self, X: ArrayLike) -> Floats:
@@ -228,7 +237,7 @@ class OneGaussianEstimator(ClosedFormEstimator[Standardization, Moments, M]):
         return self.transform(X)
 
     def _width(self) -> int:
-        return row_width(self._statistics.structure, 1)
+        return row_width(self._gaussian.covariance.structure, 1)
 
     @property
     def _n_features_out(self) -> int:
