@@ -278,8 +278,8 @@ class BayesianGaussian(OneGaussianEstimator[OneGaussian]):
         self._density_or_raise()
         if not hasattr(self, "_posterior"):
             raise AttributeError(
-                "a fit with inference='mle' has no posterior, nor has what condition or marginal made; "
-                "set inference='bayes' or 'map', and fit again."
+                "a fit with inference='mle' has no posterior; set inference='bayes' or 'map', and fit "
+                "again. Nor has one a density that condition or marginal made."
             )
         return self._posterior
 

@@ -51,7 +51,7 @@ def table(model, n=80):
     cluster = rng.integers(2, size=(n, 1))
     Z = rng.normal(size=(n, D)) @ rng.normal(size=(D, D)) + 4 * cluster
     scaled = Z * [1.0, 50.0, 0.1, 3.0] + [100.0, -1e4, 0.0, 5.0]
-    return (Z > Z.mean(axis=0)).astype(float) if model in BINARY else scaled
+    return (Z.mean(axis=0) < Z).astype(float) if model in BINARY else scaled
 
 
 @pytest.fixture(params=[*GAUSSIAN, *BINARY], ids=str, scope="module")
@@ -297,7 +297,7 @@ def test_without_a_fit_there_is_nothing_to_condition(model):
 def test_values_that_are_impossible_are_refused():
     X = np.array([[1.0, 0.0, 1.0], [1.0, 1.0, 0.0]])
     for model in (BetaBernoulli(inference="mle"), BernoulliMixture(inference="mle")):
-        with pytest.raises(ValueError, match="rules out these values of columns 0"):
+        with pytest.raises(ValueError, match="rules out the values of columns 0"):
             model.fit(X).condition({0: 0.0})
     with pytest.raises(ValueError, match=r"0, 1 and NaN, got 2.0 in row 0, column 1"):
         BetaBernoulli(binarize=None).fit(X).condition({1: 2.0})

@@ -65,9 +65,9 @@ class Conditional:
         log_prob, others = density.conditional(self.features, self.values)
         if not np.isfinite(log_prob).any():
             raise ValueError(
-                f"the fitted density rules out these values of columns {listed(self.features.tolist())}: "
-                "their probability is 0, and nothing follows from them. Give other values, or fit with a "
-                "prior, under which no probability is exactly 0 or 1."
+                f"the fitted density rules out the values of columns {listed(self.features.tolist())}: "
+                "their probability is 0, and nothing follows from them. Give other values, or fit with "
+                "a prior, under which no probability is exactly 0 or 1."
             )
         return others
 
