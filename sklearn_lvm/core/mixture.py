@@ -30,6 +30,19 @@ class Mixture(Generic[D]):
         labels = rng.choice(len(weights), size=n, p=weights / weights.sum())
         return self.components.sample(labels, rng), labels
 
+    def conditional_means(self: "Mixture[P]", rows: Rows) -> Floats:
+        """Rows (d, n) with E[x_missing | x_observed] in place of missing entries."""
+        _, resp = self.kernel().posterior(rows)
+        mean = self.components.conditionals(rows).mean
+        return np.asarray(np.einsum("kn,kdn->dn", resp, mean))
+
+    def draw_missing(self: "Mixture[P]", rows: Rows, rng: np.random.RandomState) -> Floats:
+        """Rows (n, d) with a draw of the missing entries given the observed ones."""
+        _, resp = self.kernel().posterior(rows)
+        levels = rng.random_sample(resp.shape[1]) * resp.sum(axis=0)
+        labels: Ints = (np.cumsum(resp, axis=0)[:-1] <= levels).sum(axis=0)
+        return self.components.draw_missing(rows, labels, rng)
+
     def marginal(self: "Mixture[P]", features: Ints) -> "Mixture[P]":
         """The mixture of some of the features."""
         return Mixture(self.log_weights, self.components.marginal(features))
