@@ -4,8 +4,11 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
-from .._typing import Floats
+from .._typing import AnySlice, Floats
+
+N_BISECTIONS = 64  # which leave nothing of a bracket
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,3 +63,56 @@ class Conditionals:
         mean = np.einsum("kn,kdn->dn", resp, self.mean)
         spread = self.variance + (self.mean - mean) ** 2
         return mean, np.einsum("kn,kdn->dn", resp, spread)
+
+    def of_entries(self, entries: AnySlice) -> Self:
+        """Some of the entries of each row."""
+        dof = self.dof[:, entries] if self.dof.ndim == 3 else self.dof
+        return type(self)(self.mean[:, entries], self.square[:, entries], dof)
+
+    def cdf(self, resp: Floats, x: Floats) -> Floats:
+        """The probability that an entry is at most x, under responsibilities (K, n): (d, n)."""
+        probability = _standard_cdf((x - self.mean) / np.sqrt(self.square), self._dof_of_entries)
+        return np.asarray(np.einsum("kn,kdn->dn", resp, probability))
+
+    def quantile(self, resp: Floats, level: float) -> Floats:
+        """Where the distribution function of each entry has a value, (d, n).
+
+        That of a mixture lies between the least and the largest quantile of its components, and is
+        found by bisection.
+
+        Examples
+        --------
+        Of two far apart Gaussians the median of the lower one is the first quartile:
+
+        >>> import numpy as np
+        >>> from sklearn_lvm.core.conditionals import Conditionals
+        >>> found = Conditionals.of_gaussians(np.array([[[-9.0]], [[9.0]]]), np.ones((2, 1, 1)))
+        >>> found.quantile(np.full((2, 1), 0.5), 0.25).round(6)
+        array([[-9.]])
+        """
+        reach = np.sqrt(self.square) * _standard_quantile(level, self._dof_of_entries)
+        each, held = self.mean + reach, resp[:, None] > 0
+        low = np.where(held, each, np.inf).min(axis=0)
+        high = np.where(held, each, -np.inf).max(axis=0)
+        for _ in range(N_BISECTIONS):
+            middle = 0.5 * (low + high)
+            if ((middle == low) | (middle == high)).all():
+                break
+            below = self.cdf(resp, middle) < level
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        return np.asarray(0.5 * (low + high))
+
+
+def _standard_cdf(t: Floats, dof: Floats) -> Floats:
+    """The distribution function of standard t variables, Gaussian where dof is infinite."""
+    gaussian = np.isinf(dof)
+    if gaussian.all():
+        return np.asarray(ndtr(t))
+    return np.asarray(np.where(gaussian, ndtr(t), stdtr(np.where(gaussian, 1.0, dof), t)))
+
+
+def _standard_quantile(level: float, dof: Floats) -> Floats:
+    """The inverse of that."""
+    gaussian = np.isinf(dof)
+    finite = np.where(gaussian, 1.0, dof)
+    return np.asarray(np.where(gaussian, ndtri(level), stdtrit(finite, level)))

@@ -37,7 +37,7 @@ class ComponentDensityEstimator(ExactDensityEstimator, ConditioningEstimator):
         return ()
 
     def _restricted(self, kept: Ints, restrict: Restriction) -> dict[str, object]:
-        density = restrict(cast("Mixture[PartialComponents]", self._density))
+        density = restrict(self._partial_density)
         return {
             "weights_": np.exp(density.log_weights).astype(self._dtype),
             "n_parameters_": density.n_parameters(),
