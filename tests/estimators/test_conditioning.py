@@ -10,6 +10,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.utils import get_tags
 
 from sklearn_lvm import (
     PPCA,
@@ -77,6 +78,21 @@ def test_scores_are_those_of_the_values_and_of_the_rest(fitted):
     ]
     whole = model.score_samples(pd.DataFrame(X[:9], columns=NAMES))
     assert_allclose(part + others, whole, rtol=1e-9, atol=1e-8)
+
+
+def test_marginal_scores_are_those_of_rows_in_which_the_others_are_missing(fitted):
+    model, X = fitted
+    if not get_tags(model).input_tags.allow_nan:
+        pytest.skip("takes no NaN")
+    holes = pd.DataFrame(X[:9], columns=NAMES)
+    holes[["a", "d"]] = np.nan
+    part = model.marginal(["c", "b"])
+    assert_allclose(
+        part.score_samples(frame(X[:9], [1, 2])), model.score_samples(holes), rtol=1e-10, atol=1e-9
+    )
+    if hasattr(model, "predict_proba"):
+        resp = part.predict_proba(frame(X[:9], [1, 2]))
+        assert_allclose(resp, model.predict_proba(holes), atol=1e-9)
 
 
 def test_the_order_of_conditioning_and_marginalizing_does_not_matter(fitted):

@@ -1,13 +1,13 @@
 """What a fitted mixture says of rows: which component they come from, and how clearly."""
 
 from collections.abc import Callable
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..._typing import Floats, Ints, Rows, Table, Weights
-from ...core.family import ScoringComponents
+from ...core.family import PartialComponents, ScoringComponents
 from ...core.mixture import Mixture
 from ...fitting.bootstrap import matching_components
 from .conditioning import ConditioningEstimator, Restriction
@@ -37,7 +37,7 @@ class ComponentDensityEstimator(ExactDensityEstimator, ConditioningEstimator):
         return ()
 
     def _restricted(self, kept: Ints, restrict: Restriction) -> dict[str, object]:
-        density = restrict(self._partial_density)
+        density = restrict(cast("Mixture[PartialComponents]", self._density))
         return {
             "weights_": np.exp(density.log_weights).astype(self._dtype),
             "n_parameters_": density.n_parameters(),

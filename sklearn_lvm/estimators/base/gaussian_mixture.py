@@ -7,7 +7,6 @@ from typing import Generic, Literal
 import numpy as np
 
 from ..._typing import Floats, Ints
-from ...core.conditionals import Conditionals
 from ...core.family import C
 from ...core.gaussian.covariance import Structure
 from ...core.gaussian.density import Gaussians
@@ -105,12 +104,6 @@ class GaussianMixtureEstimator(
             "_structure": gaussians.covariance.structure,
             "_part_gaussians": gaussians,
         }
-
-    def _conditional_mixture(self, X: Floats) -> tuple[Floats, Conditionals]:
-        """Responsibilities (K, n), and each missing entry given the observed ones."""
-        density, units, rows = self._partial_density, self._transformation, self._kernel_rows(X)
-        _, resp = density.kernel().posterior(rows)
-        return resp, density.components.conditionals(rows).rescaled(units.center, units.scale)
 
     def _described_gaussians(
         self, gaussians: Gaussians, standardization: Standardization
