@@ -1,5 +1,6 @@
 """What the observed entries of rows say of the missing ones."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import sqrt, tau
 from typing import Self
@@ -9,6 +10,8 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from .._typing import AnySlice, Floats
 from .log_gamma import log_gamma_ratio
+
+ValueAndSlope = Callable[[Floats], tuple[Floats, Floats]]
 
 MAX_STEPS = 100  # of a search, of which about ten are needed
 LEAST_STEP = 1e-12  # share of a standard deviation
@@ -105,20 +108,29 @@ class Conditionals:
         each, held = self.mean + size * _quantile(level, self._dof_of_entries), resp[:, None] > 0
         low = np.where(held, each, np.inf).min(axis=0)
         high = np.where(held, each, -np.inf).max(axis=0)
-        x, step = 0.5 * (low + high), high - low
-        least = LEAST_STEP * size.min(axis=0) + 2.0 * np.spacing(np.abs(x))
-        for _ in range(MAX_STEPS):
-            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                gap = self.cdf(resp, x) - level
-                newton = x - gap / self.pdf(resp, x)
-            low, high = np.where(gap < 0, x, low), np.where(gap < 0, high, x)
-            good = (low <= newton) & (newton <= high) & (2.0 * np.abs(newton - x) <= step)
-            following = np.where(good, newton, 0.5 * (low + high))
-            # What has been found stays: the next steps would be rounding errors.
-            x, step = np.where(step > least, following, x), np.minimum(step, np.abs(following - x))
-            if (step <= least).all():
-                break
-        return np.asarray(x)
+        return _root(
+            lambda x: (self.cdf(resp, x) - level, self.pdf(resp, x)),
+            low,
+            high,
+            LEAST_STEP * size.min(axis=0) + 2.0 * np.spacing(np.maximum(np.abs(low), np.abs(high))),
+        )
+
+
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
+def _root(function: ValueAndSlope, low: Floats, high: Floats, least: Floats) -> Floats:
+    """Where an increasing function is 0, within brackets and up to a least step, entry by entry."""
+    x, step = 0.5 * (low + high), high - low
+    for _ in range(MAX_STEPS):
+        value, slope = function(x)
+        low, high = np.where(value < 0, x, low), np.where(value < 0, high, x)
+        newton = x - value / slope
+        good = (low <= newton) & (newton <= high) & (2.0 * np.abs(newton - x) <= step)
+        following = np.where(good, newton, 0.5 * (low + high))
+        # What has been found stays: the next steps would be rounding errors.
+        x, step = np.where(step > least, following, x), np.minimum(step, np.abs(following - x))
+        if (step <= least).all():
+            break
+    return np.asarray(x)
 
 
 def _cdf(t: Floats, dof: Floats) -> Floats:
