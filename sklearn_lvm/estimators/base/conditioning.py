@@ -19,7 +19,7 @@ from .validation import listed
 
 STARTS = ("weights_init", "means_init", "precisions_init", "probabilities_init")
 PRIORS = ("mean_prior", "covariance_prior", "alpha", "beta")  # which may be arrays of features
-OF_ROWS = ("_statistics", "_fitted_rows", "_model")  # what more rows can be added to
+OF_ROWS = ("n_samples_seen_", "_model")  # of which a density without rows has neither
 
 
 class Restrictable(Protocol):
