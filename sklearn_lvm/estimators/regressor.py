@@ -15,11 +15,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._compat import HasMethods, _fit_context
 from .._typing import Floats, RandomState, Table, Weights
 from ..core.conditionals import Conditionals
+from ..inference.block_map import slices_of
 from .base.docs import documented
 from .base.transaction import unchanged_on_failure
 from .base.validation import FLOATS, result_dtype
 
 __all__ = ["ConditionalRegressor"]
+
+MAX_DRAWN_ROWS = 1 << 16  # that are drawn at a time
 
 
 class ConditionalRegressor(RegressorMixin, BaseEstimator):
@@ -232,9 +235,11 @@ class ConditionalRegressor(RegressorMixin, BaseEstimator):
         """
         rows = self._rows(X)
         rng = self.estimator_._drawing("sample_y", n_samples, random_state)
-        joint = np.repeat(self._joint(rows), n_samples, axis=0)
-        drawn = self.estimator_._conditional_draws(joint, rng)[:, self.n_features_in_ :]
-        by_row = drawn.reshape(len(rows), n_samples, self.n_outputs_)
+        joint, drawn = self._joint(rows), []
+        for block in slices_of(len(joint), max(MAX_DRAWN_ROWS // n_samples, 1)):
+            copies = np.repeat(joint[block], n_samples, axis=0)
+            drawn.append(self.estimator_._conditional_draws(copies, rng)[:, self.n_features_in_ :])
+        by_row = np.concatenate(drawn).reshape(len(rows), n_samples, self.n_outputs_)
         return self._shaped(by_row.transpose(0, 2, 1), rows)
 
     def _rows(self, X: ArrayLike) -> Floats:

@@ -80,19 +80,19 @@ def test_scores_are_those_of_the_values_and_of_the_rest(fitted):
     assert_allclose(part + others, whole, rtol=1e-9, atol=1e-8)
 
 
-def test_marginal_scores_are_those_of_rows_in_which_the_others_are_missing(fitted):
-    model, X = fitted
-    if not get_tags(model).input_tags.allow_nan:
-        pytest.skip("takes no NaN")
-    holes = pd.DataFrame(X[:9], columns=NAMES)
-    holes[["a", "d"]] = np.nan
-    part = model.marginal(["c", "b"])
-    assert_allclose(
-        part.score_samples(frame(X[:9], [1, 2])), model.score_samples(holes), rtol=1e-10, atol=1e-9
-    )
-    if hasattr(model, "predict_proba"):
-        resp = part.predict_proba(frame(X[:9], [1, 2]))
-        assert_allclose(resp, model.predict_proba(holes), atol=1e-9)
+@pytest.mark.parametrize(
+    "model", [m for m in [*GAUSSIAN, *BINARY] if get_tags(m).input_tags.allow_nan], ids=str
+)
+def test_marginal_scores_are_those_of_rows_in_which_the_others_are_missing(model):
+    X = table(model)
+    fitted = clone(model).fit(pd.DataFrame(X, columns=NAMES))
+    incomplete = pd.DataFrame(X[:9], columns=NAMES)
+    incomplete[["a", "d"]] = np.nan
+    part, rows = fitted.marginal(["c", "b"]), frame(X[:9], [1, 2])
+    expected = fitted.score_samples(incomplete)
+    assert_allclose(part.score_samples(rows), expected, rtol=1e-10, atol=1e-9)
+    if hasattr(fitted, "predict_proba"):
+        assert_allclose(part.predict_proba(rows), fitted.predict_proba(incomplete), atol=1e-9)
 
 
 def test_the_order_of_conditioning_and_marginalizing_does_not_matter(fitted):

@@ -108,6 +108,11 @@ class ConditioningEstimator(DensityEstimator):
             If a column is unknown or given twice, none is given or none would be left, a value is not a
             finite number, or the fitted density rules the values out.
 
+        References
+        ----------
+        P. Ding, On the conditional distribution of the multivariate t distribution (2016), The American
+        Statistician 70.
+
         Examples
         --------
         Of two clouds, the value of one column tells which it is:
