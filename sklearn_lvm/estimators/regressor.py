@@ -35,7 +35,7 @@ class ConditionalRegressor(RegressorMixin, BaseEstimator):
 
     A missing entry of x is integrated out, so that nothing has to be filled in. A Gaussian gives linear
     regression, with a mixture it becomes nonlinear, and its spread and its shape follow x as well
-    (Ghahramani & Jordan, 1994). Targets are modeled together.
+    (Ghahramani & Jordan, 1994). Targets are modeled together. ``score`` is R^2, as of all regressors.
 
     Parameters
     ----------

@@ -55,6 +55,16 @@ def test_one_component_has_its_own_quantiles_and_unused_ones_none():
     assert_allclose(found.quantile(resp, 0.9), expected, rtol=1e-12)
 
 
+def test_both_tails_have_all_digits():
+    square, resp = np.ones((2, 1, 1)), np.full((2, 1), 0.5)
+    found = Conditionals.of_gaussians(np.array([[[-1.0]], [[1.0]]]), square)
+    for level in (2.0**-20, 2.0**-40):
+        low, high = found.quantile(resp, level), found.quantile(resp, 1.0 - level)
+        assert_allclose(high, -low, rtol=1e-12)
+        below = norm(found.mean[:, 0, 0]).cdf(low).mean()
+        assert_allclose(below, level, rtol=1e-10)
+
+
 def test_entries_are_those_of_all():
     found, resp = example(0, np.inf)
     for dof in (found.dof, np.broadcast_to(found.dof[:, None], (K, D, N)) * 1.0):
