@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .estimators.gaussian_mle import GaussianMLE as GaussianMLE
     from .estimators.imputer import DensityImputer as DensityImputer
     from .estimators.ppca import PPCA as PPCA
+    from .estimators.regressor import ConditionalRegressor as ConditionalRegressor
     from .estimators.standardized import StandardizedDensity as StandardizedDensity
     from .estimators.vae import VAEDensity as VAEDensity
     from .estimators.variational_gaussian_mixture import (
@@ -32,6 +33,7 @@ _HOMES = {
     "BayesianGaussian": "estimators.bayesian_gaussian",
     "BernoulliMixture": "estimators.bernoulli_mixture",
     "BetaBernoulli": "estimators.beta_bernoulli",
+    "ConditionalRegressor": "estimators.regressor",
     "CovarianceWarning": "estimators.base.validation",
     "DensityEstimator": "estimators.base.density",
     "DensityImputer": "estimators.imputer",
@@ -53,6 +55,7 @@ __all__ = [  # noqa: RUF022 - in the order of sorted()
     "BayesianGaussian",
     "BernoulliMixture",
     "BetaBernoulli",
+    "ConditionalRegressor",
     "CovarianceWarning",
     "DensityEstimator",
     "DensityImputer",

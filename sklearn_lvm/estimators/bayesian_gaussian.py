@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._compat import RANDOM_STATE, Interval, StrOptions
-from .._typing import Floats, RandomState
+from .._typing import Floats, Ints, RandomState
 from ..core.gaussian.column_density import ColumnStudentTs
 from ..core.gaussian.density import Gaussians
 from ..core.gaussian.normal_wishart import NormalWisharts
@@ -20,7 +20,7 @@ from ..core.standardization import Standardization
 from ..fitting.one_gaussian import Posterior
 from .base.closed_form import NoDensityError
 from .base.gaussian_posterior import GaussianPosteriorEstimator
-from .base.normal_wishart_priors import described_prior, given_prior
+from .base.normal_wishart_priors import described_prior, given_prior, marginal_freedom
 from .base.one_gaussian import (
     EM_CONSTRAINTS,
     SEPARATE,
@@ -322,3 +322,6 @@ class BayesianGaussian(GaussianPosteriorEstimator[OneGaussian]):
     def _number_or_array(self, values: Floats) -> float | Floats:
         """One number, or numbers of the columns."""
         return float(values[0]) if len(values) == 1 else values.astype(self._dtype)
+
+    def _params_of_features(self, kept: Ints) -> dict[str, object]:
+        return super()._params_of_features(kept) | marginal_freedom(self, self._structure(), kept)

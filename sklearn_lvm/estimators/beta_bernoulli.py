@@ -22,7 +22,8 @@ from ..core.family import PartialComponents
 from ..core.mixture import Mixture
 from ..inference.block_map import ThreadMap
 from .base.binary import BINARIZE, BinaryEstimator, check_prior
-from .base.closed_form import ClosedFormEstimator, NoDensityError
+from .base.closed_form import ClosedFormEstimator, NoDensityError, of_density
+from .base.conditioning import Restriction
 from .base.validation import as_count, check_level, listed, result_dtype
 
 
@@ -220,6 +221,19 @@ class BetaBernoulli(
         self, density: IndependentBernoulli, counts: Counts, codes: Binarization
     ) -> dict[str, object]:
         return {"probability_": density.components.probability[0].astype(self._dtype)}
+
+    def _restricted(self, kept: Ints, restrict: Restriction) -> dict[str, object]:
+        # Columns are independent: of those that are kept everything is known as before.
+        of_columns = ("probability_", "alpha_", "beta_", "log_evidence_")
+        known = {name: getattr(self, name)[kept] for name in of_columns if hasattr(self, name)}
+        return {
+            **known,
+            **of_density(restrict(self._density_or_raise()), self._transformation),
+            "n_parameters_": len(kept),
+            "n_samples_seen_": self.n_samples_seen_,
+            "_statistics": self._statistics.marginal(kept),
+            "_fitted_binarize": self._fitted_binarize,
+        }
 
     def _complaint(self, columns: Ints) -> str:
         named = listed([self._column(j).removeprefix("column ") for j in columns])

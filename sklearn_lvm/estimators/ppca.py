@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 
 from .._compat import RANDOM_STATE, Interval, RealNotInt, StrOptions
 from .._typing import Floats, RandomState, Weights
@@ -22,6 +23,7 @@ from ..fitting.ppca import SOLVERS, Solution, SpectrumProblem, solve
 from ..fitting.ppca_batches import BatchStatistics, FittedRows, rescale_for
 from ..inference.block_map import ThreadMap
 from .base.closed_form import NoDensityError
+from .base.conditioning import takes_batches
 from .base.docs import documented
 from .base.linear_gaussian import LinearGaussianDensity
 from .base.transaction import transactional, warn
@@ -283,6 +285,7 @@ class PPCA(LinearGaussianDensity):
 
     # -- batches -----------------------------------------------------------------------------------
 
+    @available_if(takes_batches)
     @documented
     def partial_fit(
         self, X: ArrayLike | csr_array, y: object = None, sample_weight: Weights = None
@@ -355,22 +358,12 @@ class PPCA(LinearGaussianDensity):
         self, density: PPCADensity, weight: float, standardization: Standardization
     ) -> dict[str, object]:
         """Fitted attributes of a density of rows of a summed weight, in the units of the data."""
-        scale, dtype = float(standardization.scale[0]), self._dtype
+        scale, total = float(standardization.scale[0]), self._total_variance
         mean_log_prob = density.mean_log_prob - standardization.log_jacobian
-        with np.errstate(all="ignore"):  # squares of extreme units overflow
-            return {
-                "mean_": standardization.inverse_transform(density.mean).astype(dtype),
-                "components_": density.axes.astype(dtype),
-                "n_components_": len(density.axes),
-                "explained_variance_": (density.variance * np.square(scale)).astype(dtype),
-                "explained_variance_ratio_": (density.variance / self._total_variance).astype(
-                    dtype
-                ),
-                "singular_values_": (np.sqrt(density.variance * weight) * scale).astype(dtype),
-                "noise_variance_": float(density.noise * np.square(scale)),
-                "loadings_": (density.loadings * scale).astype(dtype),
-                "posterior_covariance_": np.diag(density.posterior_variance).astype(dtype),
-                "n_parameters_": density.n_parameters(),
-                "n_samples_seen_": as_count(weight),
-                "log_likelihood_": weight * mean_log_prob,
-            }
+        size = np.sqrt(density.variance * weight) * scale
+        return {
+            **self._described_density(density, total, standardization),
+            "singular_values_": size.astype(self._dtype),
+            "n_samples_seen_": as_count(weight),
+            "log_likelihood_": weight * mean_log_prob,
+        }

@@ -1,6 +1,6 @@
 """K densities of independent zeros and ones, their E-step kernel, and how they are estimated."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 from typing import ClassVar, Self
 
@@ -100,6 +100,16 @@ class Bernoullis:
     def subset(self, chosen: Ints) -> Self:
         """Some of the densities."""
         return type(self)(self.log_p[chosen], self.log_q[chosen])
+
+    def marginal(self, features: Ints) -> Self:
+        """The densities of some of the columns."""
+        return type(self)(self.log_p[:, features], self.log_q[:, features])
+
+    def conditional(self, features: Ints, values: Floats) -> tuple[Floats, Self]:
+        """Log-probabilities (K,) of zeros and ones in some columns, and the densities of the others."""
+        known, others = self.marginal(features), np.delete(np.arange(self.log_p.shape[1]), features)
+        logs = np.where(values > 0, known.log_p, known.log_q)
+        return logs.sum(axis=1), self.marginal(others)
 
     def pooled(self, weights: Floats) -> Self:
         """These densities: log-odds are coordinates without a reference."""
@@ -201,6 +211,15 @@ class IndependentBernoulli:
     def kernel(self) -> MixtureKernel:
         """The density prepared to score rows."""
         return self.mixture.kernel()
+
+    def marginal(self, features: Ints) -> Self:
+        """The density of some of the columns."""
+        return replace(self, components=self.components.marginal(features))
+
+    def conditional(self, features: Ints, values: Floats) -> tuple[Floats, Self]:
+        """The log-probability (1,) of zeros and ones in some columns, and the density of the others."""
+        others = np.delete(np.arange(self.components.log_p.shape[1]), features)
+        return self.components.conditional(features, values)[0], self.marginal(others)
 
     def sample(self, n: int, rng: np.random.RandomState) -> tuple[Floats, Floats]:
         """Draw n rows (n, d), and the probabilities that they were drawn with (n, d)."""

@@ -75,6 +75,11 @@ class BinaryEstimator(ImputingEstimator):
         names = getattr(self, "feature_names_in_", None)
         return f"column {j}" if names is None else f"column {names[j]!r}"
 
+    def _known_values(self, row: Floats) -> Floats:
+        """Zeros and ones of a row (1, d), in which NaN is not known."""
+        rows = self._check_binary(row)
+        return np.asarray(rows[0] > cast(Binarization, self._transformation).threshold)
+
     def _binarization(self) -> Binarization:
         return Binarization(0.5 if self.binarize is None else float(self.binarize))
 

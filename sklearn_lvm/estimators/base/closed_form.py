@@ -6,9 +6,11 @@ from typing import ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.utils.metaestimators import available_if
 
 from ..._typing import Floats, Table, Weights
 from ...core.rows import Transformation
+from .conditioning import ConditioningEstimator, takes_batches
 from .density import Density
 from .docs import documented
 from .exact import ExactDensityEstimator
@@ -24,7 +26,7 @@ class NoDensityError(ValueError):
     """The statistics do not determine a density; the message says why, and what to do."""
 
 
-class ClosedFormEstimator(ExactDensityEstimator, Generic[U, S, D]):
+class ClosedFormEstimator(ExactDensityEstimator, ConditioningEstimator, Generic[U, S, D]):
     """Base of densities that are a function of statistics, values with ``+``.
 
     A subclass measures rows (``_measured``), adds those of later rows (``_joined``), and makes a
@@ -97,6 +99,7 @@ class ClosedFormEstimator(ExactDensityEstimator, Generic[U, S, D]):
     def _fit_rows(self, X: Table, w: Floats) -> None:
         self._take(*self._measured(X, w), result_dtype(X))
 
+    @available_if(takes_batches)
     @transactional
     @documented
     def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> Self:
@@ -145,3 +148,13 @@ class ClosedFormEstimator(ExactDensityEstimator, Generic[U, S, D]):
         if self._pending_warning is not None:
             warn(self._pending_warning, CovarianceWarning)
         return self._density
+
+
+def of_density(density: object, transformation: Transformation) -> dict[str, object]:
+    """Private attributes of an estimator that is made of a density, without statistics."""
+    return {
+        "_transformation": transformation,
+        "_density": density,
+        "_no_density": None,
+        "_pending_warning": None,
+    }

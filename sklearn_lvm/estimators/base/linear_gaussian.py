@@ -1,6 +1,7 @@
 """A linear-Gaussian density of rows: scores, latent coordinates and covariances, dense or sparse."""
 
 from collections.abc import Callable
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -8,7 +9,7 @@ from scipy.sparse import csr_array
 from sklearn.utils import Tags, assert_all_finite
 from sklearn.utils.validation import check_is_fitted
 
-from ..._typing import Floats
+from ..._typing import Floats, Ints
 from ...core.factor.centered_block import Rows
 from ...core.factor.centered_rows import block_slices
 from ...core.factor.density import PPCADensity
@@ -16,14 +17,45 @@ from ...core.factor.kernel import PPCAKernel
 from ...core.factor.statistics import Scatter
 from ...core.standardization import Standardization
 from ...inference.block_map import ThreadMap
-from .closed_form import ClosedFormEstimator
+from .closed_form import ClosedFormEstimator, of_density
+from .conditioning import Restriction
 from .validation import check_columns, explained
 
 
 class LinearGaussianDensity(ClosedFormEstimator[Standardization, Scatter, PPCADensity]):
     """x = W z + mu + noise: what a fitted density says of rows, however it was fitted."""
 
+    n_components: int | float | str | None
     n_components_: int
+
+    @np.errstate(all="ignore")  # squares of extreme units overflow
+    def _described_density(
+        self, density: PPCADensity, total: float, standardization: Standardization
+    ) -> dict[str, object]:
+        """Fitted attributes of a density whatever it was made of; ``total`` is that of variances."""
+        scale, dtype = float(standardization.scale[0]), self._dtype
+        return {
+            "mean_": standardization.inverse_transform(density.mean).astype(dtype),
+            "components_": density.axes.astype(dtype),
+            "n_components_": len(density.axes),
+            "explained_variance_": (density.variance * np.square(scale)).astype(dtype),
+            "explained_variance_ratio_": (density.variance / total).astype(dtype),
+            "noise_variance_": float(density.noise * np.square(scale)),
+            "loadings_": (density.loadings * scale).astype(dtype),
+            "posterior_covariance_": np.diag(density.posterior_variance).astype(dtype),
+            "n_parameters_": density.n_parameters(),
+        }
+
+    def _restricted(self, kept: Ints, restrict: Restriction) -> dict[str, object]:
+        density, units = restrict(self._density_or_raise()), self._transformation.of_features(kept)
+        return {
+            **self._described_density(density, density.total_variance, units),
+            **of_density(density, units),
+        }
+
+    def _params_of_features(self, kept: Ints) -> dict[str, object]:
+        q = self.n_components
+        return {"n_components": min(q, len(kept)) if isinstance(q, Integral) else q}
 
     def get_covariance(self) -> Floats:
         """Compute W W' + s2 I.

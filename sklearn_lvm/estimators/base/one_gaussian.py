@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from numbers import Integral, Real
-from typing import ClassVar, TypeVar
+from typing import ClassVar, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from ..._compat import Interval
-from ..._typing import Floats, Rows
+from ..._typing import Floats, Ints, Rows
 from ...core.gaussian.covariance import Structure
 from ...core.gaussian.density import Gaussians
 from ...core.gaussian.kernels import row_width
@@ -22,7 +22,8 @@ from ...core.standardization import Standardization, root_of_average
 from ...fitting.one_gaussian import ColumnSummary, CompleteSummary, IncompleteTable
 from ...inference.block_map import ThreadMap, block_size, slices_of
 from ...inference.em import EMRun
-from .closed_form import ClosedFormEstimator, NoDensityError
+from .closed_form import ClosedFormEstimator, NoDensityError, of_density
+from .conditioning import Restrictable, Restriction
 from .density import Density
 from .standardized_rows import StandardizedRowsDensity
 from .transaction import warn
@@ -290,6 +291,14 @@ class OneGaussianEstimator(
             "precision_": covariance.precision[0].astype(self._dtype),
             "n_parameters_": gaussian.n_parameters(),
             "_gaussian": gaussian,
+        }
+
+    def _restricted(self, kept: Ints, restrict: Restriction) -> dict[str, object]:
+        gaussian, units = restrict(self._gaussian), self._transformation.of_features(kept)
+        return {
+            "mean_": self._mean(gaussian.mean[0], units),
+            **self._gaussian_attributes(gaussian, units),
+            **of_density(restrict(cast(Restrictable, self._density)), units),
         }
 
     # -- rows --------------------------------------------------------------------------------------

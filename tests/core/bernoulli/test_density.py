@@ -240,3 +240,28 @@ def test_a_prior_is_rows_that_nobody_saw():
         for s, rows in ((steps, X), (MixtureSteps(BernoulliFamily()), total_weight))
     ]
     assert_allclose(modes[0].components.log_p, modes[1].components.log_p, rtol=1e-15)
+
+
+def test_a_mixture_given_some_columns_is_that_of_all_tables():
+    rng = np.random.default_rng(0)
+    p = rng.uniform(0.1, 0.9, size=(2, 3))
+    mixture = Mixture(np.log([0.3, 0.7]), Bernoullis.of(p, 1 - p))
+    rows = np.array(list(np.ndindex(2, 2, 2)), dtype=float)
+    known = np.array([2, 0])
+    log_prob, rest = mixture.conditional(known, np.array([1.0, 0.0]))
+    table = np.exp(mixture.kernel().log_prob(binary_rows(rows, 0.5)))
+    held = table[(rows[:, 2] == 1) & (rows[:, 0] == 0)]
+    assert_allclose(np.exp(log_prob), [held.sum()])
+    sides = rest.kernel().log_prob(binary_rows(np.array([[0.0], [1.0]]), 0.5))
+    assert_allclose(np.exp(sides), held / held.sum())
+    assert_allclose(mixture.marginal(known).components.probability, p[:, known])
+
+
+def test_an_impossible_value_leaves_the_components_that_allow_it():
+    p = np.array([[1.0, 0.2], [0.5, 0.8]])
+    mixture = Mixture(np.log([0.5, 0.5]), Bernoullis.of(p, 1 - p))
+    _, rest = mixture.conditional(np.array([0]), np.array([0.0]))
+    assert_allclose(np.exp(rest.log_weights), [0.0, 1.0])
+    certain = Mixture(np.zeros(1), Bernoullis.of(p[:1], 1 - p[:1]))
+    log_prob, _ = certain.conditional(np.array([0]), np.array([0.0]))
+    assert log_prob[0] == -np.inf
