@@ -122,7 +122,7 @@ class PartialComponents(ScoringComponents, Protocol):
         ...
 
     def conditional(self, features: Ints, values: Floats, /) -> tuple[Floats, "PartialComponents"]:
-        """Log-densities (K,) of values of some features, and the densities of the others given these."""
+        """Log-densities (K,) of values of some features, and densities of the others given these."""
         ...
 
 

@@ -164,3 +164,41 @@ def fix_signs(axes: Floats) -> Floats:
         return axes
     largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1)
     return np.ascontiguousarray(axes * np.where(largest < 0, -1.0, 1.0))
+
+
+# -- many small matrices -------------------------------------------------------------------------------
+
+
+def swept(A: Floats) -> tuple[Floats, Floats]:
+    """Invert positive definite matrices (k, k, ...), side by side, and take their log-determinants.
+
+    The sweep operator (Goodnight, 1979) works on one entry of all matrices at a time, which for small
+    ones is much faster than one matrix after the other. A pivot that rounding has taken below the last
+    digit of its own diagonal entry counts as that.
+
+    Parameters
+    ----------
+    A : ndarray of shape (k, k, ...)
+        Overwritten.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_lvm.core.linalg import swept
+    >>> inverse, log_det = swept(np.array([[2.0, 1.0], [1.0, 3.0]])[:, :, None])
+    >>> inverse[..., 0], np.exp(log_det).round(12)
+    (array([[ 0.6, -0.2],
+           [-0.2,  0.4]]), array([5.]))
+    """
+    least = EPS * A[range(len(A)), range(len(A))]
+    log_det: Floats = np.zeros(A.shape[2:])
+    change = np.empty_like(A)
+    for j, column in enumerate(A):
+        pivot = np.maximum(column[j], least[j])
+        log_det += np.log(pivot)
+        own = column.copy()
+        share = own / pivot
+        A -= np.multiply(own[:, None], share, out=change)
+        A[j] = A[:, j] = share
+        A[j, j] = -1.0 / pivot
+    return np.negative(A, out=A), log_det

@@ -1,12 +1,14 @@
 """A mixture of densities of any family: p(z) = sum_k weight_k p_k(z)."""
 
 from dataclasses import dataclass
-from typing import Generic
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from .._typing import Floats, Ints, Rows
-from .family import D, ScoringKernel
+from .family import D, PartialComponents, ScoringKernel
+
+P = TypeVar("P", bound=PartialComponents)
 
 EXP_RANGE_SHARE = 0.4  # of the range of exp that is used where rows have one common maximum
 
@@ -27,6 +29,19 @@ class Mixture(Generic[D]):
         weights = np.exp(self.log_weights)
         labels = rng.choice(len(weights), size=n, p=weights / weights.sum())
         return self.components.sample(labels, rng), labels
+
+    def conditional_means(self: "Mixture[P]", rows: Rows) -> Floats:
+        """Rows (d, n) with E[x_missing | x_observed] in place of missing entries."""
+        _, resp = self.kernel().posterior(rows)
+        mean = self.components.conditionals(rows).mean
+        return np.asarray(np.einsum("kn,kdn->dn", resp, mean))
+
+    def draw_missing(self: "Mixture[P]", rows: Rows, rng: np.random.RandomState) -> Floats:
+        """Rows (n, d) with a draw of the missing entries given the observed ones."""
+        _, resp = self.kernel().posterior(rows)
+        levels = rng.random_sample(resp.shape[1]) * resp.sum(axis=0)
+        labels: Ints = (np.cumsum(resp, axis=0)[:-1] <= levels).sum(axis=0)
+        return self.components.draw_missing(rows, labels, rng)
 
     def n_parameters(self) -> int:
         """Count free parameters: those of the densities, and K - 1 weights."""

@@ -185,7 +185,7 @@ class MixturePath(Generic[U, C, S]):
         estimator = copy(self.estimators[K]).fit(self.rows.X, sample_weight=self.rows.w)
         run = EMRun(
             estimator._warm_model(self.transformation),
-            (estimator.lower_bound_ + self.transformation.log_jacobian,),
+            (estimator.lower_bound_ + estimator._fitted_log_jacobian,),
             estimator.n_iter_,
             estimator.converged_,
             rule=estimator._stopping_rule,

@@ -11,10 +11,12 @@ from .._typing import Floats
 from ..core.gaussian.covariance import Structure
 from ..core.gaussian.density import GaussianFamily, Gaussians
 from ..core.gaussian.moments import Moments
+from ..core.gaussian.partial import filled
 from ..core.gaussian.prior import GaussianPrior
 from ..core.mixture_em import MixtureSteps
 from ..core.rows import RowSource
 from .clusters import cluster_centers, nearest
+from .incomplete_rows import numbers_in_holes, scatter_in_holes
 from .prior_choice import HELD_BACK, LLOYD_STEPS, ChosenPrior, PriorContest, rows_for_choice
 
 # Rows that say nothing about covariances lie so many standardized units from the center, or so many
@@ -136,7 +138,8 @@ class GaussianPriorChoice:
         self, rows: RowSource, held_back: RowSource
     ) -> PriorContest[Candidate, GaussianPrior, Gaussians, Moments]:
         structure, K = self.family.structure, self.n_components
-        numbers = K * (len(rows) * (structure.d + 1) + COPIES * structure.n_parameters)
+        width = structure.d + 1 + numbers_in_holes(rows)
+        numbers = K * (len(rows) * width + COPIES * structure.n_parameters)
         n_together = 1 if structure.tied else max(MAX_NUMBERS // numbers, 1)
         candidates = self._candidates(rows)
         return PriorContest(candidates, self._steps_under, n_together, rows, held_back, K)
@@ -169,7 +172,7 @@ class GaussianPriorChoice:
 
 def nearby(rows: RowSource) -> RowSource:
     """The rows of a sample without those that are far out in some feature."""
-    Z = rows.block
+    Z = rows.points().T
     low = np.quantile(Z, 0.05, axis=1, method="higher", keepdims=True)
     high = np.quantile(Z, 0.95, axis=1, method="lower", keepdims=True)
     reach = np.where(low < high, MAX_DISTANCES * (high - low), np.inf)
@@ -180,7 +183,8 @@ def nearby(rows: RowSource) -> RowSource:
 def center_of(rows: RowSource) -> Floats:
     """The mean of the rows that are not far out, (d,)."""
     total, weight = np.zeros(rows.X.shape[1]), 0.0
-    for Z, w in rows.streamed:
+    for block, w in rows.streamed:
+        Z = filled(block)
         kept = w * (np.abs(Z) <= FAR).all(axis=0)
         total, weight = total + Z @ kept, weight + kept.sum()
     return total / weight if weight else total
@@ -212,5 +216,5 @@ def scatter_within(rows: RowSource, n_clusters: int, structure: Structure) -> Fl
     rng = np.random.RandomState(0)
     centers = cluster_centers(points, halves, n_clusters, LLOYD_STEPS, rng)
     gaps = [points - c[labels] for c, labels in zip(centers, nearest(points, centers), strict=True)]
-    scatter = structure.gram(np.stack(gaps).mT, halves[::-1])
-    return np.asarray(scatter.sum(axis=0, keepdims=True) / rows.w.sum())
+    scatter = structure.gram(np.stack(gaps).mT, halves[::-1]).sum(axis=0, keepdims=True)
+    return np.asarray((scatter + scatter_in_holes(rows, structure)) / rows.w.sum())

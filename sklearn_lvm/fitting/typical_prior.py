@@ -4,7 +4,7 @@ import numpy as np
 
 from .._typing import Floats
 from ..core.gaussian.covariance import Structure
-from ..core.gaussian.moments import Moments
+from ..core.gaussian.partial import filled, moments_of
 from ..core.linalg import SingularCovarianceError
 from ..core.rows import RowSource
 from .gaussian_priors import FAR
@@ -44,7 +44,7 @@ def typical_scatter(
 def _correlated(rows: RowSource, structure: Structure, variance: Floats) -> Floats:
     """The covariance with these variances and the correlations of rows that are not far out."""
     parts = [
-        Moments.of(Z, (w * (np.abs(Z) <= FAR).all(axis=0))[None], structure)
+        moments_of(Z, (w * (np.abs(filled(Z)) <= FAR).all(axis=0))[None], structure)
         for Z, w in rows.streamed
     ]
     moments = parts[0]

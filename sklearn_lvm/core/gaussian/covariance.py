@@ -12,6 +12,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from ..._typing import Floats, Ints
+from .completion import Completer
 
 Whitener = Callable[[Floats], Floats]
 
@@ -188,6 +189,10 @@ class Covariances(ABC):
     @abstractmethod
     def whitener(self, mean: Floats) -> Whitener:
         """The function (d, n) -> (K, d, n) of rows that gives inv(L_k) (z - m_k)."""
+
+    @abstractmethod
+    def completer(self, mean: Floats) -> Completer:
+        """What completes rows with holes under Gaussians of these means, (K, d)."""
 
     @abstractmethod
     def whiten_each(self, v: Floats) -> Floats:

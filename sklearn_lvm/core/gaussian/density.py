@@ -7,11 +7,14 @@ from typing import Self
 
 import numpy as np
 
-from ..._typing import Floats, Ints
+from ..._typing import Floats, Ints, Rows
+from ..conditionals import Conditionals
 from ..linalg import SingularCovarianceError
 from .covariance import Covariances, Structure
-from .kernels import GaussianKernel, kernel_of
+from .kernels import kernel_of
+from .missing import IncompleteRows, incomplete
 from .moments import Moments
+from .partial import GaussianKernel, PartialKernel, drawn_missing, moments_of
 from .prior import GaussianPrior
 
 
@@ -106,7 +109,26 @@ class Gaussians:
 
     def kernel(self, log_weights: Floats) -> GaussianKernel:
         """The E-step kernel that suits these Gaussians; log-weights (K,) are added."""
-        return kernel_of(self.mean, self.covariance, self.max_log_prob + log_weights)
+        parts = self.mean, self.covariance, self.max_log_prob + log_weights
+        return GaussianKernel(kernel_of(*parts), *parts)
+
+    # -- missing entries ---------------------------------------------------------------------------
+
+    def conditionals(self, rows: Rows) -> Conditionals:
+        """Each missing entry given the observed ones: Gaussians."""
+        return Conditionals.of_gaussians(*self._partial().conditional_moments(incomplete(rows)))
+
+    def draw_missing(self, rows: Rows, labels: Ints, rng: np.random.RandomState) -> Floats:
+        """Rows (n, d) with a draw in place of missing entries, each from the density of its label."""
+        noise = rng.standard_normal((self.mean.shape[1], len(labels)))
+
+        def draw(label: Ints, rows: IncompleteRows, noise: Floats) -> Floats:
+            return self.subset(label)._partial().drawn(rows, noise)
+
+        return drawn_missing(rows, labels, noise, draw)
+
+    def _partial(self) -> PartialKernel:
+        return PartialKernel.of(self.mean, self.covariance, self.max_log_prob)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,9 +150,9 @@ class GaussianFamily:
     added_variance: Floats
     prior: GaussianPrior | None = None
 
-    def statistics(self, rows: Floats, resp: Floats) -> Moments:
+    def statistics(self, rows: Rows, resp: Floats) -> Moments:
         """Moments of rows (d, n) under K sets of weights (K, n)."""
-        return Moments.of(rows, resp, self.structure)
+        return moments_of(rows, resp, self.structure)
 
     def estimate(self, moments: Moments, current: Gaussians | None = None) -> Gaussians:
         """The maximum of the likelihood, or the posterior mode if there is a prior."""

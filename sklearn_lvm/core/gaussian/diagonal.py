@@ -8,6 +8,7 @@ import numpy as np
 
 from ..._typing import Floats, Ints
 from ..linalg import deviations
+from .completion import DiagonalCompleter
 from .covariance import Covariances, Structure, Whitener, per_weight
 
 
@@ -99,6 +100,9 @@ class DiagonalCovariances(Covariances):
 
     def whitener(self, mean: Floats) -> Whitener:
         return partial(_whiten_each_feature, mean[:, :, None], 1.0 / self.deviation[:, :, None])
+
+    def completer(self, mean: Floats) -> DiagonalCompleter:
+        return DiagonalCompleter(mean, self.deviation)
 
     def whiten_each(self, v: Floats) -> Floats:
         return v / self.deviation

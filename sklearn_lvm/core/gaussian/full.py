@@ -9,6 +9,7 @@ import numpy as np
 
 from ..._typing import Floats, Ints
 from ..linalg import cholesky, inverse_triangular
+from .completion import FullCompleter
 from .covariance import Covariances, Structure, Whitener, per_weight
 
 NEGLIGIBLE = 1e-24  # share of the largest weight below which a weight is below rounding
@@ -146,6 +147,9 @@ class FullCovariances(Covariances):
         ends = [d * (i + 1) // N_STRIPS for i in range(N_STRIPS)] if d >= MIN_STRIPED else [d]
         strips = [np.ascontiguousarray(affine[a:b, :, : b + 1]) for a, b in pairwise([0, *ends])]
         return partial(_whiten_in_strips, tuple(strips))
+
+    def completer(self, mean: Floats) -> FullCompleter:
+        return FullCompleter(mean, self.inverse, self._precisions)
 
     def whiten_each(self, v: Floats) -> Floats:
         return (self.inverse @ v[..., None])[..., 0]

@@ -3,13 +3,15 @@
 A kernel is made once a pass over the data, of arrays alone. ``features`` takes a block of rows,
 feature-major (d, n), to what the next two verbs share; ``log_prob`` gives log-densities (K, n), a
 constant for each Gaussian such as its log-weight included; ``accumulate`` sums the block up under
-responsibilities (K, n). Sums of blocks add, and ``statistics`` turns those of all rows into moments.
+responsibilities (K, n), in ``n_sums`` arrays. Sums of blocks add, and ``statistics`` turns those of all
+rows into moments.
 Nothing of size n x K x d ever exists beyond a block.
 
 A kernel computes in the precision of the rows that it is given; sums are float64.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -31,7 +33,7 @@ def row_width(structure: Structure, n_components: int) -> int:
     return 1 + structure.d + structure.n_parameters + n_components
 
 
-def kernel_of(mean: Floats, covariance: Covariances, max_log_prob: Floats) -> "GaussianKernel":
+def kernel_of(mean: Floats, covariance: Covariances, max_log_prob: Floats) -> "CompleteKernel":
     """The cheapest kernel of K Gaussians whose digits survive it.
 
     Parameters
@@ -82,6 +84,7 @@ class ResidualKernel:
     covariance: Covariances
     max_log_prob: Floats
     whiten: Whitener
+    n_sums: ClassVar[int] = 3
 
     @classmethod
     def of(cls, mean: Floats, covariance: Covariances, max_log_prob: Floats) -> "ResidualKernel":
@@ -128,6 +131,7 @@ class NaturalKernel:
     mean: Floats
     covariance: Covariances
     theta: Floats
+    n_sums: ClassVar[int] = 1
 
     @classmethod
     def of(cls, mean: Floats, covariance: Covariances, max_log_prob: Floats) -> "NaturalKernel":
@@ -185,6 +189,7 @@ class TiedKernel:
     whitened_mean: Floats
     max_log_prob: Floats
     whiten: Whitener
+    n_sums: ClassVar[int] = 3
 
     @classmethod
     def of(cls, mean: Floats, covariance: Covariances, max_log_prob: Floats) -> "TiedKernel":
@@ -239,6 +244,7 @@ class MixedKernel:
     residual: ResidualKernel
     groups: tuple[Ints, Ints]
     order: Ints
+    n_sums: ClassVar[int] = NaturalKernel.n_sums + ResidualKernel.n_sums
 
     @classmethod
     def of(
@@ -290,4 +296,4 @@ class MixedKernel:
         )
 
 
-GaussianKernel = ResidualKernel | NaturalKernel | TiedKernel | MixedKernel
+CompleteKernel = ResidualKernel | NaturalKernel | TiedKernel | MixedKernel

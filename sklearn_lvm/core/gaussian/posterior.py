@@ -5,12 +5,12 @@ from typing import Self
 
 import numpy as np
 
-from ..._typing import Floats, Ints
+from ..._typing import Floats, Ints, Rows
 from .density import Gaussians
 from .empirical_prior import fitted_prior
-from .kernels import GaussianKernel
 from .moments import Moments
 from .normal_wishart import NormalWisharts
+from .partial import GaussianKernel, moments_of
 from .student import StudentTs
 
 
@@ -111,9 +111,9 @@ class GaussianPosteriorFamily:
     prior: NormalWisharts
     least_variance: Floats
 
-    def statistics(self, rows: Floats, resp: Floats) -> Moments:
+    def statistics(self, rows: Rows, resp: Floats) -> Moments:
         """Moments of rows (d, n) under K sets of weights (K, n)."""
-        return Moments.of(rows, resp, self.prior.structure)
+        return moments_of(rows, resp, self.prior.structure)
 
     def estimate(
         self, moments: Moments, current: GaussianPosteriors | None = None

@@ -1,14 +1,19 @@
 """K multivariate Student-t densities: what is known of the next row while covariances are uncertain."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import tau
 from typing import Self
 
 import numpy as np
 
-from ..._typing import Floats, Ints
+from ..._typing import Bools, Features, Floats, Ints, Rows
+from ..conditionals import Conditionals
 from ..log_gamma import log_gamma_ratio
+from .completion import Completion
 from .covariance import Covariances, Structure, Whitener
+from .missing import IncompleteRows, incomplete
+from .partial import PartialKernel, drawn_missing
 
 LEAST_CHI2 = 1e-200  # so that rows drawn from any density are numbers
 
@@ -72,6 +77,73 @@ class StudentTs:
         """The densities prepared to score rows; log-weights (K,) are added."""
         return StudentKernel.of(self, log_weights)
 
+    # -- missing entries ---------------------------------------------------------------------------
+
+    def log_prob_of_observed(self, completion: Completion, observed: Bools) -> Floats:
+        """Log-densities of what was observed of rows, (d, g) -> (K, g).
+
+        Of p observed entries of a block the density is t again, with as many degrees of freedom.
+        """
+        squares, counts = self._by_block(completion, observed)
+        p, dof = np.arange(self._block_size + 1.0), self.dof[:, None]
+        level = log_gamma_ratio(dof / 2, p / 2) - p / 2 * np.log(tau * self.factor)[:, None]
+        distance = np.log1p(squares / (self.factor * self.dof)[:, None, None])
+        blocks = level[:, counts] - (dof + p)[:, counts] / 2 * distance
+        log_det = self.covariance.log_det[:, None] + completion.log_det
+        return np.asarray(blocks.sum(axis=1) - 0.5 * log_det)
+
+    def conditionals(self, rows: Rows) -> Conditionals:
+        """Each missing entry given the observed ones: Student-t.
+
+        With p observed entries of its block at a distance D it has dof + p degrees of freedom, and the
+        conditional covariance times factor (dof + D) / (dof + p) as its scale.
+        """
+        rows = incomplete(rows)
+        mean, square = self._partial().conditional_moments(rows, self._growth)
+        observed = rows.unsorted(rows.observed)
+        counts = observed.reshape(-1, self._block_size, observed.shape[1]).sum(axis=1)
+        dof = self.dof[:, None, None] + np.repeat(counts, self._block_size, axis=0)
+        return Conditionals(mean, square, dof)
+
+    def draw_missing(self, rows: Rows, labels: Ints, rng: np.random.RandomState) -> Floats:
+        """Rows (n, d) with a draw in place of missing entries, each from the density of its label."""
+        noise = rng.standard_normal((self.mean.shape[1], len(labels)))
+
+        def draw(label: Ints, rows: IncompleteRows, noise: Floats) -> Floats:
+            one = self.subset(label)
+
+            def growth(completion: Completion, observed: Bools) -> Floats:
+                _, counts = self._by_block(completion, observed)
+                dof = one.dof[0] + counts
+                tail = np.repeat(dof / positive_chi2(dof, dof.shape, rng), self._block_size, axis=0)
+                return np.asarray(one._growth(completion, observed) * tail)
+
+            return one._partial().drawn(rows, noise, growth)
+
+        return drawn_missing(rows, labels, noise, draw)
+
+    def _growth(self, completion: Completion, observed: Bools) -> Floats:
+        """By what the squared scales of missing entries exceed conditional covariances, (K, d, g)."""
+        squares, counts = self._by_block(completion, observed)
+        dof = self.dof[:, None, None]
+        growth = (self.factor[:, None, None] * dof + squares) / (dof + counts)
+        return np.asarray(np.repeat(growth, self._block_size, axis=1))
+
+    def _by_block(self, completion: Completion, observed: Bools) -> tuple[Floats, Ints]:
+        """Squared distances of blocks, (K, n, g), and their numbers of observed entries, (n, g)."""
+        K, d, g = completion.whitened.shape
+        b = self._block_size
+        squares = np.square(completion.whitened).reshape(K, d // b, b, g).sum(axis=2)
+        return squares, observed.reshape(d // b, b, g).sum(axis=1)
+
+    @property
+    def _block_size(self) -> int:
+        """The features of each block that has a precision of its own."""
+        return _blocks(self.covariance.structure)[2]
+
+    def _partial(self) -> PartialKernel:
+        return PartialKernel.of(self.mean, self.covariance, np.zeros(len(self.mean)))
+
     def sample(self, labels: Ints, rng: np.random.RandomState) -> Floats:
         """Draw a row for each label, (n, d).
 
@@ -114,6 +186,8 @@ class StudentKernel:
     power : ndarray of shape (K, 1)
         (dof + b) / 2.
     whiten : callable
+    densities : StudentTs
+    log_weights : ndarray of shape (K, 1)
     """
 
     condition_number: float
@@ -122,6 +196,8 @@ class StudentKernel:
     unit: Floats
     power: Floats
     whiten: Whitener
+    densities: StudentTs
+    log_weights: Floats
 
     @classmethod
     def of(cls, densities: StudentTs, log_weights: Floats) -> Self:
@@ -136,12 +212,32 @@ class StudentKernel:
             (densities.factor * dof)[:, None, None],
             (dof[:, None] + b) / 2,
             C.whitener(m),
+            densities,
+            log_weights[:, None],
         )
 
-    def features(self, rows: Floats) -> Floats:
-        return self.whiten(rows)
+    @cached_property
+    def _partial(self) -> PartialKernel:
+        return self.densities._partial()
 
-    def log_prob(self, features: Floats) -> Floats:
+    def features(self, rows: Rows) -> Features:
+        if isinstance(rows, np.ndarray):
+            return self.whiten(rows)
+        return rows
+
+    def log_prob(self, features: Features) -> Floats:
+        if isinstance(features, np.ndarray):
+            return self._log_prob_of_complete(features)
+        rows, partial = features, self._partial
+        parts = [
+            self.densities.log_prob_of_observed(
+                partial.complete(rows, group), rows.observed[:, group.rows]
+            )
+            for group in rows.groups
+        ]
+        return np.asarray(rows.unsorted(np.concatenate(parts, axis=1)) + self.log_weights)
+
+    def _log_prob_of_complete(self, features: Floats) -> Floats:
         K, d, n = features.shape
         blocks = features.reshape(K, self.n_blocks, d // self.n_blocks, n)
         distance: Floats = np.einsum("kgbn,kgbn->kgn", blocks, blocks)

@@ -129,12 +129,12 @@ class DensityEstimator(
         """
         with ThreadMap() as block_map:
             function, slices = prepare(), self._slices(X)
-            first = function(self._transformation.transform(X[slices[0]]))
+            first = function(self._kernel_rows(X[slices[0]]))
             found = np.empty((*first.shape[:-1], X.shape[0]), first.dtype)
             found[..., slices[0]] = first
 
             def fill(rows: slice) -> None:
-                found[..., rows] = function(self._transformation.transform(X[rows]))
+                found[..., rows] = function(self._kernel_rows(X[rows]))
 
             block_map.map(fill, slices[1:])
         return cast(A, found)
@@ -143,7 +143,15 @@ class DensityEstimator(
         # Estimators of densities without a kernel override this method.
         density = cast(DensityWithKernel, self._density_or_raise())
         log_prob = self._by_block(X, lambda: density.kernel().log_prob)
-        return log_prob - self._transformation.log_jacobian
+        return log_prob - self._log_jacobian(X)
+
+    def _kernel_rows(self, X: Table) -> Rows:
+        """Rows as kernels take them."""
+        return self._transformation.transform(X)
+
+    def _log_jacobian(self, X: Table) -> float | Floats:
+        """log |dx / dz| of what was observed of the rows, in nats: one number, or one for each."""
+        return self._transformation.log_jacobian
 
     def _slices(self, X: Table) -> list[slice]:
         """The rows of each block."""

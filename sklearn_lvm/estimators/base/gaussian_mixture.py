@@ -14,15 +14,20 @@ from ...core.gaussian.kernels import row_width
 from ...core.gaussian.moments import Moments
 from ...core.gaussian.structure_names import COVARIANCE_TYPES
 from ...core.mixture import Mixture
+from ...core.rows import RowSource
 from ...core.standardization import MAX_DEVIATIONS, Standardization
+from ...fitting.incomplete_rows import incomplete_rows
 from ...fitting.starts import FEW_ROWS, StartStrategy
 from .mixture import MixtureEstimator
-from .validation import standardization_of
+from .standardized_rows import StandardizedRowsDensity
+from .validation import missing_entries, standardization_of
 
 CovarianceType = Literal["full", "tied", "diag", "spherical"]
 
 
-class GaussianMixtureEstimator(MixtureEstimator[Standardization, C, Moments], Generic[C]):
+class GaussianMixtureEstimator(
+    StandardizedRowsDensity, MixtureEstimator[Standardization, C, Moments], Generic[C]
+):
     """Base of mixtures of Gaussians, or of what is believed of them.
 
     A subclass says which Gaussians its components stand for (``_gaussians``).
@@ -48,7 +53,19 @@ class GaussianMixtureEstimator(MixtureEstimator[Standardization, C, Moments], Ge
 
     def _fit_transformation(self, X: Floats, w: Floats) -> Standardization:
         self._structure = COVARIANCE_TYPES[self.covariance_type](self.n_features_in_)
-        return standardization_of(X, w, Standardization.of, per_feature=self._structure.per_feature)
+        return standardization_of(
+            X, w, Standardization.of_observed, per_feature=self._structure.per_feature
+        )
+
+    def _row_source(self, X: Floats, w: Floats, standardization: Standardization) -> RowSource:
+        rows = super()._row_source(X, w, standardization)
+        missing = missing_entries(X)
+        if missing is None:
+            self._fitted_log_jacobian = standardization.log_jacobian
+            return rows
+        share = w @ ~missing / w.sum()
+        self._fitted_log_jacobian = float(share @ np.log(standardization.scale))
+        return incomplete_rows(rows, standardization, self._structure)
 
     def _change_of_units(self, standardization: Standardization) -> tuple[Floats, Floats]:
         """Shift and scale from the standardized rows of the last fit to those of this one."""
@@ -93,3 +110,6 @@ class GaussianMixtureEstimator(MixtureEstimator[Standardization, C, Moments], Ge
 
     def _width(self) -> int:
         return row_width(self._structure, self._n_fitted_components)
+
+    def _n_gaussians(self) -> int:
+        return self._n_fitted_components

@@ -28,6 +28,7 @@ class PriorParameters(Protocol):
     weight_concentration_prior: float
     weights_init: ArrayLike | None
     _prefers_weak_prior: bool
+    _fitted_log_jacobian: float
 
 
 def chosen_prior(
@@ -63,7 +64,7 @@ def chosen_prior(
     concentration = given.weight_concentration_prior
     choice = GaussianPriorChoice(family, means, concentration, K, variance)
     chosen = choice.weak(rows) if given._prefers_weak_prior else choice.of(rows)
-    return chosen.in_units(standardization.log_jacobian)
+    return chosen.in_units(given._fitted_log_jacobian)
 
 
 def _check_without_prior(given: PriorParameters) -> None:

@@ -93,6 +93,7 @@ class MixtureEstimator(CallbackSupportMixin, ComponentDensityEstimator, Generic[
     _model: Mixture[C]  # of the objective, which a warm start continues
     _fitted_steps: MixtureSteps[C, S]  # whose objective was fitted, and under which prior
     _total_weight: float
+    _fitted_log_jacobian = 0.0  # log |dx / dz| of a typical row, what was observed of it
     _prefers_weak_prior = False  # that leaves the maximum of the likelihood, where one is chosen
     _stopping_rule: StoppingRule | None = None  # of the last run, which a warm start continues
 
@@ -294,7 +295,7 @@ class MixtureEstimator(CallbackSupportMixin, ComponentDensityEstimator, Generic[
     def _attributes(self, transformation: U, run: EMRun[Mixture[C]]) -> dict[str, object]:
         """The fitted attributes of a run."""
         unit = self._bound_unit
-        bounds = [unit * (bound - transformation.log_jacobian) for bound in run.trace]
+        bounds = [unit * (bound - self._fitted_log_jacobian) for bound in run.trace]
         steps = self._steps(transformation)
         density = steps.predictive(run.model)
         return {

@@ -1,0 +1,211 @@
+"""Blocks of rows of which some entries were not observed, sorted by what is missing."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..._typing import Bools, Floats, Ints, Rows, Slice
+from ..standardization import Standardization
+
+if TYPE_CHECKING:
+    from .density import Gaussians
+
+
+GROWTH = (
+    1.2  # of the sizes of groups: blocks that are alike are inverted together, padded to one size
+)
+
+
+class Group(NamedTuple):
+    """Consecutive rows with about as many missing entries, sorted by which these are.
+
+    Where a pattern has fewer missing entries than the group has places, the places left over are those
+    of stand-ins: features d, d + 1, ... that depend on nothing.
+
+    Attributes
+    ----------
+    rows : slice
+    missing : ndarray of int of shape (p, k)
+        The missing features of each of p patterns, in rising order.
+    first : ndarray of int of shape (p,)
+        The first row of each pattern, counted from that of the group.
+    pattern : ndarray of int of shape (g,)
+        The pattern of each row.
+    """
+
+    rows: Slice
+    missing: Ints
+    first: Ints
+    pattern: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class IncompleteRows:
+    """Rows (d, n) with holes, sorted by the number of missing entries and by pattern.
+
+    Attributes
+    ----------
+    values : ndarray of shape (d, n)
+        The sorted rows, with 0 in place of what is missing.
+    observed : ndarray of bool of shape (d, n)
+        Of the sorted rows.
+    order : ndarray of int of shape (n,), or None
+        Where each of the sorted rows stands in the block; None if they were sorted.
+    groups : tuple of Group
+        The complete rows first, if there are any.
+    reference : Gaussians or None
+        One Gaussian, by which rows are completed where no other model is known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_lvm.core.gaussian.missing import IncompleteRows
+    >>> rows = IncompleteRows.of(np.array([[np.nan, 1.0, np.nan], [2.0, 3.0, 4.0]]))
+    >>> rows.order, [group.missing for group in rows.groups]
+    (array([1, 0, 2]), [array([], shape=(1, 0), dtype=int64), array([[0]])])
+    """
+
+    values: Floats
+    observed: Bools
+    order: Ints | None
+    groups: tuple[Group, ...]
+    reference: "Gaussians | None" = None
+
+    @classmethod
+    def of(cls, Z: Floats, reference: "Gaussians | None" = None) -> Self:
+        """Sort rows (d, n), in which NaN was not observed."""
+        missing = np.isnan(Z)
+        order = order_of_patterns(missing)
+        kept = (np.diff(order) == 1).all()
+        if not kept:
+            Z, missing = Z[:, order], missing[:, order]
+        values, groups = np.where(missing, 0.0, Z), tuple(_groups(missing))
+        return cls(values, ~missing, None if kept else order, groups, reference)
+
+    @property
+    def n_complete(self) -> int:
+        """How many rows have no missing entry; they are the first of the sorted ones."""
+        first = self.groups[0] if self.groups else None
+        return first.rows.stop if first is not None and not first.missing.shape[1] else 0
+
+    @property
+    def parts(self) -> tuple[Floats, tuple[Group, ...]]:
+        """The complete rows (d, m), and the groups of the others."""
+        n = self.n_complete
+        return self.values[:, :n], self.groups[1:] if n else self.groups
+
+    @property
+    def with_nan(self) -> Floats:
+        """The rows of the block, (d, n), with NaN in place of what is missing."""
+        return self.unsorted(np.where(self.observed, self.values, np.nan))
+
+    @cached_property
+    def n_missing(self) -> Floats:
+        """The number of missing entries of each of the sorted rows, (n,)."""
+        return np.asarray((~self.observed).sum(axis=0, dtype=np.float64))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.values.shape
+
+    def astype(self, dtype: DTypeLike) -> Self:
+        """These rows: what is missing is inferred in double precision."""
+        return self
+
+    def sorted(self, values: Floats) -> Floats:
+        """Values of the rows of the block, (..., n), as those of the sorted rows."""
+        return values if self.order is None else values[..., self.order]
+
+    def unsorted(self, values: Floats) -> Floats:
+        """Values of the sorted rows, (..., n), as those of the rows of the block."""
+        if self.order is None:
+            return values
+        found = np.empty_like(values)
+        found[..., self.order] = values
+        return found
+
+
+def order_of_patterns(missing: Bools) -> Ints:
+    """The order of rows by their number of missing entries, and by which these are, (d, n) -> (n,)."""
+    packed = np.packbits(missing, axis=0)
+    order: Ints = np.lexsort((*packed, missing.sum(axis=0)))
+    return order
+
+
+def _groups(missing: Bools) -> Iterator[Group]:
+    """The groups of sorted rows, (d, n)."""
+    d = len(missing)
+    size = sizes_for(missing.sum(axis=0))
+    changed = np.append(True, (missing[:, 1:] != missing[:, :-1]).any(axis=0))
+    for start, stop in _runs(size):
+        first = np.flatnonzero(changed[start:stop])
+        pattern = np.cumsum(changed[start:stop]) - 1
+        patterns = missing[:, start + first].T
+        yield Group(slice(start, stop), _padded(patterns, int(size[start]), d), first, pattern)
+
+
+def sizes_for(n_missing: Ints) -> Ints:
+    """The places that groups have for so many missing entries: 0 to 6, 8, 10, 12, 15, ..."""
+    sizes = [0]
+    while sizes[-1] < n_missing.max(initial=0):
+        sizes.append(max(sizes[-1] + 1, int(np.ceil(GROWTH * sizes[-1]))))
+    places = np.array(sizes)
+    return np.asarray(places[np.searchsorted(places, n_missing)])
+
+
+def _padded(patterns: Bools, k: int, d: int) -> Ints:
+    """The missing features of patterns (p, d), and stand-ins up to k of them, (p, k)."""
+    n_missing = patterns.sum(axis=1)
+    place = np.arange(k)
+    features: Ints = d + place - n_missing[:, None]
+    features[place < n_missing[:, None]] = np.nonzero(patterns)[1]
+    return features
+
+
+def _runs(values: Ints) -> Iterator[tuple[int, int]]:
+    """Where runs of equal values begin and end."""
+    ends = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist(), len(values)]
+    return ((start, stop) for start, stop in pairwise(ends) if start < stop)
+
+
+def incomplete(rows: Rows) -> IncompleteRows:
+    """Rows of either kind as rows with holes, though there may be none."""
+    return rows if isinstance(rows, IncompleteRows) else IncompleteRows.of(rows)
+
+
+def observed_rows(Z: Floats) -> Rows:
+    """Rows (d, n) as kernels of Gaussians take them; NaN was not observed."""
+    return IncompleteRows.of(Z) if np.isnan(Z).any() else Z
+
+
+@dataclass(frozen=True, eq=False)
+class PartialStandardization:
+    """A standardization of rows with holes, and the Gaussian that says what is expected in these.
+
+    Attributes
+    ----------
+    standardization : Standardization
+    reference : Gaussians
+        One, in standard units.
+    """
+
+    standardization: Standardization
+    reference: "Gaussians"
+
+    @property
+    def log_jacobian(self) -> float:
+        """log |dx / dz| of a complete row, in nats."""
+        return self.standardization.log_jacobian
+
+    def transform(self, X: Floats) -> IncompleteRows:
+        """Standardized rows, even if they are complete: (n, d) -> (d, n)."""
+        return IncompleteRows.of(self.standardization.transform(X), self.reference)
+
+    def inverse_transform(self, Z: Floats) -> Floats:
+        """Rows in the units of the data, (n, d) -> (n, d)."""
+        return self.standardization.inverse_transform(Z)

@@ -1,0 +1,118 @@
+"""The rows of a table with holes: how starts, samples and priors see them."""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from .._typing import Floats, Hashes, Table
+from ..core.blocks import Blocks, on_disk
+from ..core.gaussian.covariance import Structure
+from ..core.gaussian.density import GaussianFamily, Gaussians
+from ..core.gaussian.missing import IncompleteRows, PartialStandardization, order_of_patterns
+from ..core.gaussian.partial import filled, hidden_scatter
+from ..core.gaussian.prior import GaussianPrior
+from ..core.mixture import Mixture
+from ..core.mixture_em import MixtureSteps
+from ..core.rows import RowSource, cell_hashes
+from ..core.standardization import MAX_DEVIATIONS, Standardization
+from ..inference.block_map import ThreadMap
+from ..inference.em import run_em
+from ..inference.problem import Problem
+
+MAX_ROWS = 1 << 10  # by which the reference is found
+STRENGTH = 1.0  # pseudo-observations of its covariance
+MAX_STEPS, TOL = 12, 1e-3  # of its EM, and in nats a row
+
+
+@dataclass(frozen=True, eq=False)
+class IncompleteRowSource(RowSource):
+    """Rows with holes. Where numbers must stand in these, one Gaussian says which.
+
+    Attributes
+    ----------
+    standardization : Standardization
+    """
+
+    standardization: Standardization = field(kw_only=True)
+
+    @cached_property
+    def keys(self) -> Table:
+        return np.where(np.isnan(self.X), np.inf, self.X)
+
+    @cached_property
+    def hashes(self) -> Hashes:
+        def without_holes(X: Floats) -> Floats:
+            return np.nan_to_num(self.standardization.transform(X), nan=MAX_DEVIATIONS)
+
+        return cell_hashes(Blocks(self.X, self.w, without_holes, self.slices_of(self.X)))
+
+    @cached_property
+    def _points(self) -> Floats:
+        return filled(self.block).T
+
+    def points(self) -> Floats:
+        """Rows (n, d) with what the reference expects in place of missing entries."""
+        return self._points
+
+
+def incomplete_rows(
+    rows: RowSource, standardization: Standardization, structure: Structure
+) -> IncompleteRowSource:
+    """The rows of a table with holes, those together that lack the same entries."""
+    X, w = rows.X, rows.w
+    if not on_disk(X):
+        order = order_of_patterns(np.isnan(X).T)
+        X, w = X[order], w[order]
+    source = IncompleteRowSource(
+        X, w, standardization, rows.slices_of, standardization=standardization
+    )
+    reference = reference_gaussian(source.sample(MAX_ROWS), replace(structure, tied=False))
+    return replace(source, transformation=PartialStandardization(standardization, reference))
+
+
+def reference_gaussian(rows: IncompleteRowSource, structure: Structure) -> Gaussians:
+    """One Gaussian, roughly that of the highest posterior density, of rows that have no reference yet.
+
+    Its prior is one observation of uncorrelated features, so that few rows of many features do.
+    """
+    variance = rows.standardization.feature_variance
+    prior = GaussianPrior(
+        structure,
+        scatter=STRENGTH * structure.of_variances(variance) * rows.unit,
+        strength=np.array([STRENGTH * rows.unit]),
+        mean=np.zeros(structure.d),
+    )
+    steps = MixtureSteps(GaussianFamily(structure, np.zeros(structure.d), prior))
+    start = Gaussians(
+        np.zeros((1, structure.d)),
+        structure.estimate(structure.of_variances(variance), np.ones(1), np.zeros(structure.d)),
+    )
+    block = IncompleteRows.of(rows.standardization.transform(rows.X)), rows.w
+    with ThreadMap() as block_map:
+        problem = Problem(steps, [block], block_map)
+        run = run_em(
+            problem,
+            Mixture(np.zeros(1), start),
+            max_iter=MAX_STEPS,
+            tol=TOL,
+            acceleration="squarem",
+        )
+    return run.model.components
+
+
+def scatter_in_holes(rows: RowSource, structure: Structure) -> Floats | float:
+    """What rows scatter in their missing entries, summed, in stored form; 0 if they have none."""
+    if not isinstance(rows, IncompleteRowSource):
+        return 0.0
+    hidden = [
+        hidden_scatter(block, w, replace(structure, tied=False)) for block, w in rows.streamed
+    ]
+    return np.asarray(sum(hidden))
+
+
+def numbers_in_holes(rows: RowSource) -> int:
+    """How many numbers the block of the missing entries of a typical row holds."""
+    if not isinstance(rows, IncompleteRowSource):
+        return 0
+    return int(np.square(np.isnan(rows.X).sum(axis=1, dtype=np.float64)).mean())
