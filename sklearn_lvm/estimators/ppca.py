@@ -20,12 +20,22 @@ from ..core.factor.statistics import Scatter
 from ..core.standardization import Standardization
 from ..fitting.ppca import SOLVERS, Solution, SpectrumProblem, solve
 from ..fitting.ppca_batches import BatchStatistics, FittedRows, rescale_for
+from ..fitting.ppca_missing import IncompleteProblem
 from ..inference.block_map import ThreadMap
 from .base.closed_form import NoDensityError
 from .base.docs import documented
 from .base.linear_gaussian import LinearGaussianDensity
 from .base.transaction import transactional, warn
-from .base.validation import FLOATS, as_count, check_range, too_few_rows
+from .base.validation import (
+    FLOATS,
+    as_count,
+    check_range,
+    check_weights,
+    missing_entries,
+    observed_part,
+    standardization_of,
+    too_few_rows,
+)
 
 
 class PPCA(LinearGaussianDensity):
@@ -217,7 +227,10 @@ class PPCA(LinearGaussianDensity):
         table, w = self._check_training(X, sample_weight)
         with ThreadMap() as block_map:
             rows = self._rows(table, w, block_map)
-            self._take_solution(rows, self._solve(rows), float(w.sum()), table.dtype.type)
+            if rows.complete:
+                self._take_solution(rows, self._solve(rows), float(w.sum()), table.dtype.type)
+            else:
+                self._fit_incomplete(rows.X, w[w > 0], block_map)
         return self
 
     def _take_solution(
@@ -228,33 +241,84 @@ class PPCA(LinearGaussianDensity):
         dtype: type[np.float32 | np.float64],
     ) -> None:
         """Set all fitted attributes."""
-        density = self._density_of(solution.spectrum, weight)
+        density, units = self._density_of(solution.spectrum, weight), rows.standardization
         self._fitted_rows = FittedRows.of(rows, solution, weight, len(density.axes))
-        self.__dict__.pop("_statistics", None)  # of partial_fit
-        self._transformation, self._dtype = rows.standardization, dtype
-        self._density, self._no_density, self._pending_warning = density, None, None
-        self._set_fitted(self._described_rows(density, weight, rows.standardization))
-        self.n_iter_ = solution.n_iter
+        self._take_density(density, solution, weight, units, dtype)
         if solution.log_likelihood is not None:
-            mean_log_prob = solution.log_likelihood - rows.standardization.log_jacobian
-            self.log_likelihood_ = weight * mean_log_prob
+            self.log_likelihood_ = weight * (solution.log_likelihood - units.log_jacobian)
+        self._check_converged(solution, f"solver={self.solver!r}", ", or use another solver")
+
+    def _take_density(
+        self,
+        density: PPCADensity,
+        solution: Solution,
+        weight: float,
+        units: Standardization,
+        dtype: type[np.float32 | np.float64],
+    ) -> None:
+        self.__dict__.pop("_statistics", None)  # of partial_fit
+        self._transformation, self._dtype = units, dtype
+        self._density, self._no_density, self._pending_warning = density, None, None
+        self._set_fitted(self._described_rows(density, weight, units))
+        self.n_iter_ = solution.n_iter
+
+    def _check_converged(self, solution: Solution, method: str, remedy: str) -> None:
         if not solution.converged:
             warn(
-                f"solver={self.solver!r} did not converge within max_iter={self.max_iter} iterations. "
-                "Raise max_iter or tol, or use another solver.",
+                f"{method} did not converge within max_iter={self.max_iter} iterations. "
+                f"Raise max_iter or tol{remedy}.",
                 ConvergenceWarning,
             )
 
+    def _check_training(
+        self, X: ArrayLike, sample_weight: Weights, *, reset: bool = True
+    ) -> tuple[Rows, Floats]:
+        """Validated rows and their weights; ``_rows`` tells which of them are complete."""
+        rows = self._validated(X, reset=reset)
+        return rows, check_weights(sample_weight, rows)
+
     def _rows(self, X: Rows, w: Floats, block_map: ThreadMap) -> CenteredRows:
-        """The rows of positive weight, minus their mean."""
+        """The rows of positive weight, minus their mean, if they are complete."""
         if not w.all():
             self._refuse(X)
             X, w = X[w > 0], w[w > 0]
         rows = CenteredRows.of(X, w / w.sum(), block_map)
-        if not np.isfinite(rows.center).all():
+        if not rows.complete:
             self._refuse(X)
-        check_range(rows.center, np.full(len(rows.center), rows.scale))
+        if rows.complete or missing_entries(X) is None:
+            check_range(rows.center, np.full(len(rows.center), rows.scale))
         return rows
+
+    def _complete_rows(self, X: Rows, w: Floats, block_map: ThreadMap) -> CenteredRows:
+        """The rows of a batch."""
+        rows = self._rows(X, w, block_map)
+        if not rows.complete:
+            raise ValueError(
+                "Input X contains NaN, which partial_fit of PPCA does not take: what missing entries "
+                "tell depends on the other rows. Call fit with all rows together."
+            )
+        return rows
+
+    def _fit_incomplete(self, X: Floats, w: Floats, block_map: ThreadMap) -> None:
+        """Fit rows of positive weight of which some entries are missing, by EM."""
+        names = getattr(self, "feature_names_in_", None)
+        X, w = observed_part(X, w, names, every_column=True)
+        units = standardization_of(X, w, Standardization.of_observed, per_feature=False)
+        if units.constant.all():
+            raise ValueError(too_few_rows("PPCA", 1))
+        q, rng = self._given_dimension(X.shape[1]), check_random_state(self.random_state)
+        n_components = self.n_components if q is None else q
+        problem = IncompleteProblem(
+            units.transform(X), w, n_components, self.tol, self.max_iter, rng, block_map
+        )
+        solution, q = problem.solve()
+        self._total_variance, weight = solution.spectrum.total, float(w.sum())
+        density = PPCADensity.from_spectrum(solution.spectrum, q)
+        self._take_density(density, solution, weight, units, X.dtype.type)
+        self.__dict__.pop("_fitted_rows", None)  # there are no statistics to add batches to
+        log_jacobian = float(w @ self._log_jacobians(X))
+        self.log_likelihood_ = weight * float(solution.log_likelihood or 0.0) - log_jacobian
+        self._check_converged(solution, "EM of rows with missing entries", "")
 
     def _solve(self, rows: CenteredRows) -> Solution:
         q, rng = self._given_dimension(rows.shape[1]), check_random_state(self.random_state)
@@ -314,16 +378,21 @@ class PPCA(LinearGaussianDensity):
     def _measured(self, X: Rows, w: Floats) -> tuple[Standardization, Scatter]:
         batch = BatchStatistics.suited(X.shape[1], self._given_dimension(X.shape[1]))
         with ThreadMap() as block_map:
-            rows = self._rows(X, w, block_map)
+            rows = self._complete_rows(X, w, block_map)
             return rows.standardization, batch.measure(rows, rows.standardization, float(w.sum()))
 
     def _joined(self, X: Rows, w: Floats) -> tuple[Standardization, Scatter]:
         batch = BatchStatistics.suited(X.shape[1], self._given_dimension(X.shape[1]))
         fitted = self.__dict__.pop("_fitted_rows", None)
+        if fitted is None and not hasattr(self, "_statistics"):
+            raise ValueError(
+                "partial_fit cannot add rows to those of a fit in which entries were missing: what these "
+                "tell depends on the other rows. Call fit with all rows together."
+            )
         previous = self._statistics if fitted is None else fitted.statistics(batch)
         batch.check_suits(previous)
         with ThreadMap() as block_map:
-            rows = self._rows(X, w, block_map)
+            rows = self._complete_rows(X, w, block_map)
             standardization, previous = rescale_for(
                 self._transformation, previous, rows.standardization
             )

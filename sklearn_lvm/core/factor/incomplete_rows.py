@@ -17,6 +17,7 @@ import numpy as np
 from ..._typing import Bools, Floats, Ints
 from ..conditionals import Conditionals
 from ..family import BlockSums
+from ..linalg import swept
 from .density import PPCADensity
 
 MIN_PATTERN_ROWS = 128  # rows from which those with the same entries observed share their matrix
@@ -65,10 +66,9 @@ class LinearGaussian:
     def conditionals(self, Z: Floats) -> Conditionals:
         """Each missing entry of rows (d, n) given the observed ones, under this one density."""
         missing, found = np.isnan(Z), self.latent(Z)
-        rows, columns = np.tril_indices(self.W.shape[1])
-        twice = self.products * np.where(rows == columns, 1.0, 2.0)[:, None]  # off the diagonal
+        spread = np.einsum("dij,ijn->dn", self.V[:, :, None] * self.V[:, None, :], found.covariance)
         mean = np.where(missing, self.W @ found.mean + self.mean[:, None], Z)
-        variance = np.where(missing, self.noise * (1.0 + twice.T @ found.covariance), 0.0)
+        variance = np.where(missing, self.noise * (1.0 + spread), 0.0)
         return Conditionals.of_gaussians(mean[None], variance[None])
 
     def draw(self, Z: Floats, rng: np.random.RandomState) -> Floats:
@@ -85,8 +85,7 @@ class LatentGaussians:
     Attributes
     ----------
     mean : ndarray of shape (q, b)
-    covariance : ndarray of shape (q (q + 1) / 2, b)
-        Packed.
+    covariance : ndarray of shape (q, q, b)
     log_prob : ndarray of shape (b,)
         Log-densities of the observed entries, in nats.
     square : ndarray of shape (b,)
@@ -101,7 +100,7 @@ class LatentGaussians:
     def draw(self, rng: np.random.RandomState) -> Floats:
         """One latent variable for each row, (q, b)."""
         q, b = self.mean.shape
-        factor = np.linalg.cholesky(np.moveaxis(unpacked(self.covariance), -1, 0))
+        factor = np.linalg.cholesky(np.moveaxis(self.covariance, -1, 0))
         return self.mean + np.einsum("bij,bj->ib", factor, rng.standard_normal((b, q)))
 
 
@@ -131,20 +130,16 @@ class IncompleteBlock:
         """The latent variables under a model."""
         q, mask = model.W.shape[1], self.observed.astype(np.float64)
         R = (self.Z - model.mean[:, None]) * (mask / sqrt(model.noise))
-        system = np.zeros(((q + 1) * (q + 2) // 2, R.shape[1]))
-        n_products = len(model.products)
-        np.matmul(model.products, mask, out=system[:n_products])
-        system[_diagonal(q)] += 1.0
-        np.matmul(model.V.T, R, out=system[n_products:-1])
-        log_det = sweep(system, q)
-        mean = system[n_products:-1]
+        matrix = unpacked(model.products @ mask)
+        matrix[range(q), range(q)] += 1.0
+        covariance, log_det = swept(matrix)
+        mean = np.einsum("ijb,jb->ib", covariance, model.V.T @ R)
         R -= (model.V @ mean) * mask
         residual, n_observed = np.einsum("db,db->b", R, R), mask.sum(axis=0)
         exponent = n_observed * log(tau * model.noise) + log_det + residual
-        log_prob = -0.5 * (exponent + np.einsum("qb,qb->b", mean, mean))
-        # tr V C V' = tr (inv(C) - I) C
-        square = residual + q + system[_diagonal(q)].sum(axis=0)
-        return LatentGaussians(mean, -system[:n_products], log_prob, square)
+        log_prob = 0.0 - 0.5 * (exponent + np.einsum("qb,qb->b", mean, mean))  # never minus zero
+        square = residual + q - np.einsum("iib->b", covariance)  # tr V C V' = tr (inv(C) - I) C
+        return LatentGaussians(mean, covariance, log_prob, square)
 
     def sums(self, model: LinearGaussian) -> BlockSums:
         """What the M-step adds up: moments of (u, 1) for each feature, and of all rows."""
@@ -152,7 +147,7 @@ class IncompleteBlock:
         rows, columns = np.tril_indices(q)
         second = np.empty(((q + 1) * (q + 2) // 2, len(w)))
         np.multiply(found.mean[rows], found.mean[columns], out=second[: len(rows)])
-        second[: len(rows)] += found.covariance
+        second[: len(rows)] += found.covariance[rows, columns]
         second[len(rows) : -1], second[-1] = found.mean, 1.0
         second *= w
         cross = second[len(rows) :] @ self.Z.T
@@ -236,45 +231,6 @@ def _parts(rows: Ints, size: int) -> Iterator[Ints]:
 # -- packed symmetric matrices ---------------------------------------------------------------------------
 
 
-def sweep(system: Floats, q: int) -> Floats:
-    """Sweep n packed matrices on their first q pivots, in place, and return log-determinants, (n,).
-
-    Of a positive definite A and a row b', the packed lower triangle of ((A, b), (b', 0)) becomes that of
-    ((-inv(A), inv(A) b), (b' inv(A), ...)); the last entry is left alone (Goodnight, "A tutorial on the
-    SWEEP operator", The American Statistician 33, 1979).
-
-    Parameters
-    ----------
-    system : ndarray of shape ((q + 1) (q + 2) / 2, n)
-    q : int
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn_lvm.core.factor.incomplete_rows import sweep
-    >>> system = np.array([[4.0], [2.0], [0.0]])  # 4 u = 2
-    >>> log_det = sweep(system, 1)
-    >>> system[:2].ravel(), np.exp(log_det).round(12)
-    (array([-0.25,  0.5 ]), array([4.]))
-    """
-    starts = [i * (i + 1) // 2 for i in range(q + 2)]
-    log_det, product = np.zeros(system.shape[1]), np.empty((q + 1, system.shape[1]))
-    for k in range(q):
-        column = system[[*range(starts[k], starts[k + 1]), *(starts[i] + k for i in range(k + 1, q + 1))]]
-        pivot = column[k].copy()
-        log_det += np.log(pivot)
-        scaled = column / pivot
-        for i in range(q + 1):
-            if i != k:
-                row, n = system[starts[i] : starts[i + 1]], min(i + 1, q)
-                row[:n] -= np.multiply(scaled[:n], column[i], out=product[:n])
-        system[starts[k] : starts[k] + k] = scaled[:k]
-        for i in range(k + 1, q + 1):
-            system[starts[i] + k] = scaled[i]
-        system[starts[k] + k] = -1.0 / pivot
-    return log_det
-
-
 def unpacked(packed: Floats) -> Floats:
     """Symmetric matrices (q, q, n) of their packed lower triangles (q (q + 1) / 2, n)."""
     q = int(sqrt(2 * len(packed)))
@@ -282,9 +238,3 @@ def unpacked(packed: Floats) -> Floats:
     full = np.empty((q, q, packed.shape[1]))
     full[rows, columns] = full[columns, rows] = packed
     return full
-
-
-def _diagonal(q: int) -> Ints:
-    """The positions of the diagonal in a packed triangle."""
-    i = np.arange(q)
-    return np.asarray(i * (i + 3) // 2)

@@ -9,7 +9,6 @@ from math import inf, log, sqrt
 from typing import ClassVar
 
 import numpy as np
-from scipy.linalg import svd
 
 from ..._typing import Floats
 from ..family import BlockSums
@@ -134,8 +133,8 @@ class LinearGaussianCoordinates:
 
 
 def spectrum_of(model: LinearGaussian) -> Spectrum:
-    """All eigenvalues of W W' + s^2 I, and the q axes of the largest."""
+    """All eigenvalues of W W' + s^2 I, and the q axes of the largest; with d - 1 all axes are known."""
     d, q = model.W.shape
-    axes, norms, _ = svd(model.W, full_matrices=False, check_finite=False)
+    axes, norms, _ = np.linalg.svd(model.W, full_matrices=q == d - 1)
     variance = np.append(norms**2, np.zeros(d - q)) + model.noise
     return Spectrum(model.mean, variance, fix_signs(axes.T), float(variance.sum()), d)
