@@ -52,7 +52,16 @@ NARROWER = {
 }
 SHARED_BY_THE_CORE = {
     f"core.{name}"
-    for name in ("blocks", "family", "linalg", "log_gamma", "mixture", "rows", "standardization")
+    for name in (
+        "blocks",
+        "conditionals",
+        "family",
+        "linalg",
+        "log_gamma",
+        "mixture",
+        "rows",
+        "standardization",
+    )
 }
 
 

@@ -16,7 +16,7 @@ from ..core.gaussian.prior import GaussianPrior
 from ..core.mixture_em import MixtureSteps
 from ..core.rows import RowSource
 from .clusters import cluster_centers, nearest
-from .incomplete_rows import numbers_in_holes, scatter_in_holes
+from .incomplete_rows import numbers_in_missing_blocks, unobserved_scatter
 from .prior_choice import HELD_BACK, LLOYD_STEPS, ChosenPrior, PriorContest, rows_for_choice
 
 # Rows that say nothing about covariances lie so many standardized units from the center, or so many
@@ -138,7 +138,7 @@ class GaussianPriorChoice:
         self, rows: RowSource, held_back: RowSource
     ) -> PriorContest[Candidate, GaussianPrior, Gaussians, Moments]:
         structure, K = self.family.structure, self.n_components
-        width = structure.d + 1 + numbers_in_holes(rows)
+        width = structure.d + 1 + numbers_in_missing_blocks(rows)
         numbers = K * (len(rows) * width + COPIES * structure.n_parameters)
         n_together = 1 if structure.tied else max(MAX_NUMBERS // numbers, 1)
         candidates = self._candidates(rows)
@@ -217,4 +217,4 @@ def scatter_within(rows: RowSource, n_clusters: int, structure: Structure) -> Fl
     centers = cluster_centers(points, halves, n_clusters, LLOYD_STEPS, rng)
     gaps = [points - c[labels] for c, labels in zip(centers, nearest(points, centers), strict=True)]
     scatter = structure.gram(np.stack(gaps).mT, halves[::-1]).sum(axis=0, keepdims=True)
-    return np.asarray((scatter + scatter_in_holes(rows, structure)) / rows.w.sum())
+    return np.asarray((scatter + unobserved_scatter(rows, structure)) / rows.w.sum())

@@ -9,7 +9,12 @@ from .._typing import Floats, Hashes, Table
 from ..core.blocks import Blocks, on_disk
 from ..core.gaussian.covariance import Structure
 from ..core.gaussian.density import GaussianFamily, Gaussians
-from ..core.gaussian.missing import IncompleteRows, PartialStandardization, order_of_patterns
+from ..core.gaussian.missing import (
+    IncompleteRows,
+    PartialStandardization,
+    Reference,
+    order_of_patterns,
+)
 from ..core.gaussian.partial import filled, hidden_scatter
 from ..core.gaussian.prior import GaussianPrior
 from ..core.mixture import Mixture
@@ -42,10 +47,10 @@ class IncompleteRowSource(RowSource):
 
     @cached_property
     def hashes(self) -> Hashes:
-        def without_holes(X: Floats) -> Floats:
+        def without_missing(X: Floats) -> Floats:
             return np.nan_to_num(self.standardization.transform(X), nan=MAX_DEVIATIONS)
 
-        return cell_hashes(Blocks(self.X, self.w, without_holes, self.slices_of(self.X)))
+        return cell_hashes(Blocks(self.X, self.w, without_missing, self.slices_of(self.X)))
 
     @cached_property
     def _points(self) -> Floats:
@@ -68,7 +73,8 @@ def incomplete_rows(
         X, w, standardization, rows.slices_of, standardization=standardization
     )
     reference = reference_gaussian(source.sample(MAX_ROWS), replace(structure, tied=False))
-    return replace(source, transformation=PartialStandardization(standardization, reference))
+    known = PartialStandardization(standardization, Reference(reference.mean, reference.covariance))
+    return replace(source, transformation=known)
 
 
 def reference_gaussian(rows: IncompleteRowSource, structure: Structure) -> Gaussians:
@@ -101,7 +107,7 @@ def reference_gaussian(rows: IncompleteRowSource, structure: Structure) -> Gauss
     return run.model.components
 
 
-def scatter_in_holes(rows: RowSource, structure: Structure) -> Floats | float:
+def unobserved_scatter(rows: RowSource, structure: Structure) -> Floats | float:
     """What rows scatter in their missing entries, summed, in stored form; 0 if they have none."""
     if not isinstance(rows, IncompleteRowSource):
         return 0.0
@@ -111,7 +117,7 @@ def scatter_in_holes(rows: RowSource, structure: Structure) -> Floats | float:
     return np.asarray(sum(hidden))
 
 
-def numbers_in_holes(rows: RowSource) -> int:
+def numbers_in_missing_blocks(rows: RowSource) -> int:
     """How many numbers the block of the missing entries of a typical row holds."""
     if not isinstance(rows, IncompleteRowSource):
         return 0

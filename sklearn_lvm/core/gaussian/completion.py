@@ -1,26 +1,53 @@
-"""Rows with holes under K Gaussians: what is expected in the holes, and how far rows lie off.
+"""Rows with missing entries under K Gaussians: what is expected of these, and how far rows lie off.
 
 With P = inv(C), x the deviation of a row from a mean, o what was observed of it and u what was not, the
 conditional mean is e = -inv(P_uu) P_uo x_o and the conditional covariance inv(P_uu). Only blocks of the
 missing entries are inverted, once for each pattern of these. Whitened, the row at its conditional mean
-is y = inv(L) (x_o, e). Of all values in the holes e gives the least |y|^2, which therefore is the
+is y = inv(L) (x_o, e). Of all values in place of them e gives the least |y|^2, which therefore is the
 distance of what was observed, x_o' inv(C_oo) x_o, and has twice the digits of e; and
 log |C_oo| = log |C| + log |P_uu|.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from ..._typing import Bools, Floats, Ints
+from ..._typing import Bools, Floats, Ints, Slice
 from ..linalg import swept
-from .missing import Group
-
-if TYPE_CHECKING:
-    from .covariance import Structure
 
 MAX_NUMBERS = 1 << 21  # in blocks of missing entries that are inverted at once: 16 MB
+
+
+class Group(NamedTuple):
+    """Consecutive rows with about as many missing entries, sorted by which these are.
+
+    Where a pattern has fewer missing entries than the group has places, the places left over are those
+    of stand-ins: features d, d + 1, ... that depend on nothing.
+
+    Attributes
+    ----------
+    rows : slice
+    missing : ndarray of int of shape (p, k)
+        The missing features of each of p patterns, in rising order.
+    first : ndarray of int of shape (p,)
+        The first row of each pattern, counted from that of the group.
+    pattern : ndarray of int of shape (g,)
+        The pattern of each row.
+    """
+
+    rows: Slice
+    missing: Ints
+    first: Ints
+    pattern: Ints
+
+
+class StoredForm(Protocol):
+    """How the entries of symmetric matrices are stored."""
+
+    def outer(self, v: Floats, /) -> Floats:
+        """The stored form of v v', (K, d) -> (K, *S)."""
+        ...
 
 
 class Completion(Protocol):
@@ -48,7 +75,7 @@ class Completion(Protocol):
         """Conditional variances, 0 where an entry was observed, (K, d, g)."""
         ...
 
-    def spread(self, resp: Floats, structure: "Structure") -> Floats:
+    def spread(self, resp: Floats, structure: StoredForm) -> Floats:
         """Conditional covariances, whitened, summed under responsibilities (K, g), in stored form."""
         ...
 
@@ -104,7 +131,7 @@ class DiagonalCompletion:
     def variances(self) -> Floats:
         return np.asarray(self.missing * self.size**2 + np.zeros_like(self.whitened))
 
-    def spread(self, resp: Floats, structure: "Structure") -> Floats:
+    def spread(self, resp: Floats, structure: StoredForm) -> Floats:
         return structure.outer(np.sqrt(resp @ self.missing.T))
 
     def noise(self, e: Floats) -> Floats:
@@ -139,10 +166,10 @@ class FullCompleter:
         if k:
             pulls = np.zeros_like(X)
             np.matmul(self.precision, X[:, :d], out=pulls[:, :d])
-            holes = _positions(group.missing[group.pattern].T, len(X), d + padding, g)
+            entries = _positions(group.missing[group.pattern].T, len(X), d + padding, g)
             of_rows = blocks if len(group.first) == g else blocks[..., group.pattern]
-            inverse = np.broadcast_to(of_rows, (k, *holes.shape))
-            X.ravel()[holes] = -np.einsum("ijkg,jkg->ikg", inverse, pulls.ravel()[holes])
+            inverse = np.broadcast_to(of_rows, (k, *entries.shape))
+            X.ravel()[entries] = -np.einsum("ijkg,jkg->ikg", inverse, pulls.ravel()[entries])
         whitened = self.inverse @ X[:, :d]
         return FullCompletion(whitened, log_det[:, group.pattern], self.inverse, X, blocks, group)
 
@@ -153,13 +180,13 @@ class FullCompleter:
         padded[:, range(size), range(size)] = 1.0
         padded[:, :d, :d] = self.precision
         u = group.missing.T
-        entries = (u[:, None] * size + u)[:, :, None]
+        places = (u[:, None] * size + u)[:, :, None]
         blocks = np.empty((len(u), len(u), K, u.shape[1]))
         log_det = np.zeros((K, u.shape[1]))
-        step = max(MAX_NUMBERS // max(entries.size, 1), 1)
+        step = max(MAX_NUMBERS // max(places.size, 1), 1)
         for start in range(0, K, step):
             some = np.arange(start, min(start + step, K))
-            found = padded.ravel()[entries + (some * size**2)[:, None]]
+            found = padded.ravel()[places + (some * size**2)[:, None]]
             blocks[:, :, some], log_det[some] = swept(found)
         return blocks, log_det
 
@@ -197,11 +224,11 @@ class FullCompletion:
         k = len(self.blocks)
         diagonal = self.blocks[range(k), range(k)][..., self.group.pattern]
         found = np.zeros(self.padded.shape)
-        holes = _positions(self.group.missing[self.group.pattern].T, K, size, g)
-        found.ravel()[holes] = np.broadcast_to(diagonal, holes.shape)
+        entries = _positions(self.group.missing[self.group.pattern].T, K, size, g)
+        found.ravel()[entries] = np.broadcast_to(diagonal, entries.shape)
         return found[:, : self.whitened.shape[1]]
 
-    def spread(self, resp: Floats, structure: "Structure") -> Floats:
+    def spread(self, resp: Floats, structure: StoredForm) -> Floats:
         K, size, d = len(resp), self.padded.shape[1], self.whitened.shape[1]
         weight = np.add.reduceat(resp, self.group.first, axis=1)
         u = self.group.missing.T

@@ -4,44 +4,33 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..._typing import Bools, Floats, Ints, Rows, Slice
+from ..._typing import Bools, Floats, Ints, Rows
 from ..standardization import Standardization
-
-if TYPE_CHECKING:
-    from .density import Gaussians
-
+from .completion import Group
+from .covariance import Covariances
 
 GROWTH = (
     1.2  # of the sizes of groups: blocks that are alike are inverted together, padded to one size
 )
 
 
-class Group(NamedTuple):
-    """Consecutive rows with about as many missing entries, sorted by which these are.
-
-    Where a pattern has fewer missing entries than the group has places, the places left over are those
-    of stand-ins: features d, d + 1, ... that depend on nothing.
+class Reference(NamedTuple):
+    """One Gaussian, by which rows are completed where no other model is known.
 
     Attributes
     ----------
-    rows : slice
-    missing : ndarray of int of shape (p, k)
-        The missing features of each of p patterns, in rising order.
-    first : ndarray of int of shape (p,)
-        The first row of each pattern, counted from that of the group.
-    pattern : ndarray of int of shape (g,)
-        The pattern of each row.
+    mean : ndarray of shape (1, d)
+    covariance : Covariances
+        One.
     """
 
-    rows: Slice
-    missing: Ints
-    first: Ints
-    pattern: Ints
+    mean: Floats
+    covariance: Covariances
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +47,7 @@ class IncompleteRows:
         Where each of the sorted rows stands in the block; None if they were sorted.
     groups : tuple of Group
         The complete rows first, if there are any.
-    reference : Gaussians or None
-        One Gaussian, by which rows are completed where no other model is known.
+    reference : Reference or None
 
     Examples
     --------
@@ -74,10 +62,10 @@ class IncompleteRows:
     observed: Bools
     order: Ints | None
     groups: tuple[Group, ...]
-    reference: "Gaussians | None" = None
+    reference: Reference | None = None
 
     @classmethod
-    def of(cls, Z: Floats, reference: "Gaussians | None" = None) -> Self:
+    def of(cls, Z: Floats, reference: Reference | None = None) -> Self:
         """Sort rows (d, n), in which NaN was not observed."""
         missing = np.isnan(Z)
         order = order_of_patterns(missing)
@@ -190,12 +178,12 @@ class PartialStandardization:
     Attributes
     ----------
     standardization : Standardization
-    reference : Gaussians
-        One, in standard units.
+    reference : Reference
+        In standard units.
     """
 
     standardization: Standardization
-    reference: "Gaussians"
+    reference: Reference
 
     @property
     def log_jacobian(self) -> float:

@@ -1,4 +1,4 @@
-"""The E-step kernel of K Gaussians for rows with and without holes."""
+"""The E-step kernel of K Gaussians for rows with and that are complete."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from ..._typing import Bools, Features, Floats, Ints, Rows
-from .completion import Completer, Completion
+from .completion import Completer, Completion, Group
 from .covariance import Covariances, Structure
 from .kernels import CompleteKernel, ResidualKernel, Sums
-from .missing import Group, IncompleteRows, incomplete
+from .missing import IncompleteRows, incomplete
 from .moments import Moments
 
 Growth = Callable[[Completion, Bools], Floats]
@@ -199,7 +199,9 @@ def filled(rows: Rows) -> Floats:
     if isinstance(rows, np.ndarray):
         return rows
     assert rows.reference is not None
-    return np.asarray(rows.reference.conditionals(rows).mean[0])
+    mean, covariance = rows.reference
+    kernel = PartialKernel.of(mean, covariance, np.zeros(1))
+    return np.asarray(kernel.conditional_moments(rows)[0][0])
 
 
 def hidden_scatter(rows: IncompleteRows, w: Floats, structure: Structure) -> Floats:
@@ -235,7 +237,7 @@ def drawn_missing(
     labels : ndarray of shape (n,)
     noise : ndarray of shape (d, n)
     draw : callable
-        From a label, as an array of one, its rows and their noise, to these rows without holes.
+        From a label, as an array of one, its rows and their noise, to these rows that are complete.
     """
     Z = incomplete(rows).with_nan
     for k in np.unique(labels):

@@ -166,8 +166,8 @@ def test_tight_gaussians_keep_their_digits(family, size):
 def test_a_tied_covariance_is_whitened_once_unless_it_is_tight():
     family = Family(Full, True)
     wide, narrow = family.components(3, 2, np.random.default_rng(0)), tight(family, 1e-6)[0]
-    assert isinstance(wide.kernel(offset(wide)), TiedKernel)
-    assert isinstance(narrow.kernel(offset(narrow)), ResidualKernel)
+    assert isinstance(wide.kernel(offset(wide)).complete, TiedKernel)
+    assert isinstance(narrow.kernel(offset(narrow)).complete, ResidualKernel)
 
 
 @every_separate_family
@@ -177,9 +177,9 @@ def test_only_the_gaussians_that_would_lose_digits_are_kept_as_residuals(family)
     mean = np.concatenate([wide.mean, narrow.mean])[[0, 2, 1, 3, 4]]
     matrix = np.concatenate([wide.covariance.matrix, narrow.covariance.matrix])[[0, 2, 1, 3, 4]]
     both = Gaussians(mean, family.of(2).from_public(matrix))
-    assert isinstance(wide.kernel(offset(wide)), NaturalKernel)
-    assert isinstance(narrow.kernel(offset(narrow)), ResidualKernel)
-    kernel = both.kernel(offset(both))
+    assert isinstance(wide.kernel(offset(wide)).complete, NaturalKernel)
+    assert isinstance(narrow.kernel(offset(narrow)).complete, ResidualKernel)
+    kernel = both.kernel(offset(both)).complete
     assert isinstance(kernel, MixedKernel)
     safe, exact = kernel.groups
     assert_allclose(safe, [0, 2])
@@ -190,7 +190,7 @@ def test_many_features_are_kept_as_residuals():
     rng = np.random.default_rng(0)
     d = Full.max_natural_features + 1
     gaussians = Gaussians(np.zeros((2, d)), Full(d).from_public(np.stack([np.eye(d)] * 2)))
-    kernel = gaussians.kernel(offset(gaussians))
+    kernel = gaussians.kernel(offset(gaussians)).complete
     assert isinstance(kernel, ResidualKernel)
     rows = rng.normal(size=(N, d))
     plain = Family(Full, False).log_prob(gaussians, rows) + offset(gaussians)[:, None]
