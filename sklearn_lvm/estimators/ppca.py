@@ -47,6 +47,10 @@ class PPCA(LinearGaussianDensity):
     weights) and u_j its eigenvectors, s2 is the mean of l_{q+1}, ..., l_d and W has the columns
     sqrt(l_j - s2) u_j (Tipping & Bishop, 1999, equations 7 and 8).
 
+    NaN in a dense X was not observed. Rows with such entries are fitted by expectation-maximization,
+    to the maximum of the likelihood of what was observed. Below, eigenvalues are then those of the
+    fitted covariance.
+
     Parameters
     ----------
     n_components : int, float, 'mle', 'bic' or None, default=None
@@ -54,14 +58,15 @@ class PPCA(LinearGaussianDensity):
         must explain. 'mle' maximizes Minka's evidence; 'bic' minimizes the Bayesian information
         criterion. None is the largest number whose likelihood is bounded, max(1, min(d, r) - 1),
         where r is the rank of the centered rows; if r = d that is the full Gaussian. 0 is one
-        spherical Gaussian.
+        spherical Gaussian. With missing entries all but an integer is chosen from the spectrum of a
+        full covariance fitted to what was observed, which these entries must determine; None is d - 1.
     solver : {'auto', 'covariance', 'svd', 'subspace', 'em'}, default='auto'
         'covariance' forms the d x d matrix; its likelihoods are right to 1e-9 as long as l_1 / s2 is
         below 1e6. 'svd' takes the singular values of the centered rows, and is right to 1e-9 up to
         l_1 / s2 = 1e12. 'subspace' is block Lanczos: it needs products with the rows alone, and is
         for wide data and few components. 'em' is expectation-maximization. 'auto' chooses by shape,
         and uses 'svd' if l_1 / s2 is above 1e6. Any solver falls back on 'svd' if rounding errors
-        leave it no noise.
+        leave it no noise. With missing entries 'em' is used, whatever is given.
     tol : float, default=1e-9
         'subspace' and 'em' stop when the estimated remaining gain is less than this, in nats per row.
     max_iter : int, default=1000
@@ -85,14 +90,14 @@ class PPCA(LinearGaussianDensity):
     loadings_ : ndarray of shape (n_features, n_components)
         W. If q = d, its last column is zero.
     posterior_covariance_ : ndarray of shape (n_components, n_components)
-        Cov(z | x) = s2 inv(W'W + s2 I), which does not depend on x.
+        Cov(z | x) = s2 inv(W'W + s2 I) of a complete row, which does not depend on x.
     n_components_ : int
     n_parameters_ : int
         d + 1 + d q - q (q - 1) / 2.
     n_samples_seen_ : int or float
-        The summed weight of all rows.
+        The summed weight of all rows of which something was observed.
     log_likelihood_ : float
-        The log-likelihood of all these rows, in nats.
+        The log-likelihood of all these rows, of what was observed of them, in nats.
     n_iter_ : int
         At least 1.
     n_features_in_ : int
@@ -111,6 +116,9 @@ class PPCA(LinearGaussianDensity):
     ----------
     M. E. Tipping & C. M. Bishop, "Probabilistic principal component analysis", Journal of the Royal
     Statistical Society B 61 (1999), 611-622.
+
+    A. Ilin & T. Raiko, "Practical approaches to principal component analysis in the presence of missing
+    values", Journal of Machine Learning Research 11 (2010), 1957-2000.
 
     T. P. Minka, "Automatic choice of dimensionality for PCA", NIPS 13 (2000), 598-604.
 
@@ -133,6 +141,12 @@ class PPCA(LinearGaussianDensity):
     >>> from sklearn_lvm import GaussianMLE
     >>> bool(np.isclose(PPCA().fit(X).score(X), GaussianMLE().fit(X).score(X)))
     True
+
+    A third of the entries is missing, and the noise is found all the same:
+
+    >>> X[rng.random_sample(X.shape) < 1 / 3] = np.nan
+    >>> print(f"{PPCA(1).fit(X).noise_variance_ ** 0.5:.2f}")
+    0.10
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
@@ -154,33 +168,6 @@ class PPCA(LinearGaussianDensity):
         "ensure_all_finite": False,
     }
 
-    components_: Floats
-    explained_variance_: Floats
-    explained_variance_ratio_: Floats
-    singular_values_: Floats
-    mean_: Floats
-    noise_variance_: float
-    loadings_: Floats
-    posterior_covariance_: Floats
-    n_components_: int
-    n_samples_seen_: int | float
-    log_likelihood_: float
-    n_iter_: int
-
-    _parameter_names = ("mean_", "explained_variance_", "noise_variance_")
-    _of_density = (
-        "components_",
-        "n_components_",
-        "explained_variance_",
-        "explained_variance_ratio_",
-        "singular_values_",
-        "noise_variance_",
-        "loadings_",
-        "posterior_covariance_",
-        "n_parameters_",
-        "log_likelihood_",
-    )
-    _total_variance: float  # of the standardized rows
     _fitted_rows: FittedRows  # only after fit, until batches follow
 
     def __init__(
@@ -210,7 +197,8 @@ class PPCA(LinearGaussianDensity):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Sparse rows are centered in arithmetic only, and stay sparse.
+            Sparse rows are centered in arithmetic only, and stay sparse. NaN in a dense X was not
+            observed, missing at random.
         y : Ignored
         {sample_weight}
 
@@ -221,8 +209,9 @@ class PPCA(LinearGaussianDensity):
         Raises
         ------
         ValueError
-            If so many components leave no noise, where the likelihood has no bound. The message
-            names the largest number that works.
+            If so many components leave no noise, where the likelihood has no bound. Of complete rows
+            the message names the largest number that works. If nothing was observed of a column, which
+            is named, or if a sparse X holds NaN.
         """
         table, w = self._check_training(X, sample_weight)
         with ThreadMap() as block_map:
@@ -243,24 +232,11 @@ class PPCA(LinearGaussianDensity):
         """Set all fitted attributes."""
         density, units = self._density_of(solution.spectrum, weight), rows.standardization
         self._fitted_rows = FittedRows.of(rows, solution, weight, len(density.axes))
-        self._take_density(density, solution, weight, units, dtype)
+        self._take_density(density, weight, units, dtype)
+        self.n_iter_ = solution.n_iter
         if solution.log_likelihood is not None:
             self.log_likelihood_ = weight * (solution.log_likelihood - units.log_jacobian)
         self._check_converged(solution, f"solver={self.solver!r}", ", or use another solver")
-
-    def _take_density(
-        self,
-        density: PPCADensity,
-        solution: Solution,
-        weight: float,
-        units: Standardization,
-        dtype: type[np.float32 | np.float64],
-    ) -> None:
-        self.__dict__.pop("_statistics", None)  # of partial_fit
-        self._transformation, self._dtype = units, dtype
-        self._density, self._no_density, self._pending_warning = density, None, None
-        self._set_fitted(self._described_rows(density, weight, units))
-        self.n_iter_ = solution.n_iter
 
     def _check_converged(self, solution: Solution, method: str, remedy: str) -> None:
         if not solution.converged:
@@ -314,7 +290,8 @@ class PPCA(LinearGaussianDensity):
         solution, q = problem.solve()
         self._total_variance, weight = solution.spectrum.total, float(w.sum())
         density = PPCADensity.from_spectrum(solution.spectrum, q)
-        self._take_density(density, solution, weight, units, X.dtype.type)
+        self._take_density(density, weight, units, X.dtype.type)
+        self.n_iter_ = solution.n_iter
         self.__dict__.pop("_fitted_rows", None)  # there are no statistics to add batches to
         log_jacobian = float(w @ self._log_jacobians(X))
         self.log_likelihood_ = weight * float(solution.log_likelihood or 0.0) - log_jacobian
@@ -358,7 +335,8 @@ class PPCA(LinearGaussianDensity):
         leading directions are kept: mean and total variance stay exact, and the error of the
         components grows with the variance in other directions.
 
-        The rows of an earlier ``fit`` count too. Of more than 128 features, 'subspace' and 'em' know
+        NaN is refused, and so is a batch after a ``fit`` with missing entries: what these tell depends
+        on all rows. The rows of an earlier ``fit`` of complete rows count too. Of more than 128 features, 'subspace' and 'em' know
         the components and the total variance of these rows alone, and so does 'svd' of fewer rows
         than features: other directions are taken to vary equally then.
 
@@ -386,8 +364,8 @@ class PPCA(LinearGaussianDensity):
         fitted = self.__dict__.pop("_fitted_rows", None)
         if fitted is None and not hasattr(self, "_statistics"):
             raise ValueError(
-                "partial_fit cannot add rows to those of a fit in which entries were missing: what these "
-                "tell depends on the other rows. Call fit with all rows together."
+                "partial_fit cannot add rows to those of a fit in which entries were missing: what "
+                "these tell depends on the other rows. Call fit with all rows together."
             )
         previous = self._statistics if fitted is None else fitted.statistics(batch)
         batch.check_suits(previous)
@@ -419,27 +397,3 @@ class PPCA(LinearGaussianDensity):
         self, density: PPCADensity, statistics: Scatter, standardization: Standardization
     ) -> dict[str, object]:
         return self._described_rows(density, statistics.weight, standardization)
-
-    def _described_rows(
-        self, density: PPCADensity, weight: float, standardization: Standardization
-    ) -> dict[str, object]:
-        """Fitted attributes of a density of rows of a summed weight, in the units of the data."""
-        scale, dtype = float(standardization.scale[0]), self._dtype
-        mean_log_prob = density.mean_log_prob - standardization.log_jacobian
-        with np.errstate(all="ignore"):  # squares of extreme units overflow
-            return {
-                "mean_": standardization.inverse_transform(density.mean).astype(dtype),
-                "components_": density.axes.astype(dtype),
-                "n_components_": len(density.axes),
-                "explained_variance_": (density.variance * np.square(scale)).astype(dtype),
-                "explained_variance_ratio_": (density.variance / self._total_variance).astype(
-                    dtype
-                ),
-                "singular_values_": (np.sqrt(density.variance * weight) * scale).astype(dtype),
-                "noise_variance_": float(density.noise * np.square(scale)),
-                "loadings_": (density.loadings * scale).astype(dtype),
-                "posterior_covariance_": np.diag(density.posterior_variance).astype(dtype),
-                "n_parameters_": density.n_parameters(),
-                "n_samples_seen_": as_count(weight),
-                "log_likelihood_": weight * mean_log_prob,
-            }

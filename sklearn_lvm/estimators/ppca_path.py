@@ -179,8 +179,7 @@ def _of_statistics(
     def take(one: PPCA) -> None:
         one._given_dimension(d)
         density = one._density_of(spectrum, statistics.weight)
-        one._transformation, one._dtype, one._density = units, dtype, density
-        one._pending_warning, one.n_iter_ = None, 1
-        one._set_fitted(one._described_rows(density, statistics.weight, units))
+        one._take_density(density, statistics.weight, units, dtype)
+        one.n_iter_ = 1
 
     return {q: _fitted(first, q, take, seconds) for q in counts}

@@ -1,13 +1,11 @@
 """PPCA of rows of which some entries are missing: where EM starts, and how many components it has."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from .._typing import BlockMap, Floats
 from ..core.factor.centered_rows import CenteredRows
-from ..core.factor.density import PPCADensity
 from ..core.factor.dimension import choose_dimension
 from ..core.factor.incomplete_rows import LinearGaussian, blocks_of
 from ..core.factor.missing import IncompletePPCASteps, spectrum_of
@@ -78,35 +76,32 @@ class IncompleteProblem:
         size = min(n, block_size((q + 1) * (q + 2) + q * q + 3 * d))
         blocks = blocks_of(self.Z, self.w, size)
         problem = Problem(IncompletePPCASteps(), blocks, self.block_map)
-        return run_em(
-            problem, start, max_iter=self.max_iter, tol=self.tol, acceleration="squarem"
-        )
+        return run_em(problem, start, max_iter=self.max_iter, tol=self.tol, acceleration="squarem")
 
     def _start(self) -> tuple[int, LinearGaussian]:
         """The number of components, and where EM starts."""
-        d = len(self.Z)
         if isinstance(self.n_components, int):
-            return self.n_components, self._near(self._filled_spectrum, min(self.n_components, d - 1))
+            q = self.n_components
+            return q, self._near(self._filled_spectrum(q), q)
         spectrum = self._whole_spectrum()
         q = choose_dimension(self.n_components, spectrum, float(self.w.sum()))
-        return q, self._near(spectrum, min(q, d - 1))
+        return q, self._near(spectrum, q)
 
     def _near(self, spectrum: Spectrum, q: int) -> LinearGaussian:
-        """The model of q axes of a spectrum, none of its loadings quite zero."""
+        """The model of the first axes of a spectrum, none of its loadings quite zero."""
         d, mean_variance = len(self.Z), spectrum.total / len(self.Z)
+        q = min(q, d - 1)  # as many as there can be beside the noise
         noise = max(spectrum.noise(q), MIN_START_NOISE * mean_variance)
         W = LEAST_LOADING * np.sqrt(noise / d) * self.rng.standard_normal((q, d)).T
         variance, axes = spectrum.variance[:q], spectrum.axes[:q]
         W[:, : len(axes)] += axes.T * np.sqrt(np.maximum(variance[: len(axes)] - noise, 0.0))
         return LinearGaussian(W, spectrum.mean, noise)
 
-    @cached_property
-    def _filled_spectrum(self) -> Spectrum:
-        """The spectrum of rows filled with the means of columns, in proportion to their variances."""
-        q = min(int(self.n_components or 0), len(self.Z) - 1)
+    def _filled_spectrum(self, q: int) -> Spectrum:
+        """The spectrum of rows filled with the means of columns."""
         filled = np.where(np.isnan(self.Z), self._column_means(self.Z)[:, None], self.Z).T
         rows = CenteredRows.of(filled, self.w / self.w.sum(), self.block_map)
-        problem = SpectrumProblem(rows, q, START_TOL, START_ITER, self.rng)
+        problem = SpectrumProblem(rows, min(q, len(self.Z) - 1), START_TOL, START_ITER, self.rng)
         return solve("auto", problem).spectrum
 
     def _column_means(self, values: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""Rows of probabilistic PCA of which some entries are missing, and the latent variable given the others.
+"""Rows of probabilistic PCA with missing entries, and the latent variable given the observed ones.
 
 In units of the noise, with V = W / s, the latent variable of a row given its observed entries x_o is
 Gaussian with covariance C = inv(I + V_o' V_o) and mean C V_o' (x_o - m_o) / s (Tipping & Bishop, 1999,
@@ -101,7 +101,8 @@ class LatentGaussians:
         """One latent variable for each row, (q, b)."""
         q, b = self.mean.shape
         factor = np.linalg.cholesky(np.moveaxis(self.covariance, -1, 0))
-        return self.mean + np.einsum("bij,bj->ib", factor, rng.standard_normal((b, q)))
+        noise = np.einsum("bij,bj->ib", factor, rng.standard_normal((b, q)))
+        return np.asarray(self.mean + noise)
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,8 +211,10 @@ def blocks_of(Z: Floats, weight: Floats, size: int) -> list[IncompleteBlock | Pa
     for g in np.flatnonzero(frequent):
         members = np.flatnonzero(pattern == g)
         features = np.flatnonzero(observed[:, members[0]])
-        for rows in _parts(members, size):
-            found.append(PatternBlock(Z[np.ix_(features, rows)], features, len(Z), weight[rows]))
+        found.extend(
+            PatternBlock(Z[np.ix_(features, rows)], features, len(Z), weight[rows])
+            for rows in _parts(members, size)
+        )
     others = np.flatnonzero(~frequent[pattern])
     return found + [IncompleteBlock.of(Z[:, rows], weight[rows]) for rows in _parts(others, size)]
 
@@ -228,7 +231,7 @@ def _parts(rows: Ints, size: int) -> Iterator[Ints]:
     return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
-# -- packed symmetric matrices ---------------------------------------------------------------------------
+# -- packed symmetric matrices -------------------------------------------------------------------------
 
 
 def unpacked(packed: Floats) -> Floats:

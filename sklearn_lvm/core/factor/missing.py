@@ -1,7 +1,7 @@
 """Expectation-maximization for probabilistic PCA of rows of which some entries are missing.
 
-Missing entries are integrated out exactly: the latent variable is all that EM has to guess. Each feature
-is regressed on the latent variable in the rows in which it was observed (Ilin & Raiko, 2010).
+Missing entries are integrated out exactly: the latent variable is all that EM has to guess. Each
+feature is regressed on the latent variable in the rows in which it was observed (Ilin & Raiko, 2010).
 """
 
 from dataclasses import dataclass

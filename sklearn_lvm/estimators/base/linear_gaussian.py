@@ -19,13 +19,39 @@ from ...core.factor.statistics import Scatter
 from ...core.standardization import Standardization
 from ...inference.block_map import ThreadMap
 from .closed_form import ClosedFormEstimator
-from .validation import check_columns, explained, missing_entries
+from .validation import as_count, check_columns, explained, missing_entries
 
 
 class LinearGaussianDensity(ClosedFormEstimator[Standardization, Scatter, PPCADensity]):
     """x = W z + mu + noise: what a fitted density says of rows, however it was fitted."""
 
+    components_: Floats
+    explained_variance_: Floats
+    explained_variance_ratio_: Floats
+    singular_values_: Floats
+    mean_: Floats
+    noise_variance_: float
+    loadings_: Floats
+    posterior_covariance_: Floats
     n_components_: int
+    n_samples_seen_: int | float
+    log_likelihood_: float
+    n_iter_: int
+
+    _parameter_names = ("mean_", "explained_variance_", "noise_variance_")
+    _of_density = (
+        "components_",
+        "n_components_",
+        "explained_variance_",
+        "explained_variance_ratio_",
+        "singular_values_",
+        "noise_variance_",
+        "loadings_",
+        "posterior_covariance_",
+        "n_parameters_",
+        "log_likelihood_",
+    )
+    _total_variance: float  # of the standardized rows
 
     def get_covariance(self) -> Floats:
         """Compute W W' + s2 I.
@@ -92,7 +118,7 @@ class LinearGaussianDensity(ClosedFormEstimator[Standardization, Scatter, PPCADe
     def _with_incomplete(
         self, X: Rows, found: Floats, function: Callable[[Floats, LinearGaussian], Floats]
     ) -> Floats:
-        """Values of all rows, the last axis: those that are NaN replaced by a function of their rows."""
+        """Values (..., n) of all rows, where those that are NaN are a function of incomplete rows."""
         missing = np.isnan(found).any(axis=tuple(range(found.ndim - 1)))
         if missing.any():
             found[..., missing] = function(X[missing], self._linear_gaussian)
@@ -126,6 +152,47 @@ class LinearGaussianDensity(ClosedFormEstimator[Standardization, Scatter, PPCADe
         units = self._transformation
         found = self._linear_gaussian.conditionals(self._kernel_rows(X))
         return np.ones((1, len(X))), found.rescaled(units.center, units.scale)
+
+    # -- fitted attributes -------------------------------------------------------------------------
+
+    def _take_density(
+        self,
+        density: PPCADensity,
+        weight: float,
+        units: Standardization,
+        dtype: type[np.float32 | np.float64],
+    ) -> None:
+        """Set what a density of rows of a summed weight determines."""
+        self.__dict__.pop("_statistics", None)  # of partial_fit
+        self._transformation, self._dtype = units, dtype
+        self._density, self._no_density, self._pending_warning = density, None, None
+        self._set_fitted(self._described_rows(density, weight, units))
+
+    def _described_rows(
+        self, density: PPCADensity, weight: float, standardization: Standardization
+    ) -> dict[str, object]:
+        """Fitted attributes of a density of rows of a summed weight, in the units of the data."""
+        scale, dtype = float(standardization.scale[0]), self._dtype
+        mean_log_prob = density.mean_log_prob - standardization.log_jacobian
+        with np.errstate(all="ignore"):  # squares of extreme units overflow
+            return {
+                "mean_": standardization.inverse_transform(density.mean).astype(dtype),
+                "components_": density.axes.astype(dtype),
+                "n_components_": len(density.axes),
+                "explained_variance_": (density.variance * np.square(scale)).astype(dtype),
+                "explained_variance_ratio_": (density.variance / self._total_variance).astype(
+                    dtype
+                ),
+                "singular_values_": (np.sqrt(density.variance * weight) * scale).astype(dtype),
+                "noise_variance_": float(density.noise * np.square(scale)),
+                "loadings_": (density.loadings * scale).astype(dtype),
+                "posterior_covariance_": np.diag(density.posterior_variance).astype(dtype),
+                "n_parameters_": density.n_parameters(),
+                "n_samples_seen_": as_count(weight),
+                "log_likelihood_": weight * mean_log_prob,
+            }
+
+    # -- latent variables --------------------------------------------------------------------------
 
     def transform(self, X: ArrayLike | csr_array) -> Floats:
         """Compute the posterior mean of the latent variable, E[z | x] = inv(W'W + s2 I) W' (x - mu).
