@@ -1,4 +1,4 @@
-"""The rows of a table with holes: how starts, samples and priors see them."""
+"""The rows of a table with missing entries: how starts, samples and priors see them."""
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -32,7 +32,7 @@ MAX_STEPS, TOL = 12, 1e-3  # of its EM, and in nats a row
 
 @dataclass(frozen=True, eq=False)
 class IncompleteRowSource(RowSource):
-    """Rows with holes. Where numbers must stand in these, one Gaussian says which.
+    """Rows with missing entries. Where numbers must stand in for these, one Gaussian says which.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class IncompleteRowSource(RowSource):
 def incomplete_rows(
     rows: RowSource, standardization: Standardization, structure: Structure
 ) -> IncompleteRowSource:
-    """The rows of a table with holes, those together that lack the same entries."""
+    """The rows of a table with missing entries, those together that lack the same entries."""
     X, w = rows.X, rows.w
     if not on_disk(X):
         order = order_of_patterns(np.isnan(X).T)

@@ -116,12 +116,13 @@ def _mixture(covariance_type, K, **params):
         EMGaussianMixture(K, covariance_type=covariance_type, random_state=0, **params),
         {"n_components": [1, 2], "covariance_type": ["full", "spherical"]},
         mixture=True,
+        missing=True,
         prior="mean_precision_prior" in params,
         one_scale=covariance_type == "spherical",
         refused={"reg_covar": -1.0},
         # What is added to the variances makes one row data enough for a component, and a repeated
         # row data enough for several.
-        accepted=("one row", "equal rows") if K == 1 else ("equal rows",),
+        accepted=("a missing entry", "equal rows", *["one row"][: K == 1]),
     )
 
 
@@ -132,11 +133,12 @@ def _posterior_mixture(covariance_type, K, **params):
         VariationalGaussianMixture(K, covariance_type=covariance_type, random_state=0, **params),
         {"n_components": [1, 2], "priors": ["fixed", "empirical"]},
         mixture=True,
+        missing=True,
         variational=True,
         prior=True,
         one_scale=covariance_type == "spherical",
         refused={"mean_precision_prior": -1.0},
-        accepted=("one row", "equal rows") if K == 1 else ("equal rows",),
+        accepted=("a missing entry", "equal rows", *["one row"][: K == 1]),
     )
 
 

@@ -192,7 +192,7 @@ class Covariances(ABC):
 
     @abstractmethod
     def completer(self, mean: Floats) -> Completer:
-        """What completes rows with holes under Gaussians of these means, (K, d)."""
+        """What completes rows with missing entries under Gaussians of these means, (K, d)."""
 
     @abstractmethod
     def whiten_each(self, v: Floats) -> Floats:

@@ -35,7 +35,7 @@ class Reference(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class IncompleteRows:
-    """Rows (d, n) with holes, sorted by the number of missing entries and by pattern.
+    """Rows (d, n) with missing entries, sorted by the number of missing entries and by pattern.
 
     Attributes
     ----------
@@ -162,7 +162,7 @@ def _runs(values: Ints) -> Iterator[tuple[int, int]]:
 
 
 def incomplete(rows: Rows) -> IncompleteRows:
-    """Rows of either kind as rows with holes, though there may be none."""
+    """Rows of either kind as rows with missing entries, though there may be none."""
     return rows if isinstance(rows, IncompleteRows) else IncompleteRows.of(rows)
 
 
@@ -173,7 +173,7 @@ def observed_rows(Z: Floats) -> Rows:
 
 @dataclass(frozen=True, eq=False)
 class PartialStandardization:
-    """A standardization of rows with holes, and the Gaussian that says what is expected in these.
+    """A standardization of incomplete rows, and the Gaussian that says what is expected of them.
 
     Attributes
     ----------

@@ -25,7 +25,7 @@ def unchanged(completion: Completion, observed: Bools) -> Floats:
 
 
 class PartialFeatures(NamedTuple):
-    """What is known of a block with holes: of its complete rows, and of each further group."""
+    """What is known of an incomplete block: of its complete rows, and of each further group."""
 
     rows: IncompleteRows
     complete: Features
@@ -34,7 +34,7 @@ class PartialFeatures(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class PartialKernel:
-    """K Gaussians for blocks of rows with holes: scores of what was observed, and expected sums.
+    """K Gaussians for incomplete rows: scores of what was observed, and expected sums.
 
     Whatever is missing is one more latent variable. Its expected sums are those of the rows at their
     conditional means, and the conditional covariances.
@@ -136,7 +136,7 @@ class GaussianKernel:
 
     @cached_property
     def partial(self) -> PartialKernel:
-        """The kernel of rows with holes."""
+        """The kernel of rows with missing entries."""
         return PartialKernel.of(self.mean, self.covariance, self.max_log_prob)
 
     @property
@@ -182,7 +182,7 @@ class GaussianKernel:
 def moments_of(rows: Rows, resp: Floats, structure: Structure) -> Moments:
     """Moments of a block under K sets of weights, (K, n).
 
-    Rows with holes are completed by the Gaussian that they bring with them.
+    Rows with missing entries are completed by the Gaussian that they bring with them.
     """
     if isinstance(rows, np.ndarray):
         return Moments.of(rows, resp, structure)

@@ -1,13 +1,13 @@
 """What a fitted mixture says of rows: which component they come from, and how clearly."""
 
 from collections.abc import Callable
-from typing import Self, cast
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..._typing import Floats, Ints, Rows, Table, Weights
-from ...core.family import PartialComponents, ScoringComponents
+from ...core.family import ScoringComponents
 from ...core.mixture import Mixture
 from ...fitting.bootstrap import matching_components
 from .docs import documented
@@ -88,23 +88,6 @@ class ComponentDensityEstimator(ExactDensityEstimator):
             ``predict_proba(X)``.
         """
         return self._shares(self._check_rows(X))
-
-    # -- missing entries ---------------------------------------------------------------------------
-
-    def _conditional_means(self, X: Table) -> Floats:
-        """Rows (n, d) with conditional means in place of missing entries."""
-        means = self._by_block(X, lambda: self._partial_density.conditional_means)
-        return self._transformation.inverse_transform(means.T)
-
-    def _conditional_draws(self, X: Table, rng: np.random.RandomState) -> Floats:
-        """Rows (n, d) with a draw of the missing entries."""
-        draw = self._partial_density.draw_missing
-        parts = [draw(self._kernel_rows(X[rows]), rng) for rows in self._slices(X)]
-        return self._transformation.inverse_transform(np.concatenate(parts))
-
-    @property
-    def _partial_density(self) -> Mixture[PartialComponents]:
-        return cast(Mixture[PartialComponents], self._density)
 
     @documented
     def icl(self, X: ArrayLike, sample_weight: Weights = None) -> float:
