@@ -65,8 +65,8 @@ class IncompleteProblem:
             run = self._run(start)
         except (FloatingPointError, np.linalg.LinAlgError):
             raise ValueError(
-                f"n_components={q} leaves no noise: so many components explain every observed entry, "
-                "and the likelihood has no bound; use fewer components, or add rows."
+                f"n_components={q} leaves no noise: so many components explain the observed entries to "
+                "nine digits, where the likelihood may have no bound; use fewer components, or add rows."
             ) from None
         spectrum = spectrum_of(run.model)
         return Solution(spectrum, max(run.n_iter, 1), run.converged, run.objective), q

@@ -12,11 +12,13 @@ import numpy as np
 
 from ..._typing import Floats
 from ..family import BlockSums
-from ..linalg import EPS, fix_signs
+from ..linalg import fix_signs
 from .incomplete_rows import IncompleteBlock, LinearGaussian, PatternBlock, unpacked
 from .spectrum import Spectrum
 
-MIN_NOISE = 64 * EPS  # of the variance of a feature: less noise than that is rounding
+# Of the variance of a feature. Where the likelihood has no bound the noise shrinks step by step; below
+# this share rounding errors of the regressions may end that.
+MIN_NOISE = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
