@@ -336,9 +336,9 @@ class PPCA(LinearGaussianDensity):
         components grows with the variance in other directions.
 
         NaN is refused, and so is a batch after a ``fit`` with missing entries: what these tell depends
-        on all rows. The rows of an earlier ``fit`` of complete rows count too. Of more than 128 features, 'subspace' and 'em' know
-        the components and the total variance of these rows alone, and so does 'svd' of fewer rows
-        than features: other directions are taken to vary equally then.
+        on all rows. The rows of an earlier ``fit`` of complete rows count too. Of more than 128
+        features, 'subspace' and 'em' know the components and the total variance of these rows alone,
+        and so does 'svd' of fewer rows than features: other directions are taken to vary equally then.
 
         Parameters
         ----------

@@ -8,7 +8,7 @@ from .._typing import BlockMap, Floats
 from ..core.factor.centered_rows import CenteredRows
 from ..core.factor.dimension import choose_dimension
 from ..core.factor.incomplete_rows import LinearGaussian, blocks_of
-from ..core.factor.missing import IncompletePPCASteps, spectrum_of
+from ..core.factor.missing import MIN_NOISE, IncompletePPCASteps, spectrum_of
 from ..core.factor.spectrum import Spectrum
 from ..core.gaussian.density import GaussianFamily, Gaussians
 from ..core.gaussian.full import Full
@@ -18,7 +18,7 @@ from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
 from ..inference.block_map import block_size, slices_of
 from ..inference.em import EMRun, run_em
-from ..inference.problem import Problem
+from ..inference.problem import Problem, attempt
 from .ppca import Solution, SpectrumProblem, solve
 
 START_TOL, START_ITER = 1e-6, 100  # of the spectrum of filled rows
@@ -61,13 +61,13 @@ class IncompleteProblem:
             If so many components leave no noise, or the rows do not determine how many there are.
         """
         q, start = self._start()
-        try:
-            run = self._run(start)
-        except (FloatingPointError, np.linalg.LinAlgError):
+        run = attempt(self._run, start)
+        if run is None:
             raise ValueError(
-                f"n_components={q} leaves no noise: so many components explain the observed entries to "
-                "nine digits, where the likelihood may have no bound; use fewer components, or add rows."
-            ) from None
+                f"n_components={q} leaves no noise: so many components explain the observed entries "
+                "to nine digits, where the likelihood may have no bound; use fewer components, or add "
+                "rows."
+            )
         spectrum = spectrum_of(run.model)
         return Solution(spectrum, max(run.n_iter, 1), run.converged, run.objective), q
 
@@ -117,16 +117,16 @@ class IncompleteProblem:
         ValueError
             If that covariance is singular.
         """
-        try:
-            gaussian = self._whole_gaussian()
-        except (FloatingPointError, np.linalg.LinAlgError):
-            raise ValueError(
-                f"n_components={self.n_components!r} needs the whole spectrum of the covariance, which "
-                "these rows with missing entries do not determine: give n_components as an integer, "
-                "or add rows."
-            ) from None
-        return Spectrum.from_covariance(
-            gaussian.mean[0], gaussian.covariance.scatter[0], len(self.Z)
+        gaussian, d = attempt(self._whole_gaussian), len(self.Z)
+        if gaussian is not None:
+            covariance = gaussian.covariance.scatter[0]
+            spectrum = Spectrum.from_covariance(gaussian.mean[0], covariance, d)
+            if spectrum.resolved(d, 1.0 / MIN_NOISE):
+                return spectrum
+        raise ValueError(
+            f"n_components={self.n_components!r} needs the whole spectrum of the covariance, which "
+            "these rows with missing entries do not determine: give n_components as an integer, or add "
+            "rows."
         )
 
     def _whole_gaussian(self) -> Gaussians:

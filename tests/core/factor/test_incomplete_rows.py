@@ -44,7 +44,7 @@ def covariance(model):
 
 def given_observed(model, z):
     """Mean and covariance of (u, x) given the observed entries of a row, by the joint Gaussian."""
-    (d, q), seen = model.W.shape, np.flatnonzero(~np.isnan(z))
+    q, seen = model.W.shape[1], np.flatnonzero(~np.isnan(z))
     joint = np.block([[np.eye(q), model.W.T], [model.W, covariance(model)]])
     mean, known = np.append(np.zeros(q), model.mean), q + seen
     gain = joint[:, known] @ np.linalg.inv(joint[np.ix_(known, known)])
