@@ -183,6 +183,7 @@ def _ppca(q, **params):
         missing=True,
         one_scale=True,
         refused={"max_iter": -1},
+        accepted=("a missing entry",),
     )
 
 

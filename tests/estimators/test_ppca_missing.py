@@ -54,9 +54,8 @@ def test_a_score_is_the_marginal_density_of_what_was_observed(q):
     assert scores[3] == 0.0
     assert model.n_samples_seen_ == 299
     assert_allclose(model.log_likelihood_, scores.sum(), rtol=1e-10)
-    assert_allclose(
-        model.explained_variance_ratio_.sum() * np.trace(C), model.explained_variance_.sum()
-    )
+    explained = model.explained_variance_ratio_.sum() * np.trace(C)
+    assert_allclose(explained, model.explained_variance_.sum())
 
 
 @pytest.mark.parametrize("q", [0, 3, 7])
@@ -242,8 +241,8 @@ def test_an_empty_column_is_named():
 
 
 def test_missing_entries_of_sparse_rows_are_refused():
-    _, X = near_a_plane()
-    model, rows = new_model().fit(X), sparse.csr_array(X)
+    whole, X = near_a_plane()
+    model, rows = new_model().fit(whole), sparse.csr_array(X)
     for call in (model.fit, model.score_samples, model.transform, model.partial_fit):
         with pytest.raises(ValueError, match=r"NaN.*not observed in a dense X only.*toarray"):
             call(rows)

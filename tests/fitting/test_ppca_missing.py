@@ -61,18 +61,17 @@ def likelihood(mean, covariance, Z, w):
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5])
-def test_the_start_is_near_the_end(share):
-    """It is much nearer than random loadings."""
+def test_no_random_start_ends_higher(share):
+    """Nor does any take fewer steps."""
     Z, w = random_rows(share)
     with ThreadMap() as block_map:
         one = problem(block_map, Z, w, 3)
         _, start = one._start()
-        end = one._run(start)
-        rng = np.random.default_rng(0)
-        random = one._run(LinearGaussian(rng.normal(size=(D, 3)), np.zeros(D), 1.0))
-    assert end.objective >= random.objective - 1e-6
-    assert end.n_iter < random.n_iter
-    assert end.objective - end.trace[0] < 0.5 * (random.objective - random.trace[0])
+        end, rng = one._run(start), np.random.default_rng(0)
+        for _ in range(5):
+            random = one._run(LinearGaussian(rng.normal(size=(D, 3)), np.zeros(D), 1.0))
+            assert end.objective >= random.objective - 1e-8
+            assert end.n_iter <= random.n_iter
 
 
 def test_no_loading_of_a_start_is_zero():
