@@ -15,6 +15,7 @@ Many = TypeVar("Many", bound=Sized)
 EPS = float(np.finfo(np.float64).eps)  # the relative distance from 1 to the next float64
 SMALL_PRODUCT = 10**6  # multiplications: up to so many OpenBLAS copies no operand, with AVX-512
 MIN_STRIP = 128  # columns of a product, below which calls cost more
+MAX_SWEPT = 10  # rows of a matrix, up to which halves are not worth it
 HAS_VECDOT = hasattr(np, "vecdot")  # NumPy 2
 
 
@@ -169,12 +170,11 @@ def fix_signs(axes: Floats) -> Floats:
 # -- many small matrices -------------------------------------------------------------------------------
 
 
-def swept(A: Floats) -> tuple[Floats, Floats]:
-    """Invert positive definite matrices (k, k, ...), side by side, and take their log-determinants.
+def inverses(A: Floats) -> tuple[Floats, Floats]:
+    """Invert positive definite matrices (k, k, ...) side by side, and take their log-determinants.
 
-    The sweep operator (Goodnight, 1979) works on one entry of all matrices at a time, which for small
-    ones is much faster than one matrix after the other. A pivot that rounding has taken below the last
-    digit of its own diagonal entry counts as that.
+    Each operation is done on one entry, or one block, of all matrices at a time. For small ones that is
+    much faster than one matrix after the other. Large ones are halved, by the Schur complement.
 
     Parameters
     ----------
@@ -184,19 +184,39 @@ def swept(A: Floats) -> tuple[Floats, Floats]:
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_lvm.core.linalg import swept
-    >>> inverse, log_det = swept(np.array([[2.0, 1.0], [1.0, 3.0]])[:, :, None])
+    >>> from sklearn_lvm.core.linalg import inverses
+    >>> inverse, log_det = inverses(np.array([[2.0, 1.0], [1.0, 3.0]])[:, :, None])
     >>> inverse[..., 0], np.exp(log_det).round(12)
     (array([[ 0.6, -0.2],
            [-0.2,  0.4]]), array([5.]))
     """
+    if len(A) <= MAX_SWEPT:
+        return _swept(A)
+    h = len(A) // 2
+    first, log_det = inverses(np.ascontiguousarray(A[:h, :h]))
+    gain = np.einsum("ij...,jk...->ik...", first, A[:h, h:])
+    rest = A[h:, h:] - np.einsum("ij...,ik...->jk...", A[:h, h:], gain)
+    last, log_det_of_rest = inverses(rest)
+    cross = np.einsum("ij...,jk...->ik...", gain, last)
+    A[:h, :h] = first + np.einsum("ij...,kj...->ik...", cross, gain)
+    A[:h, h:] = np.negative(cross, out=cross)
+    A[h:, :h] = cross.swapaxes(0, 1)
+    A[h:, h:] = last
+    return A, log_det + log_det_of_rest
+
+
+def _swept(A: Floats) -> tuple[Floats, Floats]:
+    """By the sweep operator (Goodnight, 1979).
+
+    A pivot that rounding has taken below the last digit of its own diagonal entry counts as that.
+    """
     least = EPS * A[range(len(A)), range(len(A))]
     log_det: Floats = np.zeros(A.shape[2:])
     change = np.empty_like(A)
-    for j, column in enumerate(A):
-        pivot = np.maximum(column[j], least[j])
+    for j, row in enumerate(A):
+        pivot = np.maximum(row[j], least[j])
         log_det += np.log(pivot)
-        own = column.copy()
+        own = row.copy()
         share = own / pivot
         A -= np.multiply(own[:, None], share, out=change)
         A[j] = A[:, j] = share

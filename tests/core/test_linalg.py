@@ -46,3 +46,13 @@ def test_what_fails_is_left_out_unless_nothing_else_is_left():
     assert linalg.without_failures(total, [1, -1, 2, -1], drop) == 3
     with pytest.raises(linalg.SingularCovarianceError):
         linalg.without_failures(total, [-1, -1], drop)
+
+
+@pytest.mark.parametrize("k", [0, 1, 2, 10, 11, 23])
+def test_many_small_matrices_are_inverted_side_by_side(k):
+    rng = np.random.default_rng(k)
+    X = rng.normal(size=(5, k, k + 3))
+    A = X @ X.mT
+    inverse, log_det = linalg.inverses(A.transpose(1, 2, 0).copy())
+    assert_allclose(inverse.transpose(2, 0, 1), np.linalg.inv(A), rtol=1e-8, atol=1e-8)
+    assert_allclose(log_det, np.linalg.slogdet(A)[1], atol=1e-8)

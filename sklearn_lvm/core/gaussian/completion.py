@@ -8,13 +8,14 @@ distance of what was observed, x_o' inv(C_oo) x_o, and has twice the digits of e
 log |C_oo| = log |C| + log |P_uu|.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from ..._typing import Bools, Floats, Ints, Slice
-from ..linalg import swept
+from ..linalg import inverses
 
 MAX_NUMBERS = 1 << 21  # in blocks of missing entries that are inverted at once: 16 MB
 
@@ -40,6 +41,11 @@ class Group(NamedTuple):
     missing: Ints
     first: Ints
     pattern: Ints
+
+    def places(self, size: int) -> Ints:
+        """Where the blocks of the patterns stand in a matrix of this size, (k, k, p)."""
+        u = self.missing.T
+        return u[:, None] * size + u
 
 
 class StoredForm(Protocol):
@@ -179,16 +185,19 @@ class FullCompleter:
         padded = np.zeros((K, size, size))
         padded[:, range(size), range(size)] = 1.0
         padded[:, :d, :d] = self.precision
-        u = group.missing.T
-        places = (u[:, None] * size + u)[:, :, None]
-        blocks = np.empty((len(u), len(u), K, u.shape[1]))
-        log_det = np.zeros((K, u.shape[1]))
+        places = group.places(size)
+        blocks = np.empty((*places.shape[:2], K, places.shape[2]))
+        for k in range(K):
+            blocks[:, :, k] = padded[k].take(places, mode="clip")
         step = max(MAX_NUMBERS // max(places.size, 1), 1)
-        for start in range(0, K, step):
-            some = np.arange(start, min(start + step, K))
-            found = padded.ravel()[places + (some * size**2)[:, None]]
-            blocks[:, :, some], log_det[some] = swept(found)
-        return blocks, log_det
+        parts = [inverses(blocks[:, :, k : k + step]) for k in range(0, K, step)]
+        found, log_det = zip(*parts, strict=True)
+        return joined(found, axis=2), joined(log_det, axis=0)
+
+
+def joined(parts: Sequence[Floats], axis: int) -> Floats:
+    """Arrays in one; a single one is not copied."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=axis)
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,12 +238,14 @@ class FullCompletion:
         return found[:, : self.whitened.shape[1]]
 
     def spread(self, resp: Floats, structure: StoredForm) -> Floats:
-        K, size, d = len(resp), self.padded.shape[1], self.whitened.shape[1]
+        size, d = self.padded.shape[1], self.whitened.shape[1]
         weight = np.add.reduceat(resp, self.group.first, axis=1)
-        u = self.group.missing.T
-        entries = (u[:, None] * size + u)[:, :, None] + (np.arange(K) * size**2)[:, None]
-        sums = np.bincount(entries.ravel(), (self.blocks * weight).ravel(), minlength=K * size**2)
-        spread = sums.reshape(K, size, size)[:, :d, :d]
+        places, n_blocks = self.group.places(size).ravel(), self.blocks.shape[2]
+        sums = np.empty((len(resp), size * size))
+        for k, w in enumerate(weight):
+            of_patterns = self.blocks[:, :, k % n_blocks] * w
+            sums[k] = np.bincount(places, of_patterns.ravel(), minlength=size * size)
+        spread = sums.reshape(-1, size, size)[:, :d, :d]
         return self.inverse @ spread @ self.inverse.mT
 
     def noise(self, e: Floats) -> Floats:

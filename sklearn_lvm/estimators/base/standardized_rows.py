@@ -13,7 +13,7 @@ from ...core.mixture import Mixture
 from ...core.standardization import Standardization
 from ...inference.block_map import block_size, slices_of
 from .density import DensityEstimator
-from .validation import FLOATS, missing_entries
+from .validation import FLOATS, missing_entries, observed_log_jacobian
 
 
 class StandardizedRowsDensity(DensityEstimator):
@@ -29,10 +29,8 @@ class StandardizedRowsDensity(DensityEstimator):
         return observed_rows(self._transformation.transform(X))
 
     def _log_jacobian(self, X: Floats) -> float | Floats:
-        missing = missing_entries(X)
-        if missing is None:
-            return self._transformation.log_jacobian
-        return np.asarray(~missing @ np.log(self._transformation.scale))
+        found = self._transformation
+        return observed_log_jacobian(found.scale, X, found.log_jacobian)
 
     # -- missing entries ---------------------------------------------------------------------------
 
