@@ -17,7 +17,7 @@ import numpy as np
 from ..._typing import Bools, Floats, Ints
 from ..conditionals import Conditionals
 from ..family import BlockSums
-from ..linalg import swept
+from ..linalg import inverses
 from .density import PPCADensity
 
 MIN_PATTERN_ROWS = 128  # rows from which those with the same entries observed share their matrix
@@ -133,7 +133,7 @@ class IncompleteBlock:
         R = (self.Z - model.mean[:, None]) * (mask / sqrt(model.noise))
         matrix = unpacked(model.products @ mask)
         matrix[range(q), range(q)] += 1.0
-        covariance, log_det = swept(matrix)
+        covariance, log_det = inverses(matrix)
         mean = np.einsum("ijb,jb->ib", covariance, model.V.T @ R)
         R -= (model.V @ mean) * mask
         residual, n_observed = np.einsum("db,db->b", R, R), mask.sum(axis=0)
