@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .estimators.bootstrap import bootstrap as bootstrap
     from .estimators.gaussian_mixture import EMGaussianMixture as EMGaussianMixture
     from .estimators.gaussian_mle import GaussianMLE as GaussianMLE
+    from .estimators.imputer import DensityImputer as DensityImputer
     from .estimators.ppca import PPCA as PPCA
     from .estimators.standardized import StandardizedDensity as StandardizedDensity
     from .estimators.vae import VAEDensity as VAEDensity
@@ -33,6 +34,7 @@ _HOMES = {
     "BetaBernoulli": "estimators.beta_bernoulli",
     "CovarianceWarning": "estimators.base.validation",
     "DensityEstimator": "estimators.base.density",
+    "DensityImputer": "estimators.imputer",
     "EMGaussianMixture": "estimators.gaussian_mixture",
     "GaussianMLE": "estimators.gaussian_mle",
     "PPCA": "estimators.ppca",
@@ -53,6 +55,7 @@ __all__ = [  # noqa: RUF022 - in the order of sorted()
     "BetaBernoulli",
     "CovarianceWarning",
     "DensityEstimator",
+    "DensityImputer",
     "EMGaussianMixture",
     "GaussianMLE",
     "PPCA",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from numbers import Real
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,6 +18,8 @@ from ..core.bernoulli.binarization import Binarization
 from ..core.bernoulli.binary_rows import BinaryRows
 from ..core.bernoulli.counts import Counts
 from ..core.bernoulli.density import Bernoullis, IndependentBernoulli
+from ..core.family import PartialComponents
+from ..core.mixture import Mixture
 from ..inference.block_map import ThreadMap
 from .base.binary import BINARIZE, BinaryEstimator, check_prior
 from .base.closed_form import ClosedFormEstimator, NoDensityError
@@ -262,6 +264,10 @@ class BetaBernoulli(
         """
         tail = (1.0 - check_level(level)) / 2
         return self.posterior_.ppf(tail), self.posterior_.isf(tail)
+
+    @property
+    def _mixture(self) -> Mixture[PartialComponents]:
+        return cast(Mixture[PartialComponents], self._density_or_raise().mixture)
 
     # -- rows ----------------------------------------------------------------------------------------
 

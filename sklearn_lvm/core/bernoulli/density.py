@@ -7,8 +7,9 @@ from typing import ClassVar, Self
 import numpy as np
 
 from ..._typing import Floats, Ints
+from ..conditionals import Conditionals
 from ..mixture import Mixture, MixtureKernel
-from .binary_rows import BinaryRows
+from .binary_rows import MISSING, ONE, BinaryRows
 from .counts import Counts
 
 # Nats that an impossible entry costs: finite, so that densities compare by the number of such
@@ -61,6 +62,20 @@ class Bernoullis:
         p = self.probability
         return (rng.random_sample((len(labels), p.shape[1])) < p[labels]).astype(np.float64)
 
+    def conditionals(self, rows: BinaryRows) -> Conditionals:
+        """Each missing entry: its probability and its variance, whatever the others are."""
+        codes = rows.codes().T
+        missing, p = codes == MISSING, self.probability[:, :, None]
+        variance = p * np.exp(self.log_q)[:, :, None]
+        return Conditionals.of_gaussians(
+            np.where(missing, p, codes == ONE), np.where(missing, variance, 0.0)
+        )
+
+    def draw_missing(self, rows: BinaryRows, labels: Ints, rng: np.random.RandomState) -> Floats:
+        """Rows (n, d) with a draw in place of missing entries, each from the density of its label."""
+        codes = rows.codes()
+        return np.where(codes == MISSING, self.sample(labels, rng), codes == ONE)
+
     def n_parameters(self) -> int:
         """Count free parameters, the probabilities."""
         return self.log_p.size
@@ -98,6 +113,15 @@ class Bernoullis:
         """The densities that have these coordinates."""
         (log_odds,) = coordinates
         return self.of_log_odds(log_odds)
+
+
+def expected_entries(mixture: Mixture[Bernoullis], rows: BinaryRows) -> Floats:
+    """The probability of a one at every entry as if it were missing, sum_k p(k | x_o) p_kj, (d, n).
+
+    It is ``conditional_means`` where entries are missing, by one matrix product.
+    """
+    resp = mixture.kernel().posterior(rows)[1]
+    return np.asarray(mixture.components.probability.T @ resp)
 
 
 def _times(amount: Floats, logs: Floats) -> Floats:
@@ -169,9 +193,14 @@ class IndependentBernoulli:
 
     components: Bernoullis
 
+    @property
+    def mixture(self) -> Mixture[Bernoullis]:
+        """The only component there is, as a mixture."""
+        return Mixture(np.zeros(1), self.components)
+
     def kernel(self) -> MixtureKernel:
-        """The only component there is, prepared to score rows."""
-        return Mixture(np.zeros(1), self.components).kernel()
+        """The density prepared to score rows."""
+        return self.mixture.kernel()
 
     def sample(self, n: int, rng: np.random.RandomState) -> tuple[Floats, Floats]:
         """Draw n rows (n, d), and the probabilities that they were drawn with (n, d)."""
