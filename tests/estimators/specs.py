@@ -184,8 +184,10 @@ def _ppca(q, **params):
         PPCA(q, random_state=0, **params),
         {"n_components": [1, 2, "bic"], "solver": ["covariance", "svd"]},
         linear=True,
+        missing=True,
         one_scale=True,
         refused={"max_iter": -1},
+        accepted=("a missing entry",),
     )
 
 
