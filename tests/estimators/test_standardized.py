@@ -127,6 +127,15 @@ def test_missing_entries_go_through_where_the_density_takes_them():
     assert np.isfinite(model.score_samples(two_clusters())).all()
 
 
+def test_scores_of_incomplete_rows_are_in_the_units_of_observed_entries():
+    X, factors = two_clusters(), np.array([1e-3, 50.0])
+    X[::3, 1] = np.nan
+    model = StandardizedDensity(EMGaussianMixture(2, random_state=0))
+    plain = model.fit(X).score_samples(X)
+    scaled = model.fit(X * factors).score_samples(X * factors)
+    np.testing.assert_allclose(scaled + ~np.isnan(X) @ np.log(factors), plain, rtol=1e-6)
+
+
 def test_a_row_far_out_moves_no_unit():
     X = two_clusters(300)
     far = np.r_[X, [[-999999.0, -999999.0]]]

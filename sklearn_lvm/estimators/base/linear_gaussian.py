@@ -71,6 +71,11 @@ class LinearGaussianDensity(ClosedFormEstimator[Standardization, Scatter, PPCADe
         except ValueError as error:
             raise explained(error, X, name) from error
 
+    def _rows_to_complete(self, X: ArrayLike) -> Rows:
+        rows = super()._rows_to_complete(X)
+        self._refuse(rows)
+        return rows
+
     def _log_prob(self, X: Rows) -> Floats:
         return self._map_rows(X, PPCAKernel.log_prob) - self._transformation.log_jacobian
 
