@@ -31,7 +31,8 @@ EPILOG = "Example: sklearn-lvm table.csv --models EMGaussianMixture,GaussianMixt
 DESCRIPTION = """\
 Which density model fits this table best? Settings of each model are searched by successive
 halving; the table shows the held-out log-likelihood per row, in nats in the data's own
-units."""
+units. Cells may be missing: models that take missing entries are scored on the observed
+cells, and the others are named."""
 TIME_BUDGET = 120.0  # seconds
 
 

@@ -87,7 +87,7 @@ BAD_FILES = {
     "header.csv": (b"a,b\n", "no rows"),
     "binary.csv": (b"\x00\x01", "not a text file"),
     "infinite.csv": (b"a,b\n1,inf\n2,3\n", "infinite values in b"),
-    "short.csv": (b"a,b\n1,2\n2,3\n", "2 complete rows are too few for 5 folds"),
+    "short.csv": (b"a,b\n1,2\n2,3\n", "2 rows are too few for 5 folds"),
     "table.xlsx": (b"", "unknown kind of file; known are .csv"),
     "noise.npz": (b"PK no zip", "not a NumPy file"),
     "noise.npy": (b"noise", "not a NumPy file"),
@@ -228,7 +228,23 @@ def test_the_first_line_can_be_a_row_and_cells_can_stand_for_missing_values(tmp_
     np.savetxt(tmp_path / "a.csv", np.r_[[[0, 1, 2]], X], delimiter=",", fmt="%g")
     path = str(tmp_path / "a.csv")
     assert record_of(capsys, path, "--no-header")["n_rows"] == 41
-    assert record_of(capsys, path, "--no-header", "--missing-values", "-999")["n_rows"] == 40
+    holes = ("--no-header", "--missing-values", "-999", "--models", "EMGaussianMixture")
+    assert command.main([path, *holes, "--jobs", "1"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("a.csv: 41 rows, 3 columns, 5 folds")
+    assert "1 of 123 cells (0.813 %) are missing, in 1 of 41 rows: every score is that of" in out
+
+
+def test_models_that_take_no_missing_cells_are_named_and_code_1_if_there_are_no_others(
+    tmp_path, capsys
+):
+    rows = [f"{a:.3f},{b:.3f}" for a, b in two_clusters()]
+    (tmp_path / "a.csv").write_text("\n".join(["a,b", "NA,1.5", *rows, ",", "2.5,"]))
+    assert command.main([str(tmp_path / "a.csv"), "--models", "KernelDensity,PCA"]) == 1
+    out = capsys.readouterr().out
+    assert "dropped 1 row without any observed cell" in out
+    assert "- KernelDensity  left out: takes no missing entries" in out
+    assert out.endswith("No model has a score.\n")
 
 
 def test_rows_and_the_command_that_repeats_a_limited_table(tmp_path, monkeypatch, capsys):

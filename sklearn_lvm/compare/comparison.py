@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import compress
 from math import inf
 from numbers import Integral, Real
 from time import monotonic
@@ -16,7 +18,7 @@ from .._typing import RandomState
 from .budget import TimeBudget
 from .halving import SuccessiveHalving
 from .models import BINARY_NOTES, CandidateFactory, Models, all_binary, candidate_factories
-from .preprocessing import is_binary, prepare
+from .preprocessing import PreparedTable, is_binary, missing_notes, prepare, without_columns
 from .progress import Lines, Observer
 from .readers import Table, as_table
 from .report import Comparison
@@ -46,8 +48,9 @@ def compare_densities(
 
     .. math:: \frac1n \sum_{i=1}^n \log p(x_i \mid X_{\text{folds without } i}),
 
-    in nats per row in the units of X. All models see the same folds, so their differences are
-    taken row by row, and have a much smaller standard error than the scores themselves.
+    in nats per row in the units of X, where :math:`x_i` are the observed cells of a row. All models
+    see the same folds, so their differences are taken row by row, and have a much smaller standard
+    error than the scores themselves.
 
     Settings are found by successive halving. All of a grid are tried on one fold of 2000 rows, or on
     several of fewer; the best third goes on to 4000 rows, together with the best one with more
@@ -57,7 +60,9 @@ def compare_densities(
     Parameters
     ----------
     X : array-like or DataFrame of shape (n_samples, n_features)
-        The table. Rows with missing entries and constant columns are dropped.
+        The table. NaN is a missing cell. Models whose tag ``allow_nan`` is set are fitted to the
+        observed cells and scored on them, all on the same ones; the others are then left out, by
+        name. Constant columns, and rows without any observed cell, are dropped.
     models : str, estimator, sequence of these, mapping or None, default=None
         Names of built-in models, estimators, or a mapping from names to estimators or to
         (estimator, grid) pairs. Any estimator with ``fit`` and ``score_samples`` will do, provided
@@ -98,8 +103,8 @@ def compare_densities(
         If X is sparse.
     ValueError
         If X is not a numeric table, has infinite values, a column without any value, no column
-        that varies, or fewer than ``2 * cv`` complete rows; if a model's name is unknown, or another
-        argument is not what it should be.
+        that varies, or fewer than ``2 * cv`` rows with an observed cell; if a model's name is
+        unknown, or another argument is not what it should be.
 
     Examples
     --------
@@ -160,13 +165,24 @@ class ComparisonRun:
         self.binary = binary and all_binary(factories)
         # Drawn before the noise, so that the folds are the same with and without it.
         splits_seed, self.seed = _seeds(random_state, rng)
-        self.data = prepare(table, dequantize=dequantize, rng=rng, binary=self.binary)
         self.name = table.name
-        self.splits = Splits.of(self.data.X, cv, splits_seed)
-        self.rows = _check_rows(rows, len(self.data.X), cv)
-        self.splits.check_subsets(row_counts(self.rows or len(self.data.X)))
+        preparation = partial(prepare, dequantize=dequantize, rng=rng, binary=self.binary)
+        self._split(preparation(table), cv, rows, splits_seed)
+        while (unseen := self.splits.never_observed(self._counts()[0])).any():
+            # Without these columns other rows are empty, and other columns of the rest are constant.
+            table = without_columns(table, set(compress(self.data.columns, unseen)))
+            self._split(preparation(table), cv, rows, splits_seed)
         self.searches = [self._search(name, factory) for name, factory in factories.items()]
         self.halving: SuccessiveHalving | None = None
+
+    def _split(self, data: PreparedTable, cv: int | Splitter, rows: int | None, seed: int) -> None:
+        self.data = data
+        self.splits = Splits.of(data.X, cv, seed)
+        self.rows = _check_rows(rows, len(data.X), cv)
+        self.splits.check_subsets(self._counts())
+
+    def _counts(self) -> list[int]:
+        return row_counts(self.rows or len(self.data.X))
 
     def _search(self, name: str, factory: CandidateFactory) -> ModelSearch:
         return ModelSearch(name, factory, self.splits, self.data.X.shape[1], self.seed)
@@ -177,7 +193,7 @@ class ComparisonRun:
         with workers_for(self.data.X, self.n_jobs, stoppable=stoppable) as workers:
             self.halving = SuccessiveHalving(
                 self.searches,
-                row_counts(self.rows or len(self.data.X)),
+                self._counts(),
                 len(self.splits),
                 fixed=self.rows is not None,
                 workers=workers,
@@ -195,7 +211,7 @@ class ComparisonRun:
         notes = () if incomplete else self._notes(n_rows)
         return Comparison(
             _ranked(scores),
-            (*self.data.notes, *notes),
+            (*self.data.notes, *missing_notes(self.data.X), *notes),
             n_rows=n_rows,
             n_columns=self.data.X.shape[1],
             cv=n_folds,

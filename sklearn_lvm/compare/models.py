@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import Any, NamedTuple, cast
 
 from sklearn.model_selection import ParameterGrid
+from sklearn.utils import get_tags
 
 from ..estimators.standardized import DensityLike, StandardizedDensity
 
@@ -21,6 +22,7 @@ __all__ = [
     "all_binary",
     "candidate_factories",
     "caveat",
+    "takes_missing",
 ]
 
 Parameters = Mapping[str, Sequence[object]]
@@ -44,7 +46,10 @@ MAX_KERNELS = 5000
 
 
 class TrainingSize(NamedTuple):
-    """Rows and columns that each fit of a cross-validation is given."""
+    """Rows and columns that each fit of a cross-validation is given.
+
+    Where cells are missing, as many complete rows as would have as many cells as were observed.
+    """
 
     n_samples: int
     n_features: int
@@ -154,6 +159,13 @@ def _checked_grid(grid: Any) -> Grid:
 def all_binary(factories: Mapping[str, CandidateFactory]) -> bool:
     """Whether all of these are built-in models of zeros and ones."""
     return all(factory in BINARY_MODELS.values() for factory in factories.values())
+
+
+def takes_missing(estimator: DensityLike) -> bool:
+    """Whether an estimator says that it takes NaN, by its tag ``allow_nan``."""
+    if not hasattr(estimator, "__sklearn_tags__"):
+        return False
+    return bool(get_tags(estimator).input_tags.allow_nan)
 
 
 def caveat(estimator: DensityLike) -> str:

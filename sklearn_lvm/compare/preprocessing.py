@@ -1,8 +1,11 @@
-"""Columns on which a density is bounded: constant ones dropped, regular grids dequantized."""
+"""Columns on which a density is bounded: constant ones dropped, regular grids dequantized.
+
+Cells that are NaN are missing, and stay so; what is said of a column is said of its observed cells.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +14,7 @@ from .._typing import Bools, Floats
 from .missing_codes import missing_code_notes
 from .tables import Table, counted, name_list
 
-__all__ = ["PreparedTable", "grid_step", "is_binary", "prepare"]
+__all__ = ["PreparedTable", "grid_step", "is_binary", "missing_notes", "prepare", "without_columns"]
 
 # Values at most this many rounding errors apart are one value: 0.1 + 0.2 and 0.3 are.
 SAME_VALUE_ROUNDING_ERRORS = 32
@@ -25,7 +28,7 @@ MIN_ATOM_SHARE = 0.1
 
 
 class PreparedTable(NamedTuple):
-    """The matrix on which every model is compared, and what was done to it."""
+    """The matrix on which every model is compared, and what was done to it; missing cells are NaN."""
 
     X: Floats
     columns: tuple[str, ...]
@@ -48,12 +51,12 @@ def is_binary(table: Table) -> bool:
 def prepare(
     table: Table, *, dequantize: bool, rng: np.random.RandomState, binary: bool = False
 ) -> PreparedTable:
-    """Drop incomplete rows and constant columns, and add uniform noise on regular grids.
+    """Drop constant columns and rows without a cell, and add uniform noise on regular grids.
 
     Parameters
     ----------
     table : Table
-        A matrix of shape (n_samples, n_features) with column names.
+        A matrix of shape (n_samples, n_features) with column names; missing cells are NaN.
     dequantize : bool
         Whether columns on a regular grid get noise.
     binary : bool, default=False
@@ -73,12 +76,13 @@ def prepare(
         If a column is infinite somewhere or missing everywhere, or nothing varies.
     """
     codes = missing_code_notes(table)
-    table, missing = _drop_incomplete_rows(table)
+    _refuse_unusable_columns(table)
     table, constant = _drop_constant_columns(table)
-    known = (*table.notes, *codes, *filter(None, (missing, constant)))
+    table, empty = _drop_empty_rows(table)
+    known = (*table.notes, *codes, *filter(None, (constant, empty)))
     if binary:
         return PreparedTable(table.X, table.columns, known)
-    steps = np.array([grid_step(column) or 0.0 for column in table.X.T])
+    steps = np.array([grid_step(column) or 0.0 for column in _observed(table.X)])
     X = table.X + rng.uniform(size=table.X.shape) * steps if dequantize else table.X
     bounds = filter(None, (_grid_note(table, steps, dequantize), _atom_note(table, steps)))
     return PreparedTable(X, table.columns, (*known, *bounds))
@@ -132,30 +136,56 @@ def _same_value_tolerance(x: Floats) -> float:
     return SAME_VALUE_ROUNDING_ERRORS * float(np.finfo(np.float64).eps * np.abs(x).max())
 
 
-def _drop_incomplete_rows(table: Table) -> tuple[Table, str]:
+def _observed(X: Floats) -> Iterator[Floats]:
+    """The cells of each column that are not missing."""
+    return (column[~np.isnan(column)] for column in X.T)
+
+
+def _refuse_unusable_columns(table: Table) -> None:
     infinite = np.asarray(np.isinf(table.X).any(axis=0))
     if infinite.any():
         raise ValueError(f"infinite values in {name_list(_chosen(table.columns, infinite))}")
-    missing = np.isnan(table.X)
-    empty = np.asarray(missing.all(axis=0))
+    empty = np.asarray(np.isnan(table.X).all(axis=0))
     if empty.any():
         raise ValueError(f"no values at all in {name_list(_chosen(table.columns, empty))}")
-    incomplete = missing.any(axis=1)
-    count = int(incomplete.sum())
-    note = f"dropped {counted(count, 'row')} with missing entries" if count else ""
-    return table._replace(X=table.X[~incomplete]), note
 
 
 def _drop_constant_columns(table: Table) -> tuple[Table, str]:
-    if not len(table.X):
-        raise ValueError("every row has a missing entry, or there are no rows")
-    constant = np.array([np.ptp(column) <= _same_value_tolerance(column) for column in table.X.T])
+    constant = np.array([np.ptp(x) <= _same_value_tolerance(x) for x in _observed(table.X)])
     if constant.all():
         raise ValueError("every column is constant")
     kept = tuple(_chosen(table.columns, ~constant))
     names = _chosen(table.columns, constant)
     note = f"dropped {counted(len(names), 'constant column')}: {', '.join(names)}" if names else ""
     return table._replace(X=table.X[:, ~constant], columns=kept), note
+
+
+def _drop_empty_rows(table: Table) -> tuple[Table, str]:
+    """Drop rows of which nothing was observed in the columns that are left."""
+    empty = np.isnan(table.X).all(axis=1)
+    count = int(empty.sum())
+    note = f"dropped {counted(count, 'row')} without any observed cell" if count else ""
+    return table._replace(X=table.X[~empty]), note
+
+
+def without_columns(table: Table, names: Collection[str]) -> Table:
+    """Leave out columns that the training rows of some fold never observe, and say so."""
+    dropped = np.array([name in names for name in table.columns])
+    what = _counted_names(table.columns, dropped, "column")
+    note = f"dropped, for some fold has no observed cell to fit to, {what}"
+    kept = tuple(_chosen(table.columns, ~dropped))
+    return table._replace(X=table.X[:, ~dropped], columns=kept, notes=(*table.notes, note))
+
+
+def missing_notes(X: Floats) -> Iterator[str]:
+    """How many cells are missing, and what that means for the scores; nothing if none is."""
+    missing = np.isnan(X)
+    if (count := int(missing.sum())) > 0:
+        rows = int(missing.any(axis=1).sum())
+        yield (
+            f"{count} of {counted(X.size, 'cell')} ({100 * count / X.size:.3g} %) are missing, in "
+            f"{rows} of {counted(len(X), 'row')}: every score is that of the observed cells"
+        )
 
 
 def _grid_note(table: Table, steps: Floats, dequantize: bool) -> str:
@@ -170,10 +200,10 @@ def _grid_note(table: Table, steps: Floats, dequantize: bool) -> str:
 
 
 def _atom_note(table: Table, steps: Floats) -> str:
-    shares = [np.unique(column, return_counts=True)[1].max() for column in table.X.T]
-    atoms = (np.array(shares) > MIN_ATOM_SHARE * len(table.X)) & (steps == 0)
+    most = np.array([np.unique(x, return_counts=True)[1].max() for x in _observed(table.X)])
+    n_observed = np.count_nonzero(~np.isnan(table.X), axis=0)
     # A handful of rows repeats nothing: one value in ten rows is a tenth of them.
-    atoms &= np.array(shares) > 1
+    atoms = (most > MIN_ATOM_SHARE * n_observed) & (steps == 0) & (most > 1)
     what = _counted_names(table.columns, atoms, "column")
     return f"one value repeats often, so the density has no bound, in {what}" if atoms.any() else ""
 

@@ -32,7 +32,8 @@ class Comparison:
     rows : tuple of ModelScore
         Best first; the models without a score come last.
     notes : tuple of str
-        What was done to the data before they were split, and what there was no time for.
+        What was done to the data before they were split, how many cells are missing, and what there
+        was no time for.
     n_rows, n_columns : int
         Shape of the matrix that every model was compared on. A splitter may hold out fewer rows.
     cv : int
@@ -42,7 +43,7 @@ class Comparison:
     incomplete : str
         Why there are not all scores; empty if there are.
     data : PreparedTable
-        All rows, as they were compared.
+        All rows, as they were compared; missing cells are NaN.
     """
 
     rows: tuple[ModelScore, ...]

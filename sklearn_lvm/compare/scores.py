@@ -43,7 +43,8 @@ class ModelScore:
     error : str
         How the model failed; empty if it did not.
     left_out : str
-        Why there was no time for the model; empty if there was.
+        Why the model was not scored: no time, or missing entries that it does not take; empty if it
+        was.
     estimator : estimator
         Not fitted, with the best parameters set.
     held_out : ndarray of shape (n_rows,)
@@ -102,7 +103,7 @@ class Outcome(Protocol):
 
     @property
     def notes(self) -> Sequence[str]:
-        """What was done to the data, and what there was no time for."""
+        """What was done to the data, how much is missing, and what there was no time for."""
         ...
 
     @property

@@ -16,7 +16,7 @@ from sklearn.model_selection import ParameterGrid
 from .._typing import Floats
 from ..estimators.standardized import DensityLike
 from .layout import describe
-from .models import Candidate, CandidateFactory, Grid, TrainingSize, caveat
+from .models import Candidate, CandidateFactory, Grid, TrainingSize, caveat, takes_missing
 from .scores import ModelScore
 from .splits import Splits
 from .workers import FoldScore, Task, one_line
@@ -29,6 +29,8 @@ REDUCTION = 3
 CAPACITY = "n_components"
 # Means that agree to so many digits, in nats, differ by rounding: the first setting is the better one.
 TIED_DIGITS = 6
+# Why a model is not scored on a table in which cells are missing.
+NO_MISSING = "takes no missing entries"
 # By how much the time of a fit grows with twice the rows, which may need more steps as well.
 COST_OF_DOUBLING = 2.2
 
@@ -88,7 +90,7 @@ class ModelSearch:
     unfinished : list of Setting
         Settings whose fits did not end in time.
     left_out : str
-        Why the model is not scored to the end; empty if it is.
+        Why the model is not scored, or not to the end; empty if it is.
     error : str
         Why none of its settings has a score; empty if one has.
     """
@@ -125,9 +127,12 @@ class ModelSearch:
         """Let all settings that suit so many rows take part; an error is the end of the model."""
         try:
             self.standing = list(self.params(n_rows))
-            self.tasks(self.trials(n_rows, [0]))
+            tasks = self.tasks(self.trials(n_rows, [0]))
         except Exception as error:
             self.error = one_line(error)
+            return
+        if not (self.splits.complete or any(takes_missing(task.estimator) for task in tasks)):
+            self.leave_out(NO_MISSING)
 
     def trials(self, n_rows: int, folds: Sequence[int]) -> list[Trial]:
         """What has not been tried on folds of a subset."""

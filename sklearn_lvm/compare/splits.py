@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from sklearn.model_selection import KFold
 
-from .._typing import Floats, Ints
+from .._typing import Bools, Floats, Ints
 
 __all__ = ["FIRST_ROWS", "Splits", "Splitter", "row_counts"]
 
@@ -53,10 +53,13 @@ class Splits:
         Positions of the training rows and of the held-out rows.
     rank : ndarray of shape (n_samples,)
         A row is in the subset of n rows if its rank is below n.
+    observed : ndarray of shape (n_samples, n_features)
+        Which cells are not missing.
     """
 
     folds: list[tuple[Ints, Ints]]
     rank: Ints
+    observed: Bools
 
     @classmethod
     def of(cls, X: Floats, cv: int | Splitter, seed: int) -> Splits:
@@ -74,7 +77,8 @@ class Splits:
             raise ValueError(f"cv={cv!r} does not split rows alone: {error}") from error
         if not folds:
             raise ValueError(f"cv={cv!r} makes no folds")
-        return cls(folds, _balanced_ranks(folds, np.random.RandomState(seed).permutation(len(X))))
+        order = np.random.RandomState(seed).permutation(len(X))
+        return cls(folds, _balanced_ranks(folds, order), ~np.isnan(X))
 
     def check_subsets(self, counts: Sequence[int]) -> None:
         """Raise a ValueError if a fold of a subset has no row to fit to, or none to score."""
@@ -97,8 +101,38 @@ class Splits:
         return train, test
 
     def training_size(self, n_rows: int) -> int:
-        """Training rows of the smallest fold of a subset."""
-        return min(len(self.fold(i, n_rows)[0]) for i in range(len(self)))
+        """Training rows of the smallest fold of a subset; cells of so many are observed in the mean."""
+        return min(self._n_complete(self.fold(i, n_rows)[0]) for i in range(len(self)))
+
+    def _n_complete(self, rows: Ints) -> int:
+        """How many complete rows have as many cells as were observed of these."""
+        return int(self.observed[rows].sum()) // self.observed.shape[1]
+
+    def never_observed(self, n_rows: int) -> Bools:
+        """Columns (d,) without any observed cell in the training rows of a fold of a subset.
+
+        Larger subsets have all of its training rows, and no more such columns.
+
+        Raises
+        ------
+        ValueError
+            If these are all columns.
+        """
+        if self.complete:
+            return np.zeros(self.observed.shape[1], dtype=bool)
+        parts = [self.observed[self.fold(i, n_rows)[0]] for i in range(len(self))]
+        never = np.any([~part.any(axis=0) for part in parts], axis=0)
+        if never.all():
+            raise ValueError(
+                "every column is without any observed cell in the training rows of some fold: give "
+                "another cv, or more rows"
+            )
+        return np.asarray(never)
+
+    @property
+    def complete(self) -> bool:
+        """Whether no cell is missing."""
+        return bool(self.observed.all())
 
 
 def _balanced_ranks(folds: Sequence[tuple[Ints, Ints]], order: Ints) -> Ints:
@@ -130,6 +164,6 @@ def _splitter(cv: int | Splitter, n_rows: int, seed: int) -> Splitter:
     if n_folds < 2:
         raise ValueError(f"cv must be at least 2, got {cv}")
     if n_rows < 2 * n_folds:
-        raise ValueError(f"{n_rows} complete rows are too few for {cv} folds")
+        raise ValueError(f"{n_rows} rows are too few for {cv} folds")
     splitter: Splitter = KFold(n_folds, shuffle=True, random_state=seed)
     return splitter

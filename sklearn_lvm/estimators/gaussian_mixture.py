@@ -40,6 +40,11 @@ class EMGaussianMixture(GaussianMixtureWithErrors):
     of all these, with E = diag(reg_covar * s_j**2), and never falls. Scores, labels and samples are
     those of the plain mixture.
 
+    Entries that are NaN were not observed, and are missing at random. They are latent variables like
+    the components (Ghahramani & Jordan, 1994): a fit maximizes the density of what was observed, scores
+    and responsibilities are those of what was observed, and ``impute`` says what is expected of the
+    rest. Starts complete rows by one Gaussian of all of them.
+
     A user of :class:`sklearn.mixture.GaussianMixture` changes the import. Deliberate differences: the
     prior, which ``covariance_prior=None`` takes away, ``reg_covar`` is in units of the data,
     ``sample`` returns rows alone and in random order, rows may have weights, starts can run side by
@@ -117,6 +122,9 @@ class EMGaussianMixture(GaussianMixtureWithErrors):
     ----------
     C. M. Bishop, Pattern Recognition and Machine Learning (2006), equations 9.23 to 9.28.
 
+    Z. Ghahramani & M. I. Jordan, Supervised learning from incomplete data via an EM approach (1994),
+    Advances in Neural Information Processing Systems 6.
+
     C. Fraley & A. E. Raftery, Bayesian regularization for normal mixture estimation and model-based
     clustering (2007), Journal of Classification 24.
 
@@ -134,6 +142,12 @@ class EMGaussianMixture(GaussianMixtureWithErrors):
     >>> other = EMGaussianMixture(n_components=2, random_state=0).fit(1000.0 * X)
     >>> bool(np.isclose(other.score(1000.0 * X), mixture.score(X) - 2 * np.log(1000.0)))
     True
+
+    A feature says more of another where the rows come in groups:
+
+    >>> mixture.impute([[4.2, np.nan], [-4.2, np.nan]]).round()
+    array([[ 4.,  4.],
+           [-4., -4.]])
 
     Components that are too many do not collapse onto rows:
 

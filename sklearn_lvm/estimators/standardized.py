@@ -24,7 +24,7 @@ from .base.validation import (
     FLOATS,
     check_observed,
     check_weights,
-    missing_entries,
+    observed_log_jacobian,
     result_dtype,
     standardization_of,
     weighted_total,
@@ -175,12 +175,10 @@ class StandardizedDensity(DensityMixin, BaseEstimator):
         log_prob = np.asarray(self.density_.score_samples(self._standardize(rows)))
         return log_prob - self._log_jacobian(rows)
 
-    def _log_jacobian(self, rows: Floats) -> Floats:
-        """log |dx / dz| of what was observed of each row, (n,)."""
-        missing = missing_entries(rows)
-        if missing is None:
-            return np.full(len(rows), self._standardization.log_jacobian)
-        return np.asarray(~missing @ np.log(self._standardization.scale))
+    def _log_jacobian(self, rows: Floats) -> float | Floats:
+        """What a change of units adds to the score of rows; NaN has none."""
+        found = self._standardization
+        return observed_log_jacobian(found.scale, rows, found.log_jacobian)
 
     def score_samples(self, X: ArrayLike) -> Floats:
         """Compute the log-density of each row.
@@ -318,7 +316,7 @@ class StandardizedDensity(DensityMixin, BaseEstimator):
     def _criterion(self, name: str, X: ArrayLike) -> float:
         rows = self._scored(X)
         of_standardized = float(getattr(self.density_, name)(self._standardize(rows)))
-        return of_standardized + 2.0 * float(self._log_jacobian(rows).sum())
+        return of_standardized + 2.0 * len(rows) * float(np.mean(self._log_jacobian(rows)))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

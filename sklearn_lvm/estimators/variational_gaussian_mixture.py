@@ -58,6 +58,11 @@ class VariationalGaussianMixture(GaussianMixtureEstimator[GaussianPosteriors]):
     this density. ``n_components`` is the most components there can be: those that the rows do not ask
     for lose theirs.
 
+    Entries that are NaN were not observed, and are missing at random. Given its component, what a row
+    lacks has a Gaussian posterior too, independent of the parameters: with missing entries
+    ``lower_bound_`` is a bound of the evidence of what was observed, and the rows are scored by the
+    predictive density of q(w) and q(m_k, P_k).
+
     A user of :class:`sklearn.mixture.BayesianGaussianMixture` changes the import. Deliberate
     differences: scores are those of a density that integrates to one, ``lower_bound_`` is the whole
     bound, 'tied', 'diag' and 'spherical' covariances have their own conjugate posteriors, default

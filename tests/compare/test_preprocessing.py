@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sklearn_lvm.compare.preprocessing import grid_step, prepare
+from sklearn_lvm.compare.preprocessing import grid_step, missing_notes, prepare
 from sklearn_lvm.compare.readers import as_table
 from tests.compare.helpers import two_clusters
 
@@ -75,14 +75,50 @@ def test_noise_fills_one_step_of_the_columns_on_a_grid_and_no_others():
 def test_notes_name_what_was_dropped_and_filled():
     X = np.c_[two_clusters(), np.full(60, 0.3), np.arange(60) % 4]
     X[:3, 0] = np.nan
+    X[5:7, [0, 1, 3]] = np.nan  # nothing is left of these without the constant column
     data = prepared(X, columns=["a", "b", "same", "count"])
-    assert data.X.shape == (57, 3)
+    assert data.X.shape == (58, 3)
     assert data.columns == ("a", "b", "count")
     assert data.notes == (
-        "dropped 3 rows with missing entries",
         "dropped 1 constant column: same",
+        "dropped 2 rows without any observed cell",
         "added uniform noise of one grid step (1) to 1 column: count",
     )
+
+
+def with_holes(X, share=0.3, seed=0):
+    return np.where(np.random.RandomState(seed).uniform(size=X.shape) < share, np.nan, X)
+
+
+def test_missing_cells_stay_and_columns_are_judged_by_their_observed_cells():
+    X = with_holes(np.c_[two_clusters(200), np.arange(200) % 4, np.full(200, 0.3)])
+    X[:30, 0] = 0.0  # an atom among the observed cells
+    data = prepared(X, columns=["a", "b", "count", "same"])
+    kept = X[~np.isnan(X[:, :3]).all(axis=1), :3]
+    np.testing.assert_array_equal(np.isnan(data.X), np.isnan(kept))
+    np.testing.assert_array_equal(data.X[:, :2], kept[:, :2])
+    noise = data.X[:, 2] - kept[:, 2]
+    assert 0 <= np.nanmin(noise) < np.nanmax(noise) < 1
+    constant, empty, grid, atom = data.notes
+    assert constant == "dropped 1 constant column: same"
+    assert empty == f"dropped {200 - len(kept)} rows without any observed cell"
+    assert grid == "added uniform noise of one grid step (1) to 1 column: count"
+    assert atom.endswith("in 1 column: a")
+
+
+def test_a_value_in_every_row_that_was_observed_is_constant():
+    X = np.c_[two_clusters(), np.full(60, np.nan)]
+    X[7, 2] = 5.0
+    assert prepared(X).notes == ("dropped 1 constant column: x2",)
+
+
+def test_missing_cells_are_counted():
+    assert list(missing_notes(two_clusters())) == []
+    X = two_clusters(10)
+    X[[0, 0, 4], [0, 1, 1]] = np.nan
+    assert list(missing_notes(X)) == [
+        "3 of 20 cells (15 %) are missing, in 2 of 10 rows: every score is that of the observed cells"
+    ]
 
 
 def test_every_constant_column_is_named():

@@ -78,6 +78,32 @@ def test_training_rows_can_be_few():
     assert_array_equal(splits.fold(1, 300, most=10_000)[0], all_rows)
 
 
+def test_training_rows_are_counted_by_their_observed_cells():
+    table = np.random.RandomState(0).normal(size=(N, 4))
+    table[:, 1:] = np.where(
+        np.random.RandomState(1).uniform(size=(N, 3)) < 0.8, np.nan, table[:, 1:]
+    )
+    splits = Splits.of(table, 5, seed=0)
+    cells = [int((~np.isnan(table[splits.fold(i, N)[0]])).sum()) for i in range(5)]
+    assert splits.training_size(N) == min(cells) // 4 < 200
+    assert Splits.of(X, 5, seed=0).training_size(N) == 400
+
+
+def test_columns_that_some_training_rows_never_observe():
+    table = np.zeros((N, 3))
+    splits = Splits.of(table, 5, seed=0)
+    assert splits.complete
+    assert not splits.never_observed(N).any()
+    table[:, 1:] = np.nan
+    table[splits.folds[2][1][:9], 1] = (
+        0.0  # observed where the third fold is held out, and nowhere else
+    )
+    table[[splits.folds[2][1][0], splits.folds[3][1][0]], 2] = 0.0
+    assert_array_equal(Splits.of(table, 5, seed=0).never_observed(N), [False, True, False])
+    with pytest.raises(ValueError, match="every column is without any observed cell"):
+        Splits.of(table[:, 1:2], 5, seed=0).never_observed(N)
+
+
 @pytest.mark.parametrize(
     "cv", [KFold(3), TimeSeriesSplit(4), RepeatedKFold(n_splits=3, n_repeats=2)]
 )
@@ -95,7 +121,7 @@ def test_splitters_of_scikit_learn(cv):
         ("five", "cv must be a number of folds or a splitter"),
         (2.5, "cv must be a number of folds or a splitter"),
         (None, "cv must be a number of folds or a splitter"),
-        (300, "500 complete rows are too few for 300 folds"),
+        (300, "500 rows are too few for 300 folds"),
         (KFold, "cv must be a number of folds or a splitter"),
         (StratifiedKFold(3), "does not split rows alone"),
         (PredefinedSplit([-1] * N), "makes no folds"),

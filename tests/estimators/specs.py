@@ -92,8 +92,10 @@ def _single(covariance_type):
         f"single-{covariance_type}",
         GaussianMLE(covariance_type=covariance_type),
         {"reg_covar": [0.0, 1e-6], "covariance_type": ["full", "diag"]},
+        missing=True,
         one_scale=covariance_type == "spherical",
         refused={"reg_covar": -1.0},
+        accepted=("a missing entry",),
     )
 
 
@@ -102,10 +104,12 @@ def _bayesian(covariance_type, inference):
         f"bayesian-{inference}-{covariance_type}",
         BayesianGaussian(covariance_type=covariance_type, inference=inference, random_state=0),
         {"mean_precision_prior": [0.1, None], "inference": ["bayes", "mle"]},
+        missing=True,
         posterior=inference != "mle",
         prior=inference != "mle",
         one_scale=covariance_type == "spherical",
         refused={"mean_precision_prior": -1.0},
+        accepted=("a missing entry",),
     )
 
 

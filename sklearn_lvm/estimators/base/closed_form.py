@@ -117,9 +117,13 @@ class ClosedFormEstimator(ExactDensityEstimator, Generic[U, S, D]):
         self._validate_params()  # which scikit-learn leaves out in later calls
         first = not hasattr(self, "_density")
         rows, w = self._check_training(X, sample_weight, reset=first)
+        self._check_batch(rows)
         measure = self._measured if first else self._joined
         self._take(*measure(rows, w), result_dtype(rows))
         return self
+
+    def _check_batch(self, X: Table) -> None:
+        """Raise a ValueError if these rows cannot be added to those seen so far."""
 
     def _take(self, transformation: U, statistics: S, dtype: type[np.float32 | np.float64]) -> None:
         """Set all fitted attributes; ``_density`` is None where statistics determine none."""

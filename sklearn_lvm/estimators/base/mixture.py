@@ -152,6 +152,7 @@ class MixtureEstimator(CallbackSupportMixin, ComponentDensityEstimator, Generic[
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            NaN was not observed; rows of which nothing was are left out.
         y : Ignored
         {sample_weight}
 
@@ -162,9 +163,10 @@ class MixtureEstimator(CallbackSupportMixin, ComponentDensityEstimator, Generic[
         Raises
         ------
         ValueError
-            If there are more components than rows, repetitions and weights counted, unless these are
-            Bernoulli densities, or if no start succeeds, since a covariance became singular, say; the
-            message names the cause, such as the component, and the remedy.
+            If nothing was observed of a column, if there are more components than rows, repetitions and
+            weights counted, unless these are Bernoulli densities, or if no start succeeds, since a
+            covariance became singular, say; the message names the cause, such as the component, and the
+            remedy.
 
         Warns
         -----

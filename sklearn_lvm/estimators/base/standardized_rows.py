@@ -11,7 +11,7 @@ from ...core.gaussian.missing import observed_rows
 from ...core.standardization import Standardization
 from ...inference.block_map import block_size, slices_of
 from .imputation import ImputingEstimator
-from .validation import FLOATS, missing_entries
+from .validation import FLOATS, missing_entries, observed_log_jacobian
 
 
 class StandardizedRowsDensity(ImputingEstimator):
@@ -27,10 +27,8 @@ class StandardizedRowsDensity(ImputingEstimator):
         return observed_rows(self._transformation.transform(X))
 
     def _log_jacobian(self, X: Floats) -> float | Floats:
-        missing = missing_entries(X)
-        if missing is None:
-            return self._transformation.log_jacobian
-        return np.asarray(~missing @ np.log(self._transformation.scale))
+        found = self._transformation
+        return observed_log_jacobian(found.scale, X, found.log_jacobian)
 
     # -- missing entries ---------------------------------------------------------------------------
 

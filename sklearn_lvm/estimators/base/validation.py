@@ -132,6 +132,12 @@ def observed_part(
     return (X, w) if some.all() else (X[some], w[some])
 
 
+def observed_log_jacobian(scale: Floats, X: Table, complete: float) -> float | Floats:
+    """log |dx / dz| of the observed entries of each row, (n,); that of ``complete`` rows if all are."""
+    missing = missing_entries(X)
+    return complete if missing is None else np.asarray(~missing @ np.log(scale))
+
+
 def check_range(center: Floats, scale: Floats) -> None:
     """Raise a ValueError if a mean or a standard deviation is out of the range of numbers."""
     lost = ~(np.isfinite(center) & np.isfinite(scale))
