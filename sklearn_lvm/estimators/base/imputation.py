@@ -87,6 +87,10 @@ class ImputingEstimator(DensityEstimator):
         parts = [mixture.draw_missing(self._kernel_rows(X[rows]), rng) for rows in self._slices(X)]
         return self._transformation.inverse_transform(np.concatenate(parts))
 
+    def _rows_to_complete(self, X: ArrayLike) -> Table:
+        """Validated rows, in which nothing is infinite."""
+        return self._check_rows(X)
+
     def _most_probable(self, means: Floats) -> Floats:
         """What stands for entries of these means where they are asked for by ``mode``: the means."""
         return means
@@ -151,7 +155,7 @@ class ImputingEstimator(DensityEstimator):
         """
         options = ImputationOptions(n_draws, mode, parameter_draws)
         rng = self._random_state_of("impute", random_state)
-        table = IncompleteTable.of(X, self._check_rows(X))
+        table = IncompleteTable.of(X, self._rows_to_complete(X))
         if options.n_draws is None:
             means = table.values(self._conditional_means)
             return table.completed(self._most_probable(means) if mode else means)

@@ -136,6 +136,11 @@ class LinearGaussianDensity(ClosedFormEstimator[Standardization, Scatter, PPCADe
                 "X.toarray(), or drop the incomplete rows."
             )
 
+    def _rows_to_complete(self, X: ArrayLike) -> Rows:
+        rows = super()._rows_to_complete(X)
+        self._refuse(rows)
+        return rows
+
     def _log_prob(self, X: Rows) -> Floats:
         found = self._map_rows(X, PPCAKernel.log_prob) - self._transformation.log_jacobian
 
