@@ -16,9 +16,13 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_lvm import (
+    PPCA,
+    BayesianGaussian,
     BernoulliMixture,
     ConditionalRegressor,
+    CovarianceWarning,
     EMGaussianMixture,
+    GaussianMLE,
     VariationalGaussianMixture,
 )
 
@@ -35,7 +39,9 @@ _checks = parametrize_with_checks(
     [
         ConditionalRegressor(model)
         for model in (
-            EMGaussianMixture(random_state=0),
+            GaussianMLE(),
+            BayesianGaussian(),
+            PPCA(),
             EMGaussianMixture(2, random_state=0),
             VariationalGaussianMixture(2, random_state=0),
         )
@@ -46,7 +52,8 @@ _checks = parametrize_with_checks(
 @pytest.mark.parametrize(_checks.args[0], list(_checks.args[1]), ids=_checks.kwargs["ids"])
 def test_scikit_learn_check(estimator, check):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+        for category in (ConvergenceWarning, CovarianceWarning):
+            warnings.simplefilter("ignore", category)
         try:
             check(estimator)
         except SkipTest as skipped:
@@ -129,14 +136,36 @@ def test_targets_are_drawn_together(data):
     assert_allclose(np.cov(drawn), part.covariances_[0], rtol=0.05, atol=0.02)
 
 
-def test_one_gaussian_is_linear_regression(data):
+@pytest.mark.parametrize(
+    "model",
+    [GaussianMLE(), PPCA(), EMGaussianMixture(covariance_prior=None, reg_covar=0.0)],
+    ids=str,
+)
+def test_one_gaussian_is_linear_regression(model, data):
     X, y = data
-    ours = ConditionalRegressor(EMGaussianMixture(covariance_prior=None, reg_covar=0.0))
-    assert_allclose(ours.fit(X, y).predict(X), LinearRegression().fit(X, y).predict(X), rtol=1e-8)
+    ours, theirs = ConditionalRegressor(model).fit(X, y), LinearRegression().fit(X, y)
+    assert_allclose(ours.predict(X), theirs.predict(X), rtol=1e-7, atol=1e-7)
+    residuals = y - ours.predict(X)
+    _, std = ours.predict(X[:2], return_std=True)
+    assert_allclose(std, [np.sqrt((residuals**2).mean(axis=0))] * 2, rtol=1e-7)
     w = np.random.default_rng(0).integers(0, 3, size=len(X)).astype(float)
     theirs = LinearRegression().fit(X, y, sample_weight=w)
     found = ours.fit(X, y, sample_weight=w).predict(X)
-    assert_allclose(found, theirs.predict(X), rtol=1e-8)
+    assert_allclose(found, theirs.predict(X), rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", ["full", "diag", "spherical"])
+def test_what_is_not_known_of_one_gaussian_widens_the_prediction(kind, data):
+    """Of Student-t densities too means, deviations and draws are those of ``condition``."""
+    X, y = data
+    fitted = ConditionalRegressor(BayesianGaussian(covariance_type=kind)).fit(X[:12], y[:12])
+    (part,) = conditions(fitted, X[40:41])
+    mean, std = fitted.predict(X[40:41], return_std=True)
+    assert_allclose(mean[0], part.mean_, rtol=1e-8, atol=1e-8)
+    drawn = part.sample(40_000, random_state=0)
+    assert_allclose(std[0], drawn.std(axis=0), rtol=0.05)
+    quartile = fitted.predict_quantiles(X[40:41], 0.25)[0]
+    assert_allclose((drawn < quartile).mean(axis=0), 0.25, atol=0.01)
 
 
 def test_several_components_follow_a_curve(data):
