@@ -101,7 +101,7 @@ class DensityEstimator(
             with np.errstate(all="ignore"):  # the sum of finite entries may overflow
                 return validate_data(self, X, reset=reset, **self._checks)
         except (TypeError, ValueError, OverflowError) as error:
-            raise explained(error, X, type(self).__name__) from error
+            raise explained(error, X) from error
 
     def _set_fitted(self, attributes: Mapping[str, object]) -> None:
         """Set fitted attributes."""

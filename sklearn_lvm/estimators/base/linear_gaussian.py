@@ -129,7 +129,7 @@ class LinearGaussianDensity(ClosedFormEstimator[Standardization, Scatter, PPCADe
             with np.errstate(all="ignore"):  # the sum of finite entries may overflow
                 assert_all_finite(X, allow_nan=True, estimator_name=name, input_name="X")
         except ValueError as error:
-            raise explained(error, X, name) from error
+            raise explained(error, X) from error
         if issparse(X) and missing_entries(X) is not None:
             raise ValueError(
                 f"Input X contains NaN.\n{name} takes NaN as not observed in a dense X only: pass "
