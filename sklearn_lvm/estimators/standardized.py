@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validat
 from .._compat import HasMethods, _fit_context
 from .._typing import Floats, RandomState, Table, Weights
 from ..core.standardization import Standardization
-from .base.completed_tables import IncompleteTable
+from .base.completed_tables import GivenTable
 from .base.docs import documented
 from .base.transaction import unchanged_on_failure
 from .base.validation import (
@@ -268,7 +268,7 @@ class StandardizedDensity(DensityMixin, BaseEstimator):
         X : array or frame, or a list of them
             Of the kind of X. Observed entries are the same, bit for bit.
         """
-        table = IncompleteTable.of(X, self._scored(X))
+        table = GivenTable.of(X, self._scored(X))
 
         def completed(Z: Floats) -> Table:
             filled = self._standardization.inverse_transform(np.asarray(Z, dtype=np.float64))

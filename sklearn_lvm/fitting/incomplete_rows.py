@@ -13,6 +13,7 @@ from ..core.gaussian.missing import (
     IncompleteRows,
     PartialStandardization,
     Reference,
+    mean_block_size,
     order_of_patterns,
 )
 from ..core.gaussian.partial import filled, hidden_scatter
@@ -65,16 +66,24 @@ def incomplete_rows(
     rows: RowSource, standardization: Standardization, structure: Structure
 ) -> IncompleteRowSource:
     """The rows of a table with missing entries, those together that lack the same entries."""
-    X, w = rows.X, rows.w
-    if not on_disk(X):
-        order = order_of_patterns(np.isnan(X).T)
-        X, w = X[order], w[order]
+    X, w = sorted_by_pattern(rows.X, rows.w)
     source = IncompleteRowSource(
         X, w, standardization, rows.slices_of, standardization=standardization
     )
     reference = reference_gaussian(source.sample(MAX_ROWS), replace(structure, tied=False))
     known = PartialStandardization(standardization, Reference(reference.mean, reference.covariance))
     return replace(source, transformation=known)
+
+
+def sorted_by_pattern(X: Floats, w: Floats) -> tuple[Floats, Floats]:
+    """The rows of a table (n, d) and their weights, those together that lack the same entries.
+
+    Rows on disk stay in their order: sorted they would be a copy in memory.
+    """
+    if on_disk(X):
+        return X, w
+    order = order_of_patterns(np.isnan(X).T)
+    return X[order], w[order]
 
 
 def reference_gaussian(rows: IncompleteRowSource, structure: Structure) -> Gaussians:
@@ -121,4 +130,4 @@ def numbers_in_missing_blocks(rows: RowSource) -> int:
     """How many numbers the block of the missing entries of a typical row holds."""
     if not isinstance(rows, IncompleteRowSource):
         return 0
-    return int(np.square(np.isnan(rows.X).sum(axis=1, dtype=np.float64)).mean())
+    return mean_block_size(np.isnan(rows.X))

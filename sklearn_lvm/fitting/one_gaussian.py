@@ -4,6 +4,7 @@ Of complete rows, and of independent columns, moments are enough, and everything
 correlated features a missing entry is one more latent variable, and the rows themselves are needed.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
@@ -12,7 +13,7 @@ from typing import Protocol, Self
 import numpy as np
 
 from .._typing import Block, Floats
-from ..core.blocks import Blocks, on_disk
+from ..core.blocks import Blocks
 from ..core.family import C
 from ..core.gaussian.column_posterior import ColumnPosterior
 from ..core.gaussian.columns import ColumnMoments
@@ -20,7 +21,7 @@ from ..core.gaussian.covariance import Structure
 from ..core.gaussian.density import GaussianFamily, Gaussians
 from ..core.gaussian.diagonal import Diagonal
 from ..core.gaussian.kernels import row_width
-from ..core.gaussian.missing import IncompleteRows, order_of_patterns
+from ..core.gaussian.missing import IncompleteRows, mean_block_size
 from ..core.gaussian.moments import Moments
 from ..core.gaussian.normal_wishart import NormalWisharts
 from ..core.gaussian.parameters import GaussianPosterior, VariationalPosterior, suggested_prior
@@ -34,6 +35,7 @@ from ..core.standardization import Standardization
 from ..inference.block_map import ThreadMap, block_size, slices_of
 from ..inference.em import Callback, EMRun, run_em
 from ..inference.problem import M, Problem
+from .incomplete_rows import sorted_by_pattern
 
 SMALLEST = 1e-10  # share of the variances that EM may leave of them in some direction
 
@@ -162,8 +164,25 @@ class CompleteSummary:
         return in_closed_form(known.mode())
 
 
+class ObservedColumns:
+    """What summaries share that hold the moments of the observed entries of each column."""
+
+    columns: ColumnMoments
+
+    @property
+    def n_rows(self) -> float:
+        return self.columns.n_rows
+
+    @property
+    def typical(self) -> Moments:
+        return self.columns.of_one_row
+
+    def log_jacobian(self, standardization: Standardization) -> float:
+        return float(self.columns.weight @ np.log(standardization.scale))
+
+
 @dataclass(frozen=True, eq=False)
-class ColumnSummary:
+class ColumnSummary(ObservedColumns):
     """Moments of the observed entries of independent columns."""
 
     columns: ColumnMoments
@@ -184,17 +203,6 @@ class ColumnSummary:
     @property
     def structure(self) -> Structure:
         return self.columns.structure
-
-    @property
-    def n_rows(self) -> float:
-        return self.columns.n_rows
-
-    @property
-    def typical(self) -> Moments:
-        return self.columns.of_one_row
-
-    def log_jacobian(self, standardization: Standardization) -> float:
-        return float(self.columns.weight @ np.log(standardization.scale))
 
     def maximum(self, added_variance: Floats) -> EMRun[Gaussians]:
         family = GaussianFamily(self.structure, added_variance)
@@ -217,7 +225,7 @@ class ColumnSummary:
 
 
 @dataclass(frozen=True, eq=False)
-class IncompleteTable:
+class IncompleteTable(ObservedColumns):
     """Rows in which entries are missing, of correlated features: all of them, for EM.
 
     Attributes
@@ -244,44 +252,28 @@ class IncompleteTable:
         cls,
         X: Floats,
         w: Floats,
-        standardization: Standardization,
+        standardized: Callable[[Floats], Floats],
         structure: Structure,
         *,
         tol: float,
         max_iter: int,
     ) -> Self:
-        """The rows of a table (n, d), those together that lack the same entries."""
+        """The rows of a table (n, d), which a function standardizes, (n, d) -> (d, n)."""
 
         def transform(rows: Floats) -> IncompleteRows:  # of complete blocks too: their sums add
-            return IncompleteRows.of(standardization.transform(rows))
+            return IncompleteRows.of(standardized(rows))
 
-        missing = np.isnan(X)
-        if not on_disk(X):
-            order = order_of_patterns(missing.T)
-            X, w = X[order], w[order]
-        n_inverted = np.square(missing.sum(axis=1, dtype=np.float64)).mean()
-        slices = slices_of(len(X), block_size(row_width(structure, 1) + int(n_inverted)))
-        diagonal = Diagonal(structure.d)
+        width = row_width(structure, 1) + mean_block_size(np.isnan(X))
+        X, w = sorted_by_pattern(X, w)
+        slices, diagonal = slices_of(len(X), block_size(width)), Diagonal(structure.d)
         columns = reduce(
-            add,
-            (ColumnMoments.of(standardization.transform(X[s]), w[s], diagonal) for s in slices),
+            add, (ColumnMoments.of(standardized(X[s]), w[s], diagonal) for s in slices)
         )
         return cls(Blocks(X, w, transform, slices).held(), columns, structure, tol, max_iter)
 
     def without_rows(self) -> Self:
         """What is kept of the table after the fit."""
         return replace(self, blocks=())
-
-    @property
-    def n_rows(self) -> float:
-        return self.columns.n_rows
-
-    @property
-    def typical(self) -> Moments:
-        return self.columns.of_one_row
-
-    def log_jacobian(self, standardization: Standardization) -> float:
-        return float(self.columns.weight @ np.log(standardization.scale))
 
     def maximum(self, added_variance: Floats) -> EMRun[Gaussians]:
         if (constant := (self.columns.scatter[0] == 0) & (added_variance == 0)).any():

@@ -10,15 +10,12 @@ from ..core.factor.dimension import choose_dimension
 from ..core.factor.incomplete_rows import LinearGaussian, blocks_of
 from ..core.factor.missing import MIN_NOISE, IncompletePPCASteps, spectrum_of
 from ..core.factor.spectrum import Spectrum
-from ..core.gaussian.density import GaussianFamily, Gaussians
+from ..core.gaussian.density import Gaussians
 from ..core.gaussian.full import Full
-from ..core.gaussian.kernels import row_width
-from ..core.gaussian.missing import IncompleteRows, order_of_patterns
-from ..core.mixture import Mixture
-from ..core.mixture_em import MixtureSteps
-from ..inference.block_map import block_size, slices_of
+from ..inference.block_map import block_size
 from ..inference.em import EMRun, run_em
 from ..inference.problem import Problem, attempt
+from .one_gaussian import IncompleteTable
 from .ppca import Solution, SpectrumProblem, solve
 
 START_TOL, START_ITER = 1e-6, 100  # of the spectrum of filled rows
@@ -99,15 +96,15 @@ class IncompleteProblem:
 
     def _filled_spectrum(self, q: int) -> Spectrum:
         """The spectrum of rows filled with the means of columns."""
-        filled = np.where(np.isnan(self.Z), self._column_means(self.Z)[:, None], self.Z).T
+        filled = np.where(np.isnan(self.Z), self._column_means()[:, None], self.Z).T
         rows = CenteredRows.of(filled, self.w / self.w.sum(), self.block_map)
         problem = SpectrumProblem(rows, min(q, len(self.Z) - 1), START_TOL, START_ITER, self.rng)
         return solve("auto", problem).spectrum
 
-    def _column_means(self, values: Floats) -> Floats:
-        """Means of what was observed of each feature, (d, n) -> (d,)."""
-        observed = ~np.isnan(values)
-        return np.asarray(np.where(observed, values, 0.0) @ self.w / (observed @ self.w))
+    def _column_means(self) -> Floats:
+        """Means of what was observed of each feature, (d,)."""
+        observed = ~np.isnan(self.Z)
+        return np.asarray(np.where(observed, self.Z, 0.0) @ self.w / (observed @ self.w))
 
     def _whole_spectrum(self) -> Spectrum:
         """The spectrum of the most likely Gaussian with a covariance of any form.
@@ -130,21 +127,8 @@ class IncompleteProblem:
         )
 
     def _whole_gaussian(self) -> Gaussians:
-        structure, order = Full(len(self.Z)), order_of_patterns(np.isnan(self.Z))
-        nothing = np.zeros(structure.d)
-        steps = MixtureSteps(GaussianFamily(structure, nothing))
-        missing = np.isnan(self.Z).sum(axis=0, dtype=np.float64)
-        size = block_size(row_width(structure, 1) + int(np.square(missing).mean()))
-        parts = [order[rows] for rows in slices_of(len(order), size)]
-        blocks = [(IncompleteRows.of(self.Z[:, rows]), self.w[rows]) for rows in parts]
-        variance = self._column_means(self.Z**2)
-        unit = structure.of_variances(np.maximum(variance, MIN_START_NOISE * variance.mean()))
-        start = Gaussians(nothing[None], structure.estimate(unit, np.ones(1), nothing))
-        run = run_em(
-            Problem(steps, blocks, self.block_map),
-            Mixture(np.zeros(1), start),
-            max_iter=self.max_iter,
-            tol=self.tol,
-            acceleration="squarem",
+        structure = Full(len(self.Z))
+        table = IncompleteTable.of(
+            self.Z.T, self.w, np.transpose, structure, tol=self.tol, max_iter=self.max_iter
         )
-        return run.model.components
+        return table.maximum(np.zeros(structure.d)).model

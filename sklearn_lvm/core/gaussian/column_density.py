@@ -9,7 +9,7 @@ import numpy as np
 from ..._typing import Bools, Floats, Ints, Rows
 from ..conditionals import Conditionals
 from ..log_gamma import log_gamma_ratio
-from .missing import incomplete
+from .missing import with_nan
 from .student import positive_chi2
 
 
@@ -156,8 +156,3 @@ class ColumnStudentKernel:
             ratio = np.minimum(squares / dof, np.finfo(np.float64).max)
         log_prob = (level[:, blocks, counts] - (dof + counts) / 2 * np.log1p(ratio)).sum(axis=1)
         return np.asarray(log_prob - np.log(self.densities.scale) @ observed + self.log_weights)
-
-
-def with_nan(rows: Rows) -> Floats:
-    """Rows of either kind as (d, n) with NaN in place of what is missing."""
-    return rows if isinstance(rows, np.ndarray) else incomplete(rows).with_nan

@@ -125,6 +125,11 @@ def order_of_patterns(missing: Bools) -> Ints:
     return order
 
 
+def mean_block_size(missing: Bools) -> int:
+    """The numbers in the block of the missing entries of a row, on average, (n, d)."""
+    return int(np.square(missing.sum(axis=1, dtype=np.float64)).mean())
+
+
 def _groups(missing: Bools) -> Iterator[Group]:
     """The groups of sorted rows, (d, n)."""
     d = len(missing)
@@ -164,6 +169,11 @@ def _runs(values: Ints) -> Iterator[tuple[int, int]]:
 def incomplete(rows: Rows) -> IncompleteRows:
     """Rows of either kind as rows with missing entries, though there may be none."""
     return rows if isinstance(rows, IncompleteRows) else IncompleteRows.of(rows)
+
+
+def with_nan(rows: Rows) -> Floats:
+    """Rows of either kind as (d, n) with NaN in place of what is missing."""
+    return rows.with_nan if isinstance(rows, IncompleteRows) else rows
 
 
 def observed_rows(Z: Floats) -> Rows:

@@ -12,7 +12,7 @@ from ..._typing import Bools, Features, Floats, Ints, Rows
 from .completion import Completer, Completion, Group
 from .covariance import Covariances, Structure
 from .kernels import CompleteKernel, ResidualKernel, Sums
-from .missing import IncompleteRows, incomplete
+from .missing import IncompleteRows, with_nan
 from .moments import Moments
 
 Growth = Callable[[Completion, Bools], Floats]
@@ -239,7 +239,7 @@ def drawn_missing(
     draw : callable
         From a label, as an array of one, its rows and their noise, to these rows that are complete.
     """
-    Z = incomplete(rows).with_nan
+    Z = np.array(with_nan(rows))
     for k in np.unique(labels):
         chosen = labels == k
         Z[:, chosen] = draw(np.array([k]), IncompleteRows.of(Z[:, chosen]), noise[:, chosen])

@@ -13,7 +13,7 @@ from .validation import missing_entries
 
 
 @dataclass(frozen=True, eq=False)
-class IncompleteTable:
+class GivenTable:
     """A table as a user gave it, and which of its entries are missing.
 
     Values of missing entries are listed row by row.
@@ -87,18 +87,18 @@ def _cast(values: Floats, dtype: object) -> Floats:
         return values.astype(kind) if kind.kind == "f" else values
 
 
-def _of_array(table: IncompleteTable, values: Floats) -> Table:
+def _of_array(table: GivenTable, values: Floats) -> Table:
     return _array(table.given, table.missing, values)
 
 
-def _of_sparse(table: IncompleteTable, values: Floats) -> Table:
+def _of_sparse(table: GivenTable, values: Floats) -> Table:
     filled = table.rows.copy()
     if table.missing is not None:
         filled.data[table.missing.data] = _cast(values, filled.dtype)
     return filled
 
 
-def _by_column(table: IncompleteTable, values: Floats) -> Iterator[tuple[int, Bools, Floats]]:
+def _by_column(table: GivenTable, values: Floats) -> Iterator[tuple[int, Bools, Floats]]:
     """Each column with missing entries, which these are, and their values."""
     if table.missing is None:
         return
@@ -109,7 +109,7 @@ def _by_column(table: IncompleteTable, values: Floats) -> Iterator[tuple[int, Bo
         yield int(j), absent, full[absent, j]
 
 
-def _of_pandas(table: IncompleteTable, values: Floats) -> Table:
+def _of_pandas(table: GivenTable, values: Floats) -> Table:
     given: Any = table.given
     filled = given.copy()
     for j, absent, found in _by_column(table, values):
@@ -127,7 +127,7 @@ def _pandas_column(column: Any, absent: Bools, values: Floats) -> Any:
     return column
 
 
-def _of_polars(table: IncompleteTable, values: Floats) -> Table:
+def _of_polars(table: GivenTable, values: Floats) -> Table:
     given: Any = table.given
     return given.with_columns(
         _polars_column(given.to_series(j), absent, found)
@@ -141,7 +141,7 @@ def _polars_column(column: Any, absent: Bools, values: Floats) -> Any:
     return type(column)(column.name, filled, dtype=column.dtype)
 
 
-Kind = tuple[Callable[[object], bool], Callable[[IncompleteTable, Floats], Table]]
+Kind = tuple[Callable[[object], bool], Callable[[GivenTable, Floats], Table]]
 KINDS: list[Kind] = [
     (issparse, _of_sparse),
     (lambda given: isinstance(given, np.ndarray), _of_array),

@@ -13,7 +13,7 @@ from ..._typing import Floats, RandomState, Table
 from ...core.family import PartialComponents
 from ...core.mixture import Mixture
 from ...fitting.bootstrap import redrawn_weights
-from .completed_tables import IncompleteTable
+from .completed_tables import GivenTable
 from .density import DensityEstimator
 from .transaction import warn
 from .validation import CovarianceWarning
@@ -155,14 +155,14 @@ class ImputingEstimator(DensityEstimator):
         """
         options = ImputationOptions(n_draws, mode, parameter_draws)
         rng = self._random_state_of("impute", random_state)
-        table = IncompleteTable.of(X, self._rows_to_complete(X))
+        table = GivenTable.of(X, self._rows_to_complete(X))
         if options.n_draws is None:
             means = table.values(self._conditional_means)
             return table.completed(self._most_probable(means) if mode else means)
         draw = self._draw_with_parameters if parameter_draws else self._draw
         return draw(table, int(options.n_draws), rng)
 
-    def _draw(self, table: IncompleteTable, n: int, rng: np.random.RandomState) -> list[Table]:
+    def _draw(self, table: GivenTable, n: int, rng: np.random.RandomState) -> list[Table]:
         """The table n times, with missing entries drawn."""
 
         def draw(rows: Table) -> Floats:
@@ -171,7 +171,7 @@ class ImputingEstimator(DensityEstimator):
         return [table.completed(table.values(draw)) for _ in range(n)]
 
     def _draw_with_parameters(
-        self, table: IncompleteTable, n: int, rng: np.random.RandomState
+        self, table: GivenTable, n: int, rng: np.random.RandomState
     ) -> list[Table]:
         """The table n times, with missing entries drawn under parameters that are drawn before."""
         if table.missing is None:

@@ -114,7 +114,12 @@ class OneGaussianEstimator(
         if self._by_column:
             return _summary_of(ColumnSummary, X, w, standardization, structure)
         return IncompleteTable.of(
-            X, w, standardization, structure, tol=float(self.tol), max_iter=int(self.max_iter)
+            X,
+            w,
+            standardization.transform,
+            structure,
+            tol=float(self.tol),
+            max_iter=int(self.max_iter),
         )
 
     @property

@@ -2,12 +2,11 @@
 
 from typing import ClassVar
 
-import numpy as np
 from sklearn.utils import Tags
 
 from ..._typing import Floats, Rows
 from ...core.conditionals import Conditionals
-from ...core.gaussian.missing import observed_rows
+from ...core.gaussian.missing import mean_block_size, observed_rows
 from ...core.standardization import Standardization
 from ...inference.block_map import block_size, slices_of
 from .imputation import ImputingEstimator
@@ -45,8 +44,7 @@ class StandardizedRowsDensity(ImputingEstimator):
         missing = missing_entries(X)
         if missing is None:
             return super()._slices(X)
-        squares = np.square(missing.sum(axis=1, dtype=np.float64)).mean()
-        width = self._width() + self._n_gaussians() * int(squares)
+        width = self._width() + self._n_gaussians() * mean_block_size(missing)
         return slices_of(len(X), block_size(width))
 
     def _n_gaussians(self) -> int:
