@@ -134,6 +134,11 @@ class Standardization:
         return Z * self.scale + self.center
 
 
+def log_jacobians(scale: Floats, X: Floats) -> Floats:
+    """log |dx / dz| of what was observed of each row, in nats: (n, d) -> (n,)."""
+    return np.asarray(~np.isnan(X) @ np.log(scale))
+
+
 @dataclass(frozen=True, eq=False)
 class CenteredStandardization:
     """A standardization that also removes the rounding error of its center.

@@ -9,13 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.impute import MissingIndicator
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import RANDOM_STATE, _fit_context, check_feature_names_in
 from .._typing import Bools, Floats, RandomState, Weights
 from .base.docs import documented
 from .base.transaction import unchanged_on_failure
-from .base.validation import FLOATS, check_weights
+from .base.validation import FLOATS, check_weights, fit_weights
 from .gaussian_mixture import EMGaussianMixture
 
 
@@ -138,7 +138,7 @@ class DensityImputer(TransformerMixin, BaseEstimator):
             rows = self._check_rows(X, reset=True)
             w = check_weights(sample_weight, rows)
             density = self._density()
-            weights = {} if sample_weight is None else self._weights_of(density, w)
+            weights = fit_weights("estimator", density, sample_weight, w)
             self._empty = np.asarray(np.isnan(rows[w > 0]).all(axis=0))
             self.estimator_ = density
             if not self._empty.all():
@@ -157,14 +157,6 @@ class DensityImputer(TransformerMixin, BaseEstimator):
                 "Regressors are for scikit-learn's IterativeImputer."
             )
         return clone(self.estimator)
-
-    def _weights_of(self, density: object, w: Floats) -> dict[str, Floats]:
-        """The weights as an argument of the inner ``fit``."""
-        if not has_fit_parameter(density, "sample_weight"):
-            raise ValueError(
-                f"estimator={density!r} takes no sample_weight: leave it out, or repeat rows."
-            )
-        return {"sample_weight": w}
 
     @staticmethod
     def _indicator(rows: Floats) -> MissingIndicator:

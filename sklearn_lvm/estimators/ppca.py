@@ -18,7 +18,7 @@ from ..core.factor.density import PPCADensity
 from ..core.factor.dimension import CRITERIA, check_dimension, choose_dimension
 from ..core.factor.spectrum import Spectrum
 from ..core.factor.statistics import Scatter
-from ..core.standardization import Standardization
+from ..core.standardization import Standardization, log_jacobians
 from ..fitting.ppca import SOLVERS, Solution, SpectrumProblem, solve
 from ..fitting.ppca_batches import BatchStatistics, FittedRows, rescale_for
 from ..fitting.ppca_missing import IncompleteProblem
@@ -34,7 +34,6 @@ from .base.validation import (
     check_range,
     check_weights,
     missing_entries,
-    observed_part,
     standardization_of,
     too_few_rows,
 )
@@ -279,8 +278,7 @@ class PPCA(LinearGaussianDensity):
 
     def _fit_incomplete(self, X: Floats, w: Floats, block_map: ThreadMap) -> None:
         """Fit rows of positive weight of which some entries are missing, by EM."""
-        names = getattr(self, "feature_names_in_", None)
-        X, w = observed_part(X, w, names, every_column=True)
+        X, w = self._observed_part(X, w, every_column=True)
         units = standardization_of(X, w, Standardization.of_observed, per_feature=False)
         if units.constant.all():
             raise ValueError(too_few_rows("PPCA", 1))
@@ -295,7 +293,7 @@ class PPCA(LinearGaussianDensity):
         self._take_density(density, weight, units, X.dtype.type)
         self.n_iter_ = solution.n_iter
         self.__dict__.pop("_fitted_rows", None)  # there are no statistics to add batches to
-        log_jacobian = float(w @ self._log_jacobians(X))
+        log_jacobian = float(w @ log_jacobians(units.scale, X))
         self.log_likelihood_ = weight * float(solution.log_likelihood or 0.0) - log_jacobian
         self._check_converged(solution, "EM of rows with missing entries", "")
 

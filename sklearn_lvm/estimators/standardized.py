@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, DensityMixin, clone
 from sklearn.utils import Tags, check_random_state, get_tags
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import HasMethods, _fit_context
 from .._typing import Floats, RandomState, Table, Weights
@@ -24,6 +24,7 @@ from .base.validation import (
     FLOATS,
     check_observed,
     check_weights,
+    fit_weights,
     observed_log_jacobian,
     result_dtype,
     standardization_of,
@@ -137,25 +138,15 @@ class StandardizedDensity(DensityMixin, BaseEstimator):
         with unchanged_on_failure(self):
             rows = self._check_rows(X, reset=True)
             w = check_weights(sample_weight, rows)
-            check_observed(rows[w > 0])
+            check_observed(rows, w, getattr(self, "feature_names_in_", None))
             found = standardization_of(
                 rows, w, Standardization.of_observed, per_feature=bool(self.per_feature)
             )
             self._standardization = found
             self.mean_, self.scale_ = found.center, found.scale
-            weights = self._fit_weights(sample_weight, w)
+            weights = fit_weights("density", self.density, sample_weight, w)
             self.density_ = clone(self.density).fit(self._standardize(rows), **weights)
         return self
-
-    def _fit_weights(self, given: Weights, w: Floats) -> dict[str, Floats]:
-        """The weights as an argument of the inner ``fit``, if any were given."""
-        if given is None:
-            return {}
-        if not has_fit_parameter(self.density, "sample_weight"):
-            raise ValueError(
-                f"density={self.density!r} takes no sample_weight: leave it out, or repeat rows."
-            )
-        return {"sample_weight": w}
 
     def _check_rows(self, X: ArrayLike, *, reset: bool = False) -> Floats:
         """Validated rows, in which NaN stays where the density takes it."""
@@ -177,8 +168,7 @@ class StandardizedDensity(DensityMixin, BaseEstimator):
 
     def _log_jacobian(self, rows: Floats) -> float | Floats:
         """What a change of units adds to the score of rows; NaN has none."""
-        found = self._standardization
-        return observed_log_jacobian(found.scale, rows, found.log_jacobian)
+        return observed_log_jacobian(self._standardization, rows)
 
     def score_samples(self, X: ArrayLike) -> Floats:
         """Compute the log-density of each row.

@@ -122,7 +122,7 @@ def test_missing_entries_go_through_where_the_density_takes_them():
     model = StandardizedDensity(BernoulliMixture(2, random_state=0)).fit(X)
     assert np.isfinite(model.score_samples(X)).all()
     X[:, 1] = np.nan
-    with pytest.raises(ValueError, match="column 1 of X has no observed entry"):
+    with pytest.raises(ValueError, match="X has no observed entry in column 1"):
         model.fit(X)
     assert np.isfinite(model.score_samples(two_clusters())).all()
 

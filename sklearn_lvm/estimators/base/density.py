@@ -14,7 +14,7 @@ from sklearn.base import (
     DensityMixin,
     TransformerMixin,
 )
-from sklearn.utils import Tags, check_random_state, get_tags
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..._compat import check_random_state_of, without_callbacks
@@ -64,7 +64,7 @@ class DensityEstimator(
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {}
-    _checks: ClassVar[dict[str, object]] = {"dtype": FLOATS}
+    _checks: ClassVar[dict[str, object]] = {"dtype": FLOATS, "ensure_all_finite": "allow-nan"}
     _doc_link_module = "sklearn_lvm"
     _parameter_names: ClassVar[tuple[str, ...]] = ()  # of the fitted arrays that a bootstrap draws
 
@@ -85,11 +85,12 @@ class DensityEstimator(
         """
         rows = self._validated(X, reset=reset)
         w = check_weights(sample_weight, rows)
-        if not get_tags(self).input_tags.allow_nan:
-            return rows, w
-        names = getattr(self, "feature_names_in_", None)
-        rows, w = observed_part(rows, w, names, every_column=reset)
+        rows, w = self._observed_part(rows, w, every_column=reset)
         return rows, check_weights(w, rows)
+
+    def _observed_part(self, X: Table, w: Floats, *, every_column: bool) -> tuple[Table, Floats]:
+        names = getattr(self, "feature_names_in_", None)
+        return observed_part(X, w, names, every_column=every_column)
 
     def _check_rows(self, X: ArrayLike) -> Table:
         """Validated rows for a fitted estimator."""
@@ -291,6 +292,7 @@ class DensityEstimator(
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

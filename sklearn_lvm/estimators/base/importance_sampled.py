@@ -2,18 +2,19 @@
 
 from copy import copy
 from numbers import Integral
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ..._typing import Floats, RandomState, Table
 from ...core.rows import Transformation
+from ...core.standardization import log_jacobians
 from .density import Density
 from .imputation import ImputingEstimator
-from .validation import FLOATS, check_columns, result_dtype
+from .validation import check_columns, result_dtype
 
 
 class BoundedDensity(Density, Protocol):
@@ -72,8 +73,6 @@ class ImportanceSampledDensity(ImputingEstimator):
     what every DensityEstimator has.
     """
 
-    _checks: ClassVar[dict[str, object]] = {"dtype": FLOATS, "ensure_all_finite": "allow-nan"}
-
     _density: BoundedDensity
     _transformation: FeatureScaling
     _seed: RandomState
@@ -84,9 +83,9 @@ class ImportanceSampledDensity(ImputingEstimator):
         """Standardized rows, (n, d)."""
         return np.asarray(self._transformation.transform(X)).T
 
-    def _observed_log_jacobian(self, X: Floats) -> Floats:
-        """log |dx / dz| of the observed entries of each row, (n,)."""
-        return np.asarray((~np.isnan(X)) @ np.log(self._transformation.scale))
+    def _log_jacobian(self, X: Floats) -> Floats:
+        # Complete rows too have one each: then no score depends on the other rows.
+        return log_jacobians(self._transformation.scale, X)
 
     def _noise(self, n_samples: int | None, random_state: RandomState = None) -> Floats:
         """Standard normal numbers that all rows share, (k, q)."""
@@ -103,7 +102,7 @@ class ImportanceSampledDensity(ImputingEstimator):
 
     def _log_prob(self, X: Floats) -> Floats:
         bound = self._density.evidence(self._standardized(X), self._noise(None))[:, 0]
-        return bound - self._observed_log_jacobian(X)
+        return bound - self._log_jacobian(X)
 
     def score_samples(self, X: ArrayLike) -> Floats:
         """Compute a lower bound of the log-density of each row, by importance sampling.
@@ -150,7 +149,7 @@ class ImportanceSampledDensity(ImputingEstimator):
         noise = self._noise(n_samples, random_state)
         bound, error = self._density.evidence(self._standardized(rows), noise).T
         dtype = result_dtype(rows)
-        return (bound - self._observed_log_jacobian(rows)).astype(dtype), error.astype(dtype)
+        return (bound - self._log_jacobian(rows)).astype(dtype), error.astype(dtype)
 
     def elbo(
         self, X: ArrayLike, n_samples: int | None = None, *, random_state: RandomState = None
@@ -172,7 +171,7 @@ class ImportanceSampledDensity(ImputingEstimator):
         """
         rows = self._check_rows(X)
         bound = self._density.elbo(self._standardized(rows), self._noise(n_samples, random_state))
-        return (bound - self._observed_log_jacobian(rows)).astype(result_dtype(rows))
+        return (bound - self._log_jacobian(rows)).astype(result_dtype(rows))
 
     def _conditional_means(self, X: Floats) -> Floats:
         means = self._density.impute(self._standardized(X), self._noise(None))
@@ -293,8 +292,3 @@ class ImportanceSampledDensity(ImputingEstimator):
     @property
     def _n_features_out(self) -> int:
         return int(self.n_components_)
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        return tags

@@ -17,7 +17,7 @@ from ...core.factor.density import PPCADensity
 from ...core.factor.incomplete_rows import LinearGaussian
 from ...core.factor.kernel import PPCAKernel
 from ...core.factor.statistics import Scatter
-from ...core.standardization import Standardization
+from ...core.standardization import Standardization, log_jacobians
 from ...inference.block_map import ThreadMap
 from .closed_form import ClosedFormEstimator, of_density
 from .conditioning import Restriction
@@ -146,7 +146,7 @@ class LinearGaussianDensity(ClosedFormEstimator[Standardization, Scatter, PPCADe
 
         def of_observed(rows: Floats, model: LinearGaussian) -> Floats:
             log_prob = self._by_block(rows, lambda: lambda Z: model.latent(Z).log_prob)
-            return log_prob - self._log_jacobians(rows)
+            return log_prob - log_jacobians(self._transformation.scale, rows)
 
         return self._with_incomplete(X, found, of_observed)
 
@@ -164,10 +164,6 @@ class LinearGaussianDensity(ClosedFormEstimator[Standardization, Scatter, PPCADe
     @property
     def _linear_gaussian(self) -> LinearGaussian:
         return LinearGaussian.of(self._density_or_raise())
-
-    def _log_jacobians(self, X: Floats) -> Floats:
-        """log |dx / dz| of what was observed of each row, in nats."""
-        return np.asarray(~np.isnan(X) @ np.log(self._transformation.scale))
 
     def _width(self) -> int:
         q = self.n_components_
@@ -275,5 +271,4 @@ class LinearGaussianDensity(ClosedFormEstimator[Standardization, Scatter, PPCADe
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        tags.input_tags.allow_nan = True
         return tags

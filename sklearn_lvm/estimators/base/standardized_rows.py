@@ -1,16 +1,12 @@
 """The base of densities of standardized rows, in which NaN was not observed."""
 
-from typing import ClassVar
-
-from sklearn.utils import Tags
-
 from ..._typing import Floats, Rows
 from ...core.conditionals import Conditionals
 from ...core.gaussian.missing import mean_block_size, observed_rows
 from ...core.standardization import Standardization
 from ...inference.block_map import block_size, slices_of
 from .imputation import ImputingEstimator
-from .validation import FLOATS, missing_entries, observed_log_jacobian
+from .validation import missing_entries, observed_log_jacobian
 
 
 class StandardizedRowsDensity(ImputingEstimator):
@@ -19,15 +15,13 @@ class StandardizedRowsDensity(ImputingEstimator):
     Entries that are NaN were not observed: every score is that of the others.
     """
 
-    _checks: ClassVar[dict[str, object]] = {"dtype": FLOATS, "ensure_all_finite": "allow-nan"}
     _transformation: Standardization
 
     def _kernel_rows(self, X: Floats) -> Rows:
         return observed_rows(self._transformation.transform(X))
 
     def _log_jacobian(self, X: Floats) -> float | Floats:
-        found = self._transformation
-        return observed_log_jacobian(found.scale, X, found.log_jacobian)
+        return observed_log_jacobian(self._transformation, X)
 
     # -- missing entries ---------------------------------------------------------------------------
 
@@ -50,8 +44,3 @@ class StandardizedRowsDensity(ImputingEstimator):
     def _n_gaussians(self) -> int:
         """How many Gaussians invert the block of the missing entries of a row."""
         return 1
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        return tags

@@ -16,7 +16,7 @@ from ...core.bernoulli.binarization import DenseBinarization
 from ...core.rows import canonical_with_missing
 from ...core.standardization import CenteredStandardization
 from .binary import not_binary
-from .validation import check_observed, standardization_of, too_few_rows
+from .validation import standardization_of, too_few_rows
 
 # likelihood -> whether each feature has a scale of its own, or None where there are no units.
 SCALES: dict[str, bool | None] = {
@@ -112,12 +112,10 @@ def transformation_of(
     Raises
     ------
     ValueError
-        If there are fewer than two rows, a column has no observed entry, or the rows spread over more
-        than numbers can hold.
+        If there are fewer than two rows, or these spread over more than numbers can hold.
     """
     if len(rows) < 2:
         raise ValueError(too_few_rows("VAEDensity", len(rows)))
-    check_observed(rows)
     per_feature = SCALES[likelihood]
     if per_feature is not None:
         return standardization_of(rows, weight, CenteredStandardization.of, per_feature=per_feature)

@@ -8,12 +8,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
-from sklearn.utils.validation import check_array
+from sklearn.utils.validation import check_array, has_fit_parameter
 
 from ..._compat import check_sample_weight
-from ..._typing import Floats, Table, Weights
+from ..._typing import Floats, Ints, Table, Weights
 from ...core.blocks import row_slices
-from ...core.standardization import CenteredStandardization, Standardization
+from ...core.standardization import CenteredStandardization, Standardization, log_jacobians
 
 Z = TypeVar("Z", Standardization, CenteredStandardization)
 FLOAT64 = np.finfo(np.float64)
@@ -43,6 +43,23 @@ def check_weights(sample_weight: Weights, X: Table) -> Floats:
         ) from error
     _check_sum(w)
     return w
+
+
+def fit_weights(name: str, estimator: object, given: Weights, w: Floats) -> dict[str, Floats]:
+    """The weights as an argument of ``fit`` of an inner estimator, if any were given.
+
+    Raises
+    ------
+    ValueError
+        If it takes none; ``name`` is that of the parameter.
+    """
+    if given is None:
+        return {}
+    if not has_fit_parameter(estimator, "sample_weight"):
+        raise ValueError(
+            f"{name}={estimator!r} takes no sample_weight: leave it out, or repeat rows."
+        )
+    return {"sample_weight": w}
 
 
 def check_two_rows(w: Floats, purpose: str) -> None:
@@ -87,12 +104,6 @@ def standardization_of(X: Floats, w: Floats, measure: Callable[..., Z], *, per_f
     return found
 
 
-def check_observed(rows: Floats) -> None:
-    """Raise a ValueError if a column of rows (n, d) is NaN everywhere."""
-    if (empty := np.flatnonzero(np.isnan(rows).all(axis=0))).size:
-        raise ValueError(f"column {empty[0]} of X has no observed entry: leave it out.")
-
-
 def missing_entries(X: Table) -> Table | None:
     """Where a table, dense or CSR, holds NaN; None if it is complete."""
     if X.dtype.kind != "f":
@@ -119,23 +130,40 @@ def observed_part(
     missing = missing_entries(X)
     if missing is None:
         return X, w
-    d = X.shape[1]
+    empty = _unobserved(missing, w)
+    if every_column or len(empty) == X.shape[1]:
+        _refuse_columns(empty, names)
+    some = np.asarray(missing.sum(axis=1)).ravel() < X.shape[1]
+    return (X, w) if some.all() else (X[some], w[some])
+
+
+def check_observed(X: Table, w: Floats, names: Sequence[object] | None) -> None:
+    """Raise a ValueError if nothing was observed of a column in rows that have weight."""
+    missing = missing_entries(X)
+    if missing is not None:
+        _refuse_columns(_unobserved(missing, w), names)
+
+
+def _unobserved(missing: Table, w: Floats) -> Ints:
+    """The columns of which nothing was observed in rows that have weight."""
     n_missing = np.asarray(missing[w > 0].sum(axis=0)).ravel()
-    empty = np.flatnonzero(n_missing == np.count_nonzero(w))
-    if len(empty) and (every_column or len(empty) == d):
+    return np.flatnonzero(n_missing == np.count_nonzero(w))
+
+
+def _refuse_columns(empty: Ints, names: Sequence[object] | None) -> None:
+    if len(empty):
         named = listed([j if names is None else repr(names[j]) for j in empty.tolist()])
         raise ValueError(
             f"X has no observed entry in column {named}, NaN in every row that has weight: leave the "
             "column out, or add rows in which it was observed."
         )
-    some = np.asarray(missing.sum(axis=1)).ravel() < d
-    return (X, w) if some.all() else (X[some], w[some])
 
 
-def observed_log_jacobian(scale: Floats, X: Table, complete: float) -> float | Floats:
-    """log |dx / dz| of the observed entries of each row, (n,); that of ``complete`` rows if all are."""
-    missing = missing_entries(X)
-    return complete if missing is None else np.asarray(~missing @ np.log(scale))
+def observed_log_jacobian(standardization: Standardization, X: Floats) -> float | Floats:
+    """log |dx / dz| of what was observed of each row, in nats, (n,); one number if all are complete."""
+    if missing_entries(X) is None:
+        return standardization.log_jacobian
+    return log_jacobians(standardization.scale, X)
 
 
 def check_range(center: Floats, scale: Floats) -> None:
