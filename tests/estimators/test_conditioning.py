@@ -10,7 +10,6 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.utils import get_tags
 
 from sklearn_lvm import (
     PPCA,
@@ -80,19 +79,15 @@ def test_scores_are_those_of_the_values_and_of_the_rest(fitted):
     assert_allclose(part + others, whole, rtol=1e-9, atol=1e-8)
 
 
-@pytest.mark.parametrize(
-    "model", [m for m in [*GAUSSIAN, *BINARY] if get_tags(m).input_tags.allow_nan], ids=str
-)
-def test_marginal_scores_are_those_of_rows_in_which_the_others_are_missing(model):
-    X = table(model)
-    fitted = clone(model).fit(pd.DataFrame(X, columns=NAMES))
+def test_marginal_scores_are_those_of_rows_in_which_the_others_are_missing(fitted):
+    model, X = fitted
     incomplete = pd.DataFrame(X[:9], columns=NAMES)
     incomplete[["a", "d"]] = np.nan
-    part, rows = fitted.marginal(["c", "b"]), frame(X[:9], [1, 2])
-    expected = fitted.score_samples(incomplete)
+    part, rows = model.marginal(["c", "b"]), frame(X[:9], [1, 2])
+    expected = model.score_samples(incomplete)
     assert_allclose(part.score_samples(rows), expected, rtol=1e-10, atol=1e-9)
-    if hasattr(fitted, "predict_proba"):
-        assert_allclose(part.predict_proba(rows), fitted.predict_proba(incomplete), atol=1e-9)
+    if hasattr(model, "predict_proba"):
+        assert_allclose(part.predict_proba(rows), model.predict_proba(incomplete), atol=1e-9)
 
 
 def test_the_order_of_conditioning_and_marginalizing_does_not_matter(fitted):

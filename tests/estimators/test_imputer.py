@@ -31,9 +31,12 @@ from sklearn_lvm import (
 IMPUTERS = [
     DensityImputer(),
     DensityImputer(
-        EMGaussianMixture(2, random_state=0), add_indicator=True, keep_empty_features=True
+        BernoulliMixture(2, random_state=0),
+        sample_posterior=True,
+        add_indicator=True,
+        keep_empty_features=True,
+        random_state=0,
     ),
-    DensityImputer(BernoulliMixture(2, random_state=0), sample_posterior=True, random_state=0),
 ]
 OPTIONS = [{"add_indicator": a, "keep_empty_features": k} for a in (0, 1) for k in (0, 1)]
 OPTIONS = [{name: bool(value) for name, value in given.items()} for given in OPTIONS]
@@ -190,22 +193,20 @@ def test_a_bad_estimator_is_named_and_nothing_fitted_is_lost(case, X):
     assert_array_equal(good.set_params(sample_posterior=False).transform(X), before)
 
 
-@pytest.mark.filterwarnings("ignore:.*Early stopping")
 def test_it_stands_where_scikit_learns_imputer_stands():
     X, y = load_iris(return_X_y=True)
     X[np.random.RandomState(0).uniform(size=X.shape) < 0.3] = np.nan
     for imputer in (
-        IterativeImputer(BayesianRidge(), max_iter=30, random_state=0),
         DensityImputer(EMGaussianMixture(2, random_state=0)),
         DensityImputer(StandardizedDensity(EMGaussianMixture(2, random_state=0))),
         DensityImputer(EMGaussianMixture(2), sample_posterior=True, random_state=0),
     ):
         pipeline = make_pipeline(imputer, LogisticRegression(max_iter=1000))
-        assert cross_val_score(pipeline, X, y, cv=5).mean() > 0.8
+        assert cross_val_score(pipeline, X, y, cv=3).mean() > 0.8
     pipeline = make_pipeline(
         DensityImputer(EMGaussianMixture(random_state=0)), LogisticRegression(max_iter=1000)
     )
-    grid = {"densityimputer__estimator__n_components": [1, 2, 3]}
+    grid = {"densityimputer__estimator__n_components": [1, 2]}
     search = GridSearchCV(pipeline, grid, cv=3).fit(X, y)
     assert search.best_score_ > 0.8
     fitted = search.best_estimator_[0].estimator_

@@ -1,13 +1,10 @@
 """NaN was not observed: what is true of every estimator that takes it."""
 
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_lvm import EMGaussianMixture
@@ -15,6 +12,7 @@ from sklearn_lvm import EMGaussianMixture
 from .specs import clouds, every_exact, every_exact_measured, every_mixture, weights
 
 N, D = 120, 3
+PATTERNS = [pattern for pattern in product([False, True], repeat=D) if 0 < sum(pattern) < D]
 
 
 def table(spec, n=N, share=0.3, seed=0):
@@ -27,9 +25,11 @@ def table(spec, n=N, share=0.3, seed=0):
     return np.where(missing, np.nan, X)
 
 
-def check_same(one, other, X, rtol=1e-9):
-    assert_allclose(one.score_samples(X), other.score_samples(X), rtol=rtol, atol=1e-10)
+def check_same(one, other, X):
+    assert_allclose(one.score_samples(X), other.score_samples(X), rtol=1e-9, atol=1e-10)
     assert_allclose(one.transform(X), other.transform(X), rtol=1e-7, atol=1e-8)
+    for name in {"n_samples_seen_", "log_likelihood_", "log_evidence_"} & vars(one).keys():
+        assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-8)
 
 
 @every_exact
@@ -90,41 +90,19 @@ def test_the_objective_never_falls(spec):
 
 
 @every_exact
-@given(missing=arrays(bool, (8, D), elements=st.booleans()))
-def test_what_is_missing_is_integrated_out(spec, missing):
+def test_what_is_missing_is_integrated_out(spec):
     """The density of some entries, times that of others given them, is that of both."""
-    model = fitted(spec)
-    complete = table(spec, share=0.0)[1:9]
-    X = np.where(missing, np.nan, complete)
-    found = model.score_samples(X)
+    model, missing = spec.new().fit(table(spec)), np.array(PATTERNS)
+    complete = table(spec, share=0.0)[1 : 1 + len(PATTERNS)]
+    found = model.score_samples(np.where(missing, np.nan, complete))
     for row, entries, log_prob in zip(complete, ~missing, found, strict=True):
         observed = np.flatnonzero(entries).tolist()
-        if len(observed) in (0, D):
-            continue
         given_others = model.condition({j: row[j] for j in observed})
         rest = np.delete(row, observed)[None]
         whole = model.score_samples(row[None])[0]
         assert_allclose(log_prob + given_others.score_samples(rest)[0], whole, atol=1e-8)
         of_these = model.marginal(observed).score_samples(row[None, observed])[0]
         assert_allclose(of_these, log_prob, atol=1e-8)
-
-
-def fitted(spec):
-    if spec.name not in FITTED:
-        FITTED[spec.name] = spec.new().fit(table(spec))
-    return FITTED[spec.name]
-
-
-FITTED = {}
-
-
-@every_exact
-def test_what_was_observed_is_not_touched(spec):
-    X = table(spec)
-    model = fitted(spec)
-    for filled in (model.impute(X), *model.impute(X, n_draws=2, random_state=0)):
-        assert_array_equal(filled[~np.isnan(X)], X[~np.isnan(X)])
-        assert np.isfinite(filled).all()
 
 
 @every_exact
@@ -136,9 +114,9 @@ def test_single_precision_stays_single(spec):
 
 
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
-def test_threads_and_blocks_change_nothing_but_rounding(covariance_type):
-    X = np.random.default_rng(0).normal(size=(3000, 4)) * [1, 2, 3, 4]
+def test_a_score_does_not_depend_on_the_other_rows(covariance_type):
+    X = np.random.default_rng(0).normal(size=(600, 4)) * [1, 2, 3, 4]
     X[np.random.default_rng(1).random(X.shape) < 0.2] = np.nan
     model = EMGaussianMixture(2, covariance_type=covariance_type, random_state=0).fit(X)
-    rows = np.concatenate([model.score_samples(X[i : i + 7]) for i in range(0, 3000, 7)])
+    rows = np.concatenate([model.score_samples(X[i : i + 7]) for i in range(0, 600, 7)])
     assert_allclose(rows, model.score_samples(X), rtol=1e-10, atol=1e-10)

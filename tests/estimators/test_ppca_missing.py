@@ -158,19 +158,6 @@ def test_the_number_of_components_is_found(criterion):
     assert new_model(criterion).fit(X).n_components_ == 3
 
 
-def test_weights_are_repetitions_and_the_order_does_not_matter():
-    _, X = near_a_plane()
-    rng = np.random.default_rng(0)
-    times, order = rng.integers(0, 4, len(X)), rng.permutation(len(X))
-    model = new_model().fit(X, sample_weight=times)
-    copies = new_model().fit(np.repeat(X, times, axis=0))
-    shuffled = new_model().fit(X[order], sample_weight=times[order])
-    for other in (copies, shuffled):
-        assert_allclose(other.score_samples(X), model.score_samples(X), rtol=0, atol=1e-7)
-        assert_allclose(other.log_likelihood_, model.log_likelihood_, rtol=1e-10)
-        assert other.n_samples_seen_ == model.n_samples_seen_ == times.sum() - times[3]
-
-
 def test_a_row_without_weight_is_not_there():
     whole, X = near_a_plane(share=0.0)
     X = X.copy()
@@ -199,15 +186,6 @@ def test_the_origin_does_not_matter():
     assert_allclose(other.score_samples(far), model.score_samples(far - 1e6), atol=1e-6)
 
 
-def test_single_precision_stays():
-    _, X = near_a_plane()
-    small = X.astype(np.float32)
-    model, exact = new_model().fit(small), new_model().fit(X)
-    for found in (model.loadings_, model.score_samples(small), model.transform(small)):
-        assert found.dtype == np.float32
-    assert_allclose(model.score_samples(small), exact.score_samples(X), rtol=1e-4, atol=1e-4)
-
-
 def test_components_are_selected():
     _, X = near_a_plane()
     for criterion in ("bic", "cv"):
@@ -231,13 +209,6 @@ def test_batches_have_no_missing_entries():
         model.partial_fit(whole)
     assert model.loadings_ is before
     assert_allclose(model.fit(whole).partial_fit(whole).n_samples_seen_, 600)
-
-
-def test_an_empty_column_is_named():
-    _, X = near_a_plane()
-    X[:, 2] = np.nan
-    with pytest.raises(ValueError, match=r"no observed entry in column 2.*leave the column out"):
-        new_model().fit(X)
 
 
 def test_missing_entries_of_sparse_rows_are_refused():
