@@ -222,6 +222,7 @@ class BernoulliMixture(BinaryEstimator, BernoulliMixtureWithErrors):
         Parameters
         ----------
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
+            NaN was not observed. In the first batch each column needs an observed entry.
         y : Ignored
         {sample_weight}
 
@@ -265,6 +266,7 @@ class BernoulliMixture(BinaryEstimator, BernoulliMixtureWithErrors):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            NaN was not observed: the responsibilities are those given the other entries.
 
         Returns
         -------

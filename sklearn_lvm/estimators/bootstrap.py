@@ -49,7 +49,7 @@ def bootstrap(
         Fitted: an EMGaussianMixture, VariationalGaussianMixture, BernoulliMixture, GaussianMLE,
         BetaBernoulli or PPCA. It is not changed.
     X : array-like of shape (n_samples, n_features)
-        The rows that it was fitted to.
+        The rows that it was fitted to; entries that are NaN stay missing in each redrawn fit.
     n : int, default=100
         Draws; more than the default for quantiles far out.
     {sample_weight}

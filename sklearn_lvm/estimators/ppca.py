@@ -344,6 +344,7 @@ class PPCA(LinearGaussianDensity):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Complete.
         y : Ignored
         {sample_weight}
 

@@ -42,7 +42,7 @@ class ConditionalRegressor(RegressorMixin, BaseEstimator):
     estimator : estimator
         The density of [x, y], of which a clone is fitted: :class:`GaussianMLE`,
         :class:`BayesianGaussian`, :class:`EMGaussianMixture`, :class:`VariationalGaussianMixture` or
-        :class:`PPCA`. NaN is allowed in X where it takes NaN. There is no default: how many components
+        :class:`PPCA`. There is no default: how many components
         there are, and under which prior, is what there is to choose.
 
     Attributes
@@ -109,7 +109,7 @@ class ConditionalRegressor(RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            NaN is not observed, if the density takes it.
+            NaN was not observed.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Finite numbers.
         {sample_weight}
@@ -164,6 +164,7 @@ class ConditionalRegressor(RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            NaN was not observed, and is integrated out.
         return_std : bool, default=False
 
         Returns
@@ -188,6 +189,7 @@ class ConditionalRegressor(RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            NaN was not observed, and is integrated out.
         quantiles : float or array-like of shape (n_quantiles,)
             Probabilities in (0, 1).
 
@@ -219,6 +221,7 @@ class ConditionalRegressor(RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples_X, n_features)
+            NaN was not observed, and is integrated out.
         n_samples : int, default=1
             Draws for each row.
         random_state : int, RandomState instance or None, default=None

@@ -176,6 +176,7 @@ class StandardizedDensity(DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            NaN was not observed, if the density takes it.
 
         Returns
         -------

@@ -76,7 +76,8 @@ class ClosedFormEstimator(ExactDensityEstimator, ConditioningEstimator, Generic[
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Sparse rows where the estimator takes them.
+            NaN was not observed; rows of which nothing was are left out. Sparse rows where the
+            estimator takes them.
         y : Ignored
         {sample_weight}
 
@@ -108,7 +109,8 @@ class ClosedFormEstimator(ExactDensityEstimator, ConditioningEstimator, Generic[
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Sparse rows where the estimator takes them.
+            NaN was not observed, and is refused where rows with missing entries do not add. Sparse rows
+            where the estimator takes them.
         y : Ignored
         {sample_weight}
 

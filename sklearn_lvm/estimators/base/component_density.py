@@ -64,11 +64,12 @@ class ComponentDensityEstimator(ExactDensityEstimator, ConditioningEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            NaN was not observed: the responsibilities are those given the other entries.
 
         Returns
         -------
         resp : ndarray of shape (n_samples, n_components)
-            Rows sum to 1.
+            Rows sum to 1. If nothing was observed of a row, they are the weights of the components.
         """
         return self._shares(self._check_rows(X))
 

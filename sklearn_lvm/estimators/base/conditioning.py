@@ -144,7 +144,8 @@ class ConditioningEstimator(DensityEstimator):
     def marginal(self, features: Iterable[str | int]) -> Self:
         """Integrate columns out: the density of the given ones, p(x_features).
 
-        It scores rows of these columns as this estimator scores rows in which the others are missing.
+        A Gaussian keeps the entries of its mean and covariance that belong to these columns. Rows score
+        as they do under this estimator if the other columns are missing.
 
         Parameters
         ----------
@@ -160,6 +161,23 @@ class ConditioningEstimator(DensityEstimator):
         ------
         ValueError
             If a column is unknown or given twice, or none is given.
+
+        References
+        ----------
+        C. M. Bishop, Pattern Recognition and Machine Learning (2006), equation 2.98.
+
+        Examples
+        --------
+        A row scores as one in which the other columns are missing:
+
+        >>> import numpy as np
+        >>> from sklearn_lvm import GaussianMLE
+        >>> X = np.random.RandomState(0).normal(size=(50, 3))
+        >>> model = GaussianMLE().fit(X)
+        >>> part = model.marginal([2, 0])
+        >>> incomplete = np.where([True, False, True], X, np.nan)
+        >>> np.allclose(part.score_samples(X[:, [0, 2]]), model.score_samples(incomplete))
+        True
         """
         check_is_fitted(self)
         self._density_or_raise()

@@ -176,11 +176,12 @@ class DensityEstimator(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            NaN was not observed: the score is the marginal log-density of the other entries.
 
         Returns
         -------
         log_prob : ndarray of shape (n_samples,)
-            log p(x) in nats, in the units of the data.
+            log p(x) in nats, in the units of the data; 0 for a row of which nothing was observed.
         """
         rows = self._check_rows(X)
         with np.errstate(over="ignore"):  # what single precision cannot hold is -inf there
@@ -193,6 +194,7 @@ class DensityEstimator(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            NaN was not observed. Rows of which nothing was observed count, with a score of 0.
         y : Ignored
         {sample_weight}
 
@@ -303,6 +305,7 @@ class DensityEstimator(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            NaN was not observed.
         y : Ignored
         {sample_weight}
 

@@ -128,6 +128,7 @@ class ImportanceSampledDensity(ImputingEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            NaN is missing: the bound is that of the other entries.
         n_samples : int, default=None
             Importance samples; None for ``n_score_samples``. In expectation the bound rises with them
             towards log p(x).
@@ -159,6 +160,7 @@ class ImportanceSampledDensity(ImputingEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            NaN is missing: the bound is that of the other entries.
         n_samples : int, default=None
             Samples of the first term; None for ``n_score_samples``.
         random_state : int, RandomState instance or None, default=None
@@ -250,6 +252,7 @@ class ImportanceSampledDensity(ImputingEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            NaN is missing: q is the posterior given the other entries.
 
         Returns
         -------

@@ -65,7 +65,7 @@ class ImputationOptions:
 class ImputingEstimator(DensityEstimator):
     """Base of densities that fill in missing entries.
 
-    A subclass that takes NaN says which mixture its density is (``_mixture``), or completes rows
+    A subclass says which mixture its density is (``_mixture``), or completes rows
     itself, in the units of the data, of which each has at least one NaN (``_conditional_means`` and
     ``_conditional_draws``). What these return for observed entries is not used.
     """
@@ -106,10 +106,16 @@ class ImputingEstimator(DensityEstimator):
     ) -> Table | list[Table]:
         """Fill in missing entries, given the observed entries of each row.
 
+        They become their conditional means E[x_m | x_o], m being the missing and o the observed entries
+        of a row, or are drawn from p(x_m | x_o). Of a Gaussian with mean mu and covariance C this is a
+        Gaussian too, of mean mu_m + C_mo inv(C_oo) (x_o - mu_o) and covariance
+        C_mm - C_mo inv(C_oo) C_om (Bishop, 2006, equations 2.81 and 2.82). Of a mixture it is the mixture
+        of those of the components, under the weights p(k | x_o).
+
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            NaN is not observed. X is not changed.
+            NaN was not observed. X is not changed.
         n_draws : int, default=None
             None for one table, in which missing entries are their conditional means
             E[x_missing | x_observed]. An integer m for m tables, in each of which they are drawn at
@@ -152,6 +158,24 @@ class ImputingEstimator(DensityEstimator):
         D. B. Rubin, Multiple Imputation for Nonresponse in Surveys (1987).
 
         D. B. Rubin, "The Bayesian bootstrap", The Annals of Statistics 9 (1981), 130-134.
+
+        C. M. Bishop, Pattern Recognition and Machine Learning (2006).
+
+        Examples
+        --------
+        Draws spread as entries do, about the means that a single table holds:
+
+        >>> import numpy as np
+        >>> from sklearn_lvm import EMGaussianMixture
+        >>> model = EMGaussianMixture.from_parameters(
+        ...     [1.0], [[0.0, 0.0]], [[[1.0, 0.8], [0.8, 1.0]]]
+        ... )
+        >>> X = [[1.0, np.nan]]
+        >>> model.impute(X).round(3)
+        array([[1. , 0.8]])
+        >>> drawn = np.array(model.impute(X, n_draws=4000, random_state=0))[:, 0, 1]
+        >>> print(drawn.mean().round(1), drawn.std().round(1))
+        0.8 0.6
         """
         options = ImputationOptions(n_draws, mode, parameter_draws)
         rng = self._random_state_of("impute", random_state)

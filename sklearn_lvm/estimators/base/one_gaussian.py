@@ -311,16 +311,15 @@ class OneGaussianEstimator(
     def transform(self, X: ArrayLike) -> Floats:
         """Whiten rows: z = inv(L) (x - m), with L the lower Cholesky factor of the covariance.
 
-        What is missing in a row is first filled in with its mean given the observed entries.
-
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            NaN was not observed, and takes its conditional mean given the other entries of the row.
 
         Returns
         -------
         Z : ndarray of shape (n_samples, n_features)
-            Of mean 0 and covariance 1 under the Gaussian.
+            Of mean 0 and covariance 1 under the Gaussian, if X is complete.
         """
         rows = self._check_rows(X)
         self._density_or_raise()
