@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from .estimators.bootstrap import bootstrap as bootstrap
     from .estimators.gaussian_mixture import EMGaussianMixture as EMGaussianMixture
     from .estimators.gaussian_mle import GaussianMLE as GaussianMLE
+    from .estimators.imputer import DensityImputer as DensityImputer
     from .estimators.ppca import PPCA as PPCA
+    from .estimators.regressor import ConditionalRegressor as ConditionalRegressor
     from .estimators.standardized import StandardizedDensity as StandardizedDensity
     from .estimators.vae import VAEDensity as VAEDensity
     from .estimators.variational_gaussian_mixture import (
@@ -31,8 +33,10 @@ _HOMES = {
     "BayesianGaussian": "estimators.bayesian_gaussian",
     "BernoulliMixture": "estimators.bernoulli_mixture",
     "BetaBernoulli": "estimators.beta_bernoulli",
+    "ConditionalRegressor": "estimators.regressor",
     "CovarianceWarning": "estimators.base.validation",
     "DensityEstimator": "estimators.base.density",
+    "DensityImputer": "estimators.imputer",
     "EMGaussianMixture": "estimators.gaussian_mixture",
     "GaussianMLE": "estimators.gaussian_mle",
     "PPCA": "estimators.ppca",
@@ -51,8 +55,10 @@ __all__ = [  # noqa: RUF022 - in the order of sorted()
     "BayesianGaussian",
     "BernoulliMixture",
     "BetaBernoulli",
+    "ConditionalRegressor",
     "CovarianceWarning",
     "DensityEstimator",
+    "DensityImputer",
     "EMGaussianMixture",
     "GaussianMLE",
     "PPCA",

@@ -121,7 +121,7 @@ class PartialComponents(ScoringComponents, Protocol):
         """The densities of some of the features, in their order."""
         ...
 
-    def conditional(self, features: Ints, values: Floats, /) -> tuple[Floats, "PartialComponents"]:
+    def conditional(self, features: Ints, values: Floats, /) -> tuple[Floats, Self]:
         """Log-densities (K,) of values of some features, and densities of the others given these."""
         ...
 

@@ -93,6 +93,16 @@ def inverse_triangular(L: Floats) -> Floats:
     return np.asarray(upper.T)
 
 
+def lower_factor(A: Floats) -> Floats:
+    """Lower triangular L with L L' = A A', (K, p, d) -> (K, p, p) for p <= d.
+
+    By an orthogonal transformation of the columns, so that no square is ever formed.
+    """
+    R = np.asarray(np.linalg.qr(A.mT, mode="r"))
+    diagonal = np.diagonal(R, axis1=1, axis2=2)
+    return np.ascontiguousarray((R * np.where(diagonal < 0, -1.0, 1.0)[:, :, None]).mT)
+
+
 def deviations(variance: Floats) -> Floats:
     """Square roots of variances, all of which must be positive."""
     good = (variance > 0) & (variance < np.inf)

@@ -43,6 +43,23 @@ class Mixture(Generic[D]):
         labels: Ints = (np.cumsum(resp, axis=0)[:-1] <= levels).sum(axis=0)
         return self.components.draw_missing(rows, labels, rng)
 
+    def marginal(self: "Mixture[P]", features: Ints) -> "Mixture[P]":
+        """The mixture of some of the features."""
+        return Mixture(self.log_weights, self.components.marginal(features))
+
+    def conditional(
+        self: "Mixture[P]", features: Ints, values: Floats
+    ) -> tuple[Floats, "Mixture[P]"]:
+        """The log-density (1,) of values of some features, and the mixture of the others given these.
+
+        The weights become p(k | values). They are not numbers where the log-density is -inf.
+        """
+        log_prob, components = self.components.conditional(features, values)
+        joint = self.log_weights + log_prob
+        total = np.logaddexp.reduce(joint, keepdims=True)
+        with np.errstate(invalid="ignore"):
+            return total, Mixture(joint - total, components)
+
     def n_parameters(self) -> int:
         """Count free parameters: those of the densities, and K - 1 weights."""
         return self.components.n_parameters() + len(self.log_weights) - 1

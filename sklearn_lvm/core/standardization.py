@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from .._typing import Bools, Floats
+from .._typing import Bools, Floats, Ints
 from .blocks import row_slices
 from .outliers import outlier_limits, quantile
 
@@ -111,6 +111,11 @@ class Standardization:
         powers = np.log2(size, where=grown, out=np.zeros_like(size)) - np.log2(self.scale)
         scale = np.ldexp(self.scale, np.where(grown, np.rint(powers), 0.0).astype(int))
         return replace(self, scale=np.where(constant & (size > 0), size, scale))
+
+    def of_features(self, features: Ints) -> Self:
+        """The same map of some of the features."""
+        scale, variance = self.scale[features], self.feature_variance[features]
+        return type(self)(self.center[features], scale, variance, self.constant[features])
 
     @property
     def log_jacobian(self) -> float:

@@ -1,36 +1,45 @@
 """One Gaussian: maximum likelihood, posterior mode, or the whole posterior."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from numbers import Real
 from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_is_fitted
 
 from .._compat import RANDOM_STATE, Interval, StrOptions
-from .._typing import Floats, RandomState
+from .._typing import Floats, Ints, RandomState
+from ..core.gaussian.column_density import ColumnStudentTs
 from ..core.gaussian.density import Gaussians
-from ..core.gaussian.moments import Moments
 from ..core.gaussian.normal_wishart import NormalWisharts
-from ..core.gaussian.parameters import GaussianPosterior, suggested_prior
+from ..core.gaussian.parameters import weak_prior
 from ..core.gaussian.student import StudentTs
 from ..core.linalg import SingularCovarianceError
 from ..core.mixture import Mixture
 from ..core.standardization import Standardization
+from ..fitting.one_gaussian import Posterior
 from .base.closed_form import NoDensityError
-from .base.normal_wishart_priors import described_prior, given_prior
-from .base.one_gaussian import SEPARATE, OneGaussianEstimator
-from .base.validation import check_level, too_few_rows
+from .base.gaussian_posterior import GaussianPosteriorEstimator
+from .base.normal_wishart_priors import described_prior, given_prior, marginal_freedom
+from .base.one_gaussian import (
+    EM_CONSTRAINTS,
+    SEPARATE,
+    OneGaussianEstimator,
+    OneGaussianRows,
+)
+from .base.validation import too_few_rows
 
-OneGaussian = Mixture[Gaussians] | Mixture[StudentTs]
+LARGER_PRIOR = "give a larger covariance_prior."
+
+OneGaussian = Mixture[Gaussians] | Mixture[StudentTs] | Mixture[ColumnStudentTs]
 
 
 class Inference(NamedTuple):
     """How moments become a density and the Gaussian that whitens rows, and what else is known then."""
 
-    density: Callable[["BayesianGaussian", Moments, Standardization], tuple[OneGaussian, Gaussians]]
+    density: Callable[
+        ["BayesianGaussian", OneGaussianRows, Standardization], tuple[OneGaussian, Gaussians]
+    ]
     known: tuple[str, ...]
 
 
@@ -46,8 +55,8 @@ INFERENCES = {
     "bayes": Inference(
         lambda model, *rows: model._predictive(*rows), (*POSTERIOR, "log_evidence_")
     ),
-    "map": Inference(lambda model, *rows: _gaussian(model._updated(*rows).mode()), POSTERIOR),
-    "mle": Inference(lambda model, *rows: _gaussian(model._maximum(*rows)), ()),
+    "map": Inference(lambda model, *rows: _gaussian(model._mode(*rows)), POSTERIOR),
+    "mle": Inference(lambda model, *rows: _gaussian(model._finished(model._maximum(*rows))), ()),
 }
 
 
@@ -55,7 +64,7 @@ def _gaussian(gaussian: Gaussians) -> tuple[OneGaussian, Gaussians]:
     return Mixture(np.zeros(1), gaussian), gaussian
 
 
-class BayesianGaussian(OneGaussianEstimator[OneGaussian]):
+class BayesianGaussian(GaussianPosteriorEstimator[OneGaussian]):
     """Gaussian density whose mean and covariance have a Normal-inverse-Wishart prior.
 
     With weighted rows of sum N, mean x and scatter S, the posterior has k = k0 + N, nu = nu0 + N,
@@ -71,6 +80,14 @@ class BayesianGaussian(OneGaussianEstimator[OneGaussian]):
     nu = nu0 + N d and Psi = Psi0 + tr S + k0 N / k |x - m0|^2: t with nu degrees of freedom and scale
     Psi (k + 1) / (k nu), the mode Psi / (nu + d + 2).
 
+    An entry that is NaN was not observed, and scores nothing. With 'diag' and 'spherical' each column
+    j has the posterior of its own n_j observed entries: k_j = k0 + n_j, and nu_j = nu0 + n_j, or nu =
+    nu0 + sum n_j of the one precision. The next row is t with scales Psi_j (k_j + 1) / (k_j nu_j), and
+    all is exact. With 'full' the posterior is variational, q(mean, covariance) q(missing entries),
+    found by expectation-maximization: scores are those of its predictive density, ``log_evidence_`` is
+    a lower bound, and intervals are somewhat too narrow. Without NaN they are exact. 'map' is then a
+    mode of the posterior given the observed entries, by EM as well.
+
     Parameters
     ----------
     covariance_type : {'full', 'diag', 'spherical'}, default='full'
@@ -79,7 +96,9 @@ class BayesianGaussian(OneGaussianEstimator[OneGaussian]):
         What scores rows: the predictive density, the Gaussian at the mode of the posterior, or the
         maximum of the likelihood.
     mean_prior : array-like of shape (n_features,), default=None
-        m0, where the mean is expected. None is the mean of the rows.
+        m0, where the mean is expected. None is the mean of the rows; with NaN that of the observed
+        entries of each column, or with 'full', unless ``covariance_prior`` is given, that of the
+        highest likelihood.
     mean_precision_prior : float, default=None
         k0, how many rows that expectation is worth. None is 1.
     degrees_of_freedom_prior : float, default=None
@@ -87,11 +106,20 @@ class BayesianGaussian(OneGaussianEstimator[OneGaussian]):
     covariance_prior : array-like or float, default=None
         Psi0: a matrix (n_features, n_features), its diagonal (n_features,) or a number according to
         ``covariance_type``. Covariances of about Psi0 / nu0 are expected. None is the sample covariance
-        with denominator max(N - 1, N / 2), its diagonal, or the mean of that.
+        with denominator max(N - 1, N / 2), its diagonal, or the mean of that. With NaN, N is the number
+        of observed entries of a column, or with 'full' the covariance is that of the highest likelihood
+        times N / max(N - 1, N / 2).
     reg_covar : float, default=1e-6
         Used only where the default ``covariance_prior`` is singular to working precision, or with
         'mle' the covariance: then reg_covar * s_j**2 is added to the variance of each feature j, s_j**2
-        being the feature's own variance, or the median of the others' where it is constant.
+        being the feature's own variance, or the median of the others' where it is constant. With 'full'
+        and NaN a covariance is singular where EM has shrunk a variance to 1e-10 of those of the
+        features.
+    tol : float, default=1e-8
+        With 'full' and NaN only: EM ends when the estimated remaining gain of the objective is below
+        it, in nats per unit of weight.
+    max_iter : int, default=1000
+        With 'full' and NaN only: the most steps of EM.
     random_state : int, RandomState instance or None, default=None
         Used by ``sample`` and ``sample_posterior``.
 
@@ -104,13 +132,24 @@ class BayesianGaussian(OneGaussianEstimator[OneGaussian]):
         :class:`sklearn.mixture.BayesianGaussianMixture`; with 'map' the mode, with 'mle' the maximum.
     precision_ : ndarray
         Its inverse, in the same shape: the expected precision with 'bayes'.
-    mean_precision_, degrees_of_freedom_ : float
-        k and nu of the posterior; not with 'mle', which has none.
+    mean_precision_, degrees_of_freedom_ : float or ndarray of shape (n_features,)
+        k and nu of the posterior; not with 'mle', which has none. With NaN and 'diag' they are those of
+        each column, with 'spherical' k is.
     mean_prior_, mean_precision_prior_, degrees_of_freedom_prior_, covariance_prior_ : ndarray or float
         The prior that was used, in the units of the data; not with 'mle'.
     log_evidence_ : float
-        Only with 'bayes': the log marginal likelihood of all rows so far, in nats. It compares models
-        only where the prior was given: a default prior has seen the rows that it predicts.
+        Only with 'bayes': the log marginal likelihood of all rows so far, in nats; with 'full' and NaN
+        a lower bound of it. It compares models only where the prior was given: a default prior has
+        seen the rows that it predicts.
+    n_iter_ : int
+        Steps of EM; 1 for the closed form.
+    converged_ : bool
+        Whether EM converged; True for the closed form.
+    lower_bound_ : float
+        Only after EM. With 'bayes' it is ``log_evidence_``; otherwise the log-likelihood in nats per
+        row, with the log-prior of 'map', up to a constant, or less what ``reg_covar`` costs.
+    lower_bounds_ : list of float
+        Only after EM: that of each model that was accepted. It never falls.
     n_samples_seen_ : int or float
         The summed weight of all rows so far.
     n_parameters_ : int
@@ -122,6 +161,8 @@ class BayesianGaussian(OneGaussianEstimator[OneGaussian]):
     -----
     CovarianceWarning
         If ``reg_covar`` was used; it names the features.
+    ConvergenceWarning
+        If EM had not converged after ``max_iter`` steps.
 
     See Also
     --------
@@ -166,6 +207,7 @@ class BayesianGaussian(OneGaussianEstimator[OneGaussian]):
         "degrees_of_freedom_prior": [Interval(Real, 0, None, closed="neither"), None],
         "covariance_prior": ["array-like", Interval(Real, 0, None, closed="neither"), None],
         "reg_covar": [Interval(Real, 0, None, closed="left")],
+        **EM_CONSTRAINTS,
         "random_state": RANDOM_STATE,
     }
     _of_density = (
@@ -183,8 +225,6 @@ class BayesianGaussian(OneGaussianEstimator[OneGaussian]):
     degrees_of_freedom_: float
     log_evidence_: float
 
-    _posterior: GaussianPosterior  # in standard units
-
     def __init__(
         self,
         *,
@@ -195,6 +235,8 @@ class BayesianGaussian(OneGaussianEstimator[OneGaussian]):
         degrees_of_freedom_prior: float | None = None,
         covariance_prior: ArrayLike | None = None,
         reg_covar: float = 1e-6,
+        tol: float = 1e-8,
+        max_iter: int = 1000,
         random_state: RandomState = None,
     ) -> None:
         self.covariance_type = covariance_type
@@ -204,165 +246,82 @@ class BayesianGaussian(OneGaussianEstimator[OneGaussian]):
         self.degrees_of_freedom_prior = degrees_of_freedom_prior
         self.covariance_prior = covariance_prior
         self.reg_covar = reg_covar
+        self.tol = tol
+        self.max_iter = max_iter
         self.random_state = random_state
 
     # -- the density -------------------------------------------------------------------------------
 
-    def _estimate(self, moments: Moments, standardization: Standardization) -> OneGaussian:
+    def _estimate(self, rows: OneGaussianRows, standardization: Standardization) -> OneGaussian:
         make = INFERENCES[self.inference].density
-        density, self._gaussian = make(self, moments, standardization)
+        density, self._gaussian = make(self, rows, standardization)
         return density
 
     def _predictive(
-        self, moments: Moments, standardization: Standardization
+        self, rows: OneGaussianRows, standardization: Standardization
     ) -> tuple[OneGaussian, Gaussians]:
-        known = self._updated(moments, standardization)
-        return known.predictive(), known.posterior.expected
+        known = self._updated(rows, standardization)
+        return known.predictive(), known.expected()
 
-    def _updated(self, moments: Moments, standardization: Standardization) -> GaussianPosterior:
-        default = self._default_prior(moments, standardization)
+    def _mode(self, rows: OneGaussianRows, standardization: Standardization) -> Gaussians:
+        known = self._updated(rows, standardization)
+        with self._singular_means("the mode of the covariance is singular", LARGER_PRIOR):
+            return self._finished(rows.mode(known))
+
+    def _updated(self, rows: OneGaussianRows, standardization: Standardization) -> Posterior:
+        default = self._default_prior(rows, standardization)
         prior = given_prior(self, standardization, default.moments)
         try:
-            self._posterior = GaussianPosterior.of(moments, prior)
+            self._posterior = self._finished(rows.posterior(prior))
         except SingularCovarianceError as singular:
             cause = self._cause("the posterior of the covariance is singular", singular)
-            raise NoDensityError(f"{cause}; give a larger covariance_prior.") from None
+            raise NoDensityError(f"{cause}; {LARGER_PRIOR}") from None
         return self._posterior
 
-    def _default_prior(self, moments: Moments, standardization: Standardization) -> NormalWisharts:
+    def _default_prior(
+        self, rows: OneGaussianRows, standardization: Standardization
+    ) -> NormalWisharts:
         """The prior that the rows suggest; its scatter is a stand-in where one is given."""
-        structure, prior = moments.structure, suggested_prior(moments)
+        structure = rows.structure
         if self.covariance_prior is not None:
-            return NormalWisharts.of(
-                replace(prior, scatter=structure.of_variances(np.ones(structure.d)))
-            )
-        self._check_spread(moments, too_few_rows("a default covariance_prior", 1))
+            ones = structure.of_variances(np.ones(structure.d))
+            return NormalWisharts.of(weak_prior(rows.typical.mean, ones, structure))
+        self._check_spread(rows, too_few_rows("a default covariance_prior", 1))
         try:
-            return NormalWisharts.of(prior)
+            return NormalWisharts.of(rows.suggested_prior(np.zeros(structure.d)))
         except SingularCovarianceError as singular:
             cause = self._cause("the covariance is singular", singular)
         remedy = "set reg_covar > 0, give covariance_prior, or drop these features."
-        added = self._share_of_variances(moments, standardization, cause, remedy)
-        share = structure.of_variances(added) / structure.dof_per_row
-        return NormalWisharts.of(replace(prior, scatter=prior.scatter + share))
+        added = self._share_of_variances(rows, standardization, cause, remedy)
+        with self._singular_means(cause, "raise reg_covar."):
+            return NormalWisharts.of(rows.suggested_prior(added))
 
     def _described(
-        self, density: OneGaussian, moments: Moments, standardization: Standardization
+        self, density: OneGaussian, rows: OneGaussianRows, standardization: Standardization
     ) -> dict[str, object]:
-        names = INFERENCES[self.inference].known
-        known = self._known(standardization) if names else {}
+        inference = INFERENCES[self.inference]
+        known = self._known(rows, standardization) if inference.known else {}
+        unit = rows.n_rows if "log_evidence_" in inference.known else 1.0
         return {
             "mean_": self._mean(self._gaussian.mean[0], standardization),
             **self._gaussian_attributes(self._gaussian, standardization),
-            **{name: known[name] for name in names},
+            **self._run_attributes(rows, standardization, unit),
+            **{name: known[name] for name in inference.known},
         }
 
-    def _known(self, standardization: Standardization) -> dict[str, object]:
+    def _known(self, rows: OneGaussianRows, standardization: Standardization) -> dict[str, object]:
         """What the posterior says, in the units of the data."""
         known = self._posterior
-        log_jacobian = float(known.rows.weight[0]) * standardization.log_jacobian
         return {
             **described_prior(known.prior, standardization, self._dtype),
-            "mean_precision_": float(known.posterior.mean_precision[0]),
-            "degrees_of_freedom_": float(known.posterior.degrees_of_freedom[0]),
-            "log_evidence_": known.log_evidence - log_jacobian,
+            "mean_precision_": self._number_or_array(known.mean_precision),
+            "degrees_of_freedom_": self._number_or_array(known.degrees_of_freedom),
+            "log_evidence_": known.log_evidence - rows.log_jacobian(standardization),
         }
 
-    # -- the posterior -----------------------------------------------------------------------------
+    def _number_or_array(self, values: Floats) -> float | Floats:
+        """One number, or numbers of the columns."""
+        return float(values[0]) if len(values) == 1 else values.astype(self._dtype)
 
-    def _posterior_or_raise(self) -> GaussianPosterior:
-        check_is_fitted(self)
-        self._density_or_raise()
-        if not hasattr(self, "_posterior"):
-            raise AttributeError(
-                "a fit with inference='mle' has no posterior; set inference='bayes' or 'map', and fit "
-                "again."
-            )
-        return self._posterior
-
-    def credible_interval(self, level: float = 0.95) -> tuple[Floats, Floats]:
-        """Compute the central interval that holds each coordinate of the mean with a probability.
-
-        Parameters
-        ----------
-        level : float, default=0.95
-            The posterior probability of each interval, in (0, 1).
-
-        Returns
-        -------
-        low, high : ndarray of shape (n_features,)
-            Quantiles of (1 - level) / 2 and (1 + level) / 2 of the marginal posterior, a t density.
-
-        Raises
-        ------
-        ValueError
-            If ``level`` is not inside (0, 1).
-        AttributeError
-            If there is no posterior, with inference='mle'.
-        """
-        known = self._posterior_or_raise()
-        low, high = known.interval_of_mean(check_level(level))
-        return self._mean(low, self._transformation), self._mean(high, self._transformation)
-
-    def credible_region(self, level: float = 0.95) -> tuple[Floats, Floats]:
-        """Compute the ellipsoid that holds the mean, all coordinates at once, with a probability.
-
-        It is (m - center)' inv(shape) (m - center) <= 1. The squared radius is a quantile of an F
-        distribution; with covariance_type='diag', where each coordinate has a precision of its own, of
-        the sum of squares of independent t variables, and the ellipsoid is not the smallest region.
-
-        Parameters
-        ----------
-        level : float, default=0.95
-            The posterior probability of the ellipsoid, in (0, 1).
-
-        Returns
-        -------
-        center : ndarray of shape (n_features,)
-        shape : ndarray of shape (n_features, n_features), (n_features,) or ()
-            In the form of ``covariance_``: a matrix, its diagonal, or a number.
-
-        Raises
-        ------
-        ValueError
-            If ``level`` is not inside (0, 1).
-        AttributeError
-            If there is no posterior, with inference='mle'.
-        """
-        known = self._posterior_or_raise()
-        region = known.region_of_mean(check_level(level))
-        with np.errstate(all="ignore"):  # in extreme units
-            shape = region.covariance.rescale(self._transformation.scale).matrix[0]
-            return self._mean(region.mean[0], self._transformation), shape.astype(self._dtype)
-
-    def sample_posterior(
-        self, n_samples: int = 1, *, random_state: RandomState = None
-    ) -> tuple[Floats, Floats]:
-        """Draw means and covariances from the posterior.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-        random_state : int, RandomState instance or None, default=None
-            None falls back to the estimator's own ``random_state``.
-
-        Returns
-        -------
-        means : ndarray of shape (n_samples, n_features)
-        covariances : ndarray of shape (n_samples, n_features, n_features), (n_samples, n_features) or \
-(n_samples,)
-
-        Raises
-        ------
-        ValueError
-            If ``n_samples`` is not a positive integer, or the random state is none.
-        AttributeError
-            If there is no posterior, with inference='mle'.
-        """
-        known = self._posterior_or_raise()
-        rng = self._drawing("sample_posterior", n_samples, random_state)
-        mean, stored = known.draw(int(n_samples), rng)
-        with np.errstate(all="ignore"):  # in extreme units
-            stored = stored * known.posterior.structure.growth(self._transformation.scale)
-            covariances = known.posterior.structure.to_public(stored)
-            return self._mean(mean, self._transformation), covariances.astype(self._dtype)
+    def _params_of_features(self, kept: Ints) -> dict[str, object]:
+        return super()._params_of_features(kept) | marginal_freedom(self, self._structure(), kept)

@@ -7,9 +7,10 @@ from typing import ClassVar, Literal, Self, cast
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_array, issparse
+from sklearn.utils.metaestimators import available_if
 
 from .._compat import Interval, StrOptions
-from .._typing import Floats, RandomState, Table, Weights
+from .._typing import Floats, Ints, RandomState, Table, Weights
 from ..core.bernoulli.binarization import Binarization, BinaryRowSource
 from ..core.bernoulli.counts import Counts
 from ..core.bernoulli.density import Bernoullis
@@ -25,6 +26,7 @@ from ..inference.stepwise import StepwiseStatistics
 from .base.bernoulli_inference import INFERENCES, OF_POSTERIORS
 from .base.bernoulli_priors import chosen_prior, described
 from .base.binary import BINARIZE, BinaryEstimator
+from .base.conditioning import Restriction, takes_batches
 from .base.docs import documented
 from .base.gaussian_parameters import check_distribution, check_shape, log_of
 from .base.mixture import COUNT, EM_CONSTRAINTS, Acceleration, InitParams
@@ -205,6 +207,7 @@ class BernoulliMixture(BinaryEstimator, BernoulliMixtureWithErrors):
         self.verbose = verbose
         self.verbose_interval = verbose_interval
 
+    @available_if(takes_batches)
     @documented
     def partial_fit(
         self, X: ArrayLike | csr_array, y: object = None, sample_weight: Weights = None
@@ -280,6 +283,15 @@ class BernoulliMixture(BinaryEstimator, BernoulliMixtureWithErrors):
                 "predict_proba takes no sparse X; transform(X) returns the same responsibilities."
             )
         return self._shares(rows)
+
+    def _restricted(self, kept: Ints, restrict: Restriction) -> dict[str, object]:
+        found = super()._restricted(kept, restrict)
+        density = cast(Mixture[Bernoullis], found["_density"])
+        return found | {
+            "probabilities_": density.components.probability.astype(self._dtype),
+            "_transformation": self._transformation,
+            "_fitted_binarize": self._fitted_binarize,
+        }
 
     # -- what the fit asks for ---------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from numbers import Real
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,9 +18,12 @@ from ..core.bernoulli.binarization import Binarization
 from ..core.bernoulli.binary_rows import BinaryRows
 from ..core.bernoulli.counts import Counts
 from ..core.bernoulli.density import Bernoullis, IndependentBernoulli
+from ..core.family import PartialComponents
+from ..core.mixture import Mixture
 from ..inference.block_map import ThreadMap
 from .base.binary import BINARIZE, BinaryEstimator, check_prior
-from .base.closed_form import ClosedFormEstimator, NoDensityError
+from .base.closed_form import ClosedFormEstimator, NoDensityError, of_density
+from .base.conditioning import Restriction
 from .base.validation import as_count, check_level, listed, result_dtype
 
 
@@ -219,6 +222,19 @@ class BetaBernoulli(
     ) -> dict[str, object]:
         return {"probability_": density.components.probability[0].astype(self._dtype)}
 
+    def _restricted(self, kept: Ints, restrict: Restriction) -> dict[str, object]:
+        # Columns are independent: of those that are kept everything is known as before.
+        of_columns = ("probability_", "alpha_", "beta_", "log_evidence_")
+        known = {name: getattr(self, name)[kept] for name in of_columns if hasattr(self, name)}
+        return {
+            **known,
+            **of_density(restrict(self._density_or_raise()), self._transformation),
+            "n_parameters_": len(kept),
+            "n_samples_seen_": self.n_samples_seen_,
+            "_statistics": self._statistics.marginal(kept),
+            "_fitted_binarize": self._fitted_binarize,
+        }
+
     def _complaint(self, columns: Ints) -> str:
         named = listed([self._column(j).removeprefix("column ") for j in columns])
         return (
@@ -262,6 +278,10 @@ class BetaBernoulli(
         """
         tail = (1.0 - check_level(level)) / 2
         return self.posterior_.ppf(tail), self.posterior_.isf(tail)
+
+    @property
+    def _mixture(self) -> Mixture[PartialComponents]:
+        return cast(Mixture[PartialComponents], self._density_or_raise().mixture)
 
     # -- rows ----------------------------------------------------------------------------------------
 

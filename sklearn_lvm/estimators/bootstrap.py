@@ -1,7 +1,6 @@
 """The bootstrap of any density that can be fitted to weighted rows."""
 
 import warnings
-from copy import copy
 from dataclasses import dataclass
 from numbers import Integral
 
@@ -12,7 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import check_random_state_of, without_callbacks
+from .._compat import check_random_state_of
 from .._typing import Floats, RandomState, Table, Weights
 from ..fitting.bootstrap import distinct_rows, redrawn_weights
 from ..inference.block_map import single_threaded_blas
@@ -144,12 +143,9 @@ class _Refits:
         return cls(estimator, X[rows.index], rows.weight)
 
     def draw(self, seed: int) -> _Draw:
-        # Fits set attributes anew and change none in place: a shallow copy leaves the original alone.
-        model = without_callbacks(copy(self.estimator))
-        model.set_params(**self.estimator._refit_params(float(self.w.sum())))
         w = redrawn_weights(self.w, np.random.RandomState(seed))
         try:
-            model.fit(self.X, sample_weight=w)
+            model = self.estimator._refitted(self.X, w)
         except (ValueError, ArithmeticError, np.linalg.LinAlgError) as failure:
             return _Draw(None, failure=str(failure))
         parameters = model._parameters_like(self.estimator, self.X, self.w)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._compat import Interval, StrOptions
-from .._typing import Floats, RandomState
+from .._typing import Floats, Ints, RandomState
 from ..core.gaussian.density import GaussianFamily, Gaussians
 from ..core.gaussian.moments import Moments
 from ..core.gaussian.structure_names import COVARIANCE_TYPES
@@ -19,6 +19,7 @@ from ..core.mixture_em import MixtureSteps
 from ..core.rows import RowSource
 from ..core.standardization import Standardization
 from ..fitting.gaussian_priors import Chosen
+from .base.conditioning import Restriction
 from .base.docs import documented
 from .base.gaussian_mixture import CovarianceType
 from .base.gaussian_parameters import check_given
@@ -306,6 +307,19 @@ class EMGaussianMixture(GaussianMixtureWithErrors):
             }
         )
         return mixture
+
+    # -- some of the features ----------------------------------------------------------------------
+
+    def _restricted(self, kept: Ints, restrict: Restriction) -> dict[str, object]:
+        found = super()._restricted(kept, restrict)
+        return found | {"_model": found["_density"]}
+
+    def _params_of_features(self, kept: Ints) -> dict[str, object]:
+        found, freedom = super()._params_of_features(kept), self.degrees_of_freedom_prior
+        if freedom is None:
+            return found
+        # As many pseudo-observations, A = nu0 + n_features + 2.
+        return found | {"degrees_of_freedom_prior": freedom + self.n_features_in_ - len(kept)}
 
     # -- what the fit asks for ---------------------------------------------------------------------
 

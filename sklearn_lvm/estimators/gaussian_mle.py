@@ -8,10 +8,15 @@ import numpy as np
 from .._compat import RANDOM_STATE, Interval, StrOptions
 from .._typing import RandomState
 from ..core.gaussian.density import Gaussians
-from ..core.gaussian.moments import Moments
 from ..core.mixture import Mixture
 from ..core.standardization import Standardization
-from .base.one_gaussian import SEPARATE, OneGaussianEstimator
+from ..fitting.one_gaussian import IncompleteTable
+from .base.one_gaussian import (
+    EM_CONSTRAINTS,
+    SEPARATE,
+    OneGaussianEstimator,
+    OneGaussianRows,
+)
 
 
 class GaussianMLE(OneGaussianEstimator[Mixture[Gaussians]]):
@@ -21,6 +26,12 @@ class GaussianMLE(OneGaussianEstimator[Mixture[Gaussians]]):
     rows and S = 1/N sum_i (x_i - m)(x_i - m)', or its diagonal, or the mean of its diagonal; N is the
     sum of the weights.
 
+    An entry that is NaN was not observed, and scores nothing. The fit maximizes the likelihood of the
+    observed entries, which suits entries missing at random. With 'diag' and 'spherical', where features
+    are independent, that still has a closed form: each column has the mean of its own observed entries,
+    and their variance, or the average of all. With 'full' it is found by expectation-maximization, in
+    which missing entries are latent variables (Dempster, Laird & Rubin, 1977).
+
     Parameters
     ----------
     covariance_type : {'full', 'diag', 'spherical'}, default='full'
@@ -28,7 +39,14 @@ class GaussianMLE(OneGaussianEstimator[Mixture[Gaussians]]):
     reg_covar : float, default=1e-6
         Used only where the covariance is singular to working precision: then reg_covar * s_j**2 is
         added to the variance of each feature j, s_j**2 being the feature's own variance, or the median
-        of the others' where it is constant. Otherwise the estimate is the exact maximum.
+        of the others' where it is constant. Otherwise the estimate is the exact maximum. With 'full'
+        and NaN the covariance is singular where EM has shrunk a variance to 1e-10 of those of the
+        features, which ``reg_covar`` must therefore exceed.
+    tol : float, default=1e-8
+        With 'full' and NaN only: EM ends when the estimated remaining gain of the objective is below
+        it, in nats per unit of weight.
+    max_iter : int, default=1000
+        With 'full' and NaN only: the most steps of EM.
     random_state : int, RandomState instance or None, default=None
         Used by ``sample``.
 
@@ -44,6 +62,15 @@ class GaussianMLE(OneGaussianEstimator[Mixture[Gaussians]]):
         The summed weight of all rows so far.
     log_likelihood_ : float
         The log-likelihood of these rows in total, in nats.
+    n_iter_ : int
+        Steps of EM; 1 for the closed form.
+    converged_ : bool
+        Whether EM converged; True for the closed form.
+    lower_bound_ : float
+        Only after EM: the log-likelihood less the penalty tr(E inv(S)) / 2 of variances E that
+        ``reg_covar`` added, in nats per row.
+    lower_bounds_ : list of float
+        Only after EM: that of each model that was accepted. It never falls.
     n_parameters_ : int
         Free parameters.
     n_features_in_ : int
@@ -53,6 +80,8 @@ class GaussianMLE(OneGaussianEstimator[Mixture[Gaussians]]):
     -----
     CovarianceWarning
         If the covariance was singular and ``reg_covar`` was used; it names the features.
+    ConvergenceWarning
+        If EM had not converged after ``max_iter`` steps.
 
     See Also
     --------
@@ -63,6 +92,8 @@ class GaussianMLE(OneGaussianEstimator[Mixture[Gaussians]]):
     References
     ----------
     C. M. Bishop, Pattern Recognition and Machine Learning (2006), equations 2.121 and 2.122.
+
+    R. J. A. Little & D. B. Rubin, Statistical Analysis with Missing Data (2002), section 11.2.
 
     Examples
     --------
@@ -81,11 +112,20 @@ class GaussianMLE(OneGaussianEstimator[Mixture[Gaussians]]):
     >>> Z = whole.transform(X)
     >>> np.allclose(Z.T @ Z / len(Z), np.eye(2))
     True
+
+    Where large entries of one column hide the other, the mean of what is left of that is too small. A
+    Gaussian knows how both depend on each other:
+
+    >>> many = np.random.RandomState(0).normal(size=(10000, 2)) @ [[1.0, 1.0], [0.0, 0.5]]
+    >>> many[many[:, 0] > 0, 1] = np.nan
+    >>> print(np.nanmean(many[:, 1]).round(1), abs(GaussianMLE().fit(many).mean_[1]).round(1))
+    -0.8 0.0
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "covariance_type": [StrOptions(SEPARATE)],
         "reg_covar": [Interval(Real, 0, None, closed="left")],
+        **EM_CONSTRAINTS,
         "random_state": RANDOM_STATE,
     }
     _of_density = (*OneGaussianEstimator._of_density, "log_likelihood_")
@@ -97,25 +137,40 @@ class GaussianMLE(OneGaussianEstimator[Mixture[Gaussians]]):
         *,
         covariance_type: Literal["full", "diag", "spherical"] = "full",
         reg_covar: float = 1e-6,
+        tol: float = 1e-8,
+        max_iter: int = 1000,
         random_state: RandomState = None,
     ) -> None:
         self.covariance_type = covariance_type
         self.reg_covar = reg_covar
+        self.tol = tol
+        self.max_iter = max_iter
         self.random_state = random_state
 
-    def _estimate(self, moments: Moments, standardization: Standardization) -> Mixture[Gaussians]:
-        return Mixture(np.zeros(1), self._maximum(moments, standardization))
+    def _estimate(
+        self, rows: OneGaussianRows, standardization: Standardization
+    ) -> Mixture[Gaussians]:
+        return Mixture(np.zeros(1), self._finished(self._maximum(rows, standardization)))
 
-    def _summary(self, moments: Moments, standardization: Standardization) -> dict[str, object]:
-        mean = self._mean(moments.mean[0], standardization)
-        return super()._summary(moments, standardization) | {"mean_": mean}
+    def _summary(
+        self, rows: OneGaussianRows, standardization: Standardization
+    ) -> dict[str, object]:
+        known = super()._summary(rows, standardization)
+        if isinstance(rows, IncompleteTable):  # the mean of which depends on the covariance
+            return known
+        return known | {"mean_": self._mean(rows.typical.mean[0], standardization)}
 
     def _described(
-        self, density: Mixture[Gaussians], moments: Moments, standardization: Standardization
+        self,
+        density: Mixture[Gaussians],
+        rows: OneGaussianRows,
+        standardization: Standardization,
     ) -> dict[str, object]:
         gaussian = density.components
-        loss = gaussian.trace_penalty(self._added_variance)
-        mean_log_prob = float((gaussian.max_log_prob - loss)[0]) - len(standardization.scale) / 2
-        log_likelihood = float(moments.weight[0]) * (mean_log_prob - standardization.log_jacobian)
-        described = self._gaussian_attributes(gaussian, standardization)
-        return described | {"log_likelihood_": log_likelihood}
+        run = self._run.with_model(gaussian)
+        return {
+            "mean_": self._mean(gaussian.mean[0], standardization),
+            **self._gaussian_attributes(gaussian, standardization),
+            **self._run_attributes(rows, standardization, 1.0),
+            "log_likelihood_": rows.log_likelihood(run, self._added_variance, standardization),
+        }

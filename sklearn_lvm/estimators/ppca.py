@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 
 from .._compat import RANDOM_STATE, Interval, RealNotInt, StrOptions
 from .._typing import Floats, RandomState, Weights
@@ -20,12 +21,23 @@ from ..core.factor.statistics import Scatter
 from ..core.standardization import Standardization
 from ..fitting.ppca import SOLVERS, Solution, SpectrumProblem, solve
 from ..fitting.ppca_batches import BatchStatistics, FittedRows, rescale_for
+from ..fitting.ppca_missing import IncompleteProblem
 from ..inference.block_map import ThreadMap
 from .base.closed_form import NoDensityError
+from .base.conditioning import takes_batches
 from .base.docs import documented
 from .base.linear_gaussian import LinearGaussianDensity
 from .base.transaction import transactional, warn
-from .base.validation import FLOATS, as_count, check_range, too_few_rows
+from .base.validation import (
+    FLOATS,
+    as_count,
+    check_range,
+    check_weights,
+    missing_entries,
+    observed_part,
+    standardization_of,
+    too_few_rows,
+)
 
 
 class PPCA(LinearGaussianDensity):
@@ -37,6 +49,10 @@ class PPCA(LinearGaussianDensity):
     weights) and u_j its eigenvectors, s2 is the mean of l_{q+1}, ..., l_d and W has the columns
     sqrt(l_j - s2) u_j (Tipping & Bishop, 1999, equations 7 and 8).
 
+    NaN in a dense X was not observed. Rows with such entries are fitted by expectation-maximization,
+    to the maximum of the likelihood of what was observed. Below, eigenvalues are then those of the
+    fitted covariance.
+
     Parameters
     ----------
     n_components : int, float, 'mle', 'bic' or None, default=None
@@ -44,14 +60,15 @@ class PPCA(LinearGaussianDensity):
         must explain. 'mle' maximizes Minka's evidence; 'bic' minimizes the Bayesian information
         criterion. None is the largest number whose likelihood is bounded, max(1, min(d, r) - 1),
         where r is the rank of the centered rows; if r = d that is the full Gaussian. 0 is one
-        spherical Gaussian.
+        spherical Gaussian. With missing entries all but an integer is chosen from the spectrum of a
+        full covariance fitted to what was observed, which these entries must determine; None is d - 1.
     solver : {'auto', 'covariance', 'svd', 'subspace', 'em'}, default='auto'
         'covariance' forms the d x d matrix; its likelihoods are right to 1e-9 as long as l_1 / s2 is
         below 1e6. 'svd' takes the singular values of the centered rows, and is right to 1e-9 up to
         l_1 / s2 = 1e12. 'subspace' is block Lanczos: it needs products with the rows alone, and is
         for wide data and few components. 'em' is expectation-maximization. 'auto' chooses by shape,
         and uses 'svd' if l_1 / s2 is above 1e6. Any solver falls back on 'svd' if rounding errors
-        leave it no noise.
+        leave it no noise. With missing entries 'em' is used, whatever is given.
     tol : float, default=1e-9
         'subspace' and 'em' stop when the estimated remaining gain is less than this, in nats per row.
     max_iter : int, default=1000
@@ -75,14 +92,14 @@ class PPCA(LinearGaussianDensity):
     loadings_ : ndarray of shape (n_features, n_components)
         W. If q = d, its last column is zero.
     posterior_covariance_ : ndarray of shape (n_components, n_components)
-        Cov(z | x) = s2 inv(W'W + s2 I), which does not depend on x.
+        Cov(z | x) = s2 inv(W'W + s2 I) of a complete row, which does not depend on x.
     n_components_ : int
     n_parameters_ : int
         d + 1 + d q - q (q - 1) / 2.
     n_samples_seen_ : int or float
-        The summed weight of all rows.
+        The summed weight of all rows of which something was observed.
     log_likelihood_ : float
-        The log-likelihood of all these rows, in nats.
+        The log-likelihood of all these rows, of what was observed of them, in nats.
     n_iter_ : int
         At least 1.
     n_features_in_ : int
@@ -101,6 +118,9 @@ class PPCA(LinearGaussianDensity):
     ----------
     M. E. Tipping & C. M. Bishop, "Probabilistic principal component analysis", Journal of the Royal
     Statistical Society B 61 (1999), 611-622.
+
+    A. Ilin & T. Raiko, "Practical approaches to principal component analysis in the presence of missing
+    values", Journal of Machine Learning Research 11 (2010), 1957-2000.
 
     T. P. Minka, "Automatic choice of dimensionality for PCA", NIPS 13 (2000), 598-604.
 
@@ -123,6 +143,12 @@ class PPCA(LinearGaussianDensity):
     >>> from sklearn_lvm import GaussianMLE
     >>> bool(np.isclose(PPCA().fit(X).score(X), GaussianMLE().fit(X).score(X)))
     True
+
+    A third of the entries is missing, and the noise is found all the same:
+
+    >>> X[rng.random_sample(X.shape) < 1 / 3] = np.nan
+    >>> print(f"{PPCA(1).fit(X).noise_variance_ ** 0.5:.2f}")
+    0.10
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
@@ -144,33 +170,6 @@ class PPCA(LinearGaussianDensity):
         "ensure_all_finite": False,
     }
 
-    components_: Floats
-    explained_variance_: Floats
-    explained_variance_ratio_: Floats
-    singular_values_: Floats
-    mean_: Floats
-    noise_variance_: float
-    loadings_: Floats
-    posterior_covariance_: Floats
-    n_components_: int
-    n_samples_seen_: int | float
-    log_likelihood_: float
-    n_iter_: int
-
-    _parameter_names = ("mean_", "explained_variance_", "noise_variance_")
-    _of_density = (
-        "components_",
-        "n_components_",
-        "explained_variance_",
-        "explained_variance_ratio_",
-        "singular_values_",
-        "noise_variance_",
-        "loadings_",
-        "posterior_covariance_",
-        "n_parameters_",
-        "log_likelihood_",
-    )
-    _total_variance: float  # of the standardized rows
     _fitted_rows: FittedRows  # only after fit, until batches follow
 
     def __init__(
@@ -200,7 +199,8 @@ class PPCA(LinearGaussianDensity):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Sparse rows are centered in arithmetic only, and stay sparse.
+            Sparse rows are centered in arithmetic only, and stay sparse. NaN in a dense X was not
+            observed, missing at random.
         y : Ignored
         {sample_weight}
 
@@ -211,13 +211,17 @@ class PPCA(LinearGaussianDensity):
         Raises
         ------
         ValueError
-            If so many components leave no noise, where the likelihood has no bound. The message
-            names the largest number that works.
+            If so many components leave no noise, where the likelihood has no bound. Of complete rows
+            the message names the largest number that works. If nothing was observed of a column, which
+            is named, or if a sparse X holds NaN.
         """
         table, w = self._check_training(X, sample_weight)
         with ThreadMap() as block_map:
             rows = self._rows(table, w, block_map)
-            self._take_solution(rows, self._solve(rows), float(w.sum()), table.dtype.type)
+            if rows.complete:
+                self._take_solution(rows, self._solve(rows), float(w.sum()), table.dtype.type)
+            else:
+                self._fit_incomplete(rows.X, w[w > 0], block_map)
         return self
 
     def _take_solution(
@@ -228,33 +232,72 @@ class PPCA(LinearGaussianDensity):
         dtype: type[np.float32 | np.float64],
     ) -> None:
         """Set all fitted attributes."""
-        density = self._density_of(solution.spectrum, weight)
+        density, units = self._density_of(solution.spectrum, weight), rows.standardization
         self._fitted_rows = FittedRows.of(rows, solution, weight, len(density.axes))
-        self.__dict__.pop("_statistics", None)  # of partial_fit
-        self._transformation, self._dtype = rows.standardization, dtype
-        self._density, self._no_density, self._pending_warning = density, None, None
-        self._set_fitted(self._described_rows(density, weight, rows.standardization))
+        self._take_density(density, weight, units, dtype)
         self.n_iter_ = solution.n_iter
         if solution.log_likelihood is not None:
-            mean_log_prob = solution.log_likelihood - rows.standardization.log_jacobian
-            self.log_likelihood_ = weight * mean_log_prob
+            self.log_likelihood_ = weight * (solution.log_likelihood - units.log_jacobian)
+        self._check_converged(solution, f"solver={self.solver!r}", ", or use another solver")
+
+    def _check_converged(self, solution: Solution, method: str, remedy: str) -> None:
         if not solution.converged:
             warn(
-                f"solver={self.solver!r} did not converge within max_iter={self.max_iter} iterations. "
-                "Raise max_iter or tol, or use another solver.",
+                f"{method} did not converge within max_iter={self.max_iter} iterations. "
+                f"Raise max_iter or tol{remedy}.",
                 ConvergenceWarning,
             )
 
+    def _check_training(
+        self, X: ArrayLike, sample_weight: Weights, *, reset: bool = True
+    ) -> tuple[Rows, Floats]:
+        """Validated rows and their weights; ``_rows`` tells which of them are complete."""
+        rows = self._validated(X, reset=reset)
+        return rows, check_weights(sample_weight, rows)
+
     def _rows(self, X: Rows, w: Floats, block_map: ThreadMap) -> CenteredRows:
-        """The rows of positive weight, minus their mean."""
+        """The rows of positive weight, minus their mean, if they are complete."""
         if not w.all():
             self._refuse(X)
             X, w = X[w > 0], w[w > 0]
         rows = CenteredRows.of(X, w / w.sum(), block_map)
-        if not np.isfinite(rows.center).all():
+        if not rows.complete:
             self._refuse(X)
-        check_range(rows.center, np.full(len(rows.center), rows.scale))
+        if rows.complete or missing_entries(X) is None:
+            check_range(rows.center, np.full(len(rows.center), rows.scale))
         return rows
+
+    def _complete_rows(self, X: Rows, w: Floats, block_map: ThreadMap) -> CenteredRows:
+        """The rows of a batch."""
+        rows = self._rows(X, w, block_map)
+        if not rows.complete:
+            raise ValueError(
+                "Input X contains NaN, which partial_fit of PPCA does not take: what missing entries "
+                "tell depends on the other rows. Call fit with all rows together."
+            )
+        return rows
+
+    def _fit_incomplete(self, X: Floats, w: Floats, block_map: ThreadMap) -> None:
+        """Fit rows of positive weight of which some entries are missing, by EM."""
+        names = getattr(self, "feature_names_in_", None)
+        X, w = observed_part(X, w, names, every_column=True)
+        units = standardization_of(X, w, Standardization.of_observed, per_feature=False)
+        if units.constant.all():
+            raise ValueError(too_few_rows("PPCA", 1))
+        q, rng = self._given_dimension(X.shape[1]), check_random_state(self.random_state)
+        n_components = self.n_components if q is None else q
+        problem = IncompleteProblem(
+            units.transform(X), w, n_components, self.tol, self.max_iter, rng, block_map
+        )
+        solution, q = problem.solve()
+        self._total_variance, weight = solution.spectrum.total, float(w.sum())
+        density = PPCADensity.from_spectrum(solution.spectrum, q)
+        self._take_density(density, weight, units, X.dtype.type)
+        self.n_iter_ = solution.n_iter
+        self.__dict__.pop("_fitted_rows", None)  # there are no statistics to add batches to
+        log_jacobian = float(w @ self._log_jacobians(X))
+        self.log_likelihood_ = weight * float(solution.log_likelihood or 0.0) - log_jacobian
+        self._check_converged(solution, "EM of rows with missing entries", "")
 
     def _solve(self, rows: CenteredRows) -> Solution:
         q, rng = self._given_dimension(rows.shape[1]), check_random_state(self.random_state)
@@ -283,6 +326,7 @@ class PPCA(LinearGaussianDensity):
 
     # -- batches -----------------------------------------------------------------------------------
 
+    @available_if(takes_batches)
     @documented
     def partial_fit(
         self, X: ArrayLike | csr_array, y: object = None, sample_weight: Weights = None
@@ -294,9 +338,10 @@ class PPCA(LinearGaussianDensity):
         leading directions are kept: mean and total variance stay exact, and the error of the
         components grows with the variance in other directions.
 
-        The rows of an earlier ``fit`` count too. Of more than 128 features, 'subspace' and 'em' know
-        the components and the total variance of these rows alone, and so does 'svd' of fewer rows
-        than features: other directions are taken to vary equally then.
+        NaN is refused, and so is a batch after a ``fit`` with missing entries: what these tell depends
+        on all rows. The rows of an earlier ``fit`` of complete rows count too. Of more than 128
+        features, 'subspace' and 'em' know the components and the total variance of these rows alone,
+        and so does 'svd' of fewer rows than features: other directions are taken to vary equally then.
 
         Parameters
         ----------
@@ -314,16 +359,21 @@ class PPCA(LinearGaussianDensity):
     def _measured(self, X: Rows, w: Floats) -> tuple[Standardization, Scatter]:
         batch = BatchStatistics.suited(X.shape[1], self._given_dimension(X.shape[1]))
         with ThreadMap() as block_map:
-            rows = self._rows(X, w, block_map)
+            rows = self._complete_rows(X, w, block_map)
             return rows.standardization, batch.measure(rows, rows.standardization, float(w.sum()))
 
     def _joined(self, X: Rows, w: Floats) -> tuple[Standardization, Scatter]:
         batch = BatchStatistics.suited(X.shape[1], self._given_dimension(X.shape[1]))
         fitted = self.__dict__.pop("_fitted_rows", None)
+        if fitted is None and not hasattr(self, "_statistics"):
+            raise ValueError(
+                "partial_fit cannot add rows to those of a fit in which entries were missing: what "
+                "these tell depends on the other rows. Call fit with all rows together."
+            )
         previous = self._statistics if fitted is None else fitted.statistics(batch)
         batch.check_suits(previous)
         with ThreadMap() as block_map:
-            rows = self._rows(X, w, block_map)
+            rows = self._complete_rows(X, w, block_map)
             standardization, previous = rescale_for(
                 self._transformation, previous, rows.standardization
             )
@@ -337,8 +387,6 @@ class PPCA(LinearGaussianDensity):
         except ValueError as reason:
             raise NoDensityError(str(reason)) from None
 
-    # -- fitted attributes -------------------------------------------------------------------------
-
     def _summary(self, statistics: Scatter, standardization: Standardization) -> dict[str, object]:
         return {
             "mean_": standardization.inverse_transform(statistics.mean).astype(self._dtype),
@@ -350,27 +398,3 @@ class PPCA(LinearGaussianDensity):
         self, density: PPCADensity, statistics: Scatter, standardization: Standardization
     ) -> dict[str, object]:
         return self._described_rows(density, statistics.weight, standardization)
-
-    def _described_rows(
-        self, density: PPCADensity, weight: float, standardization: Standardization
-    ) -> dict[str, object]:
-        """Fitted attributes of a density of rows of a summed weight, in the units of the data."""
-        scale, dtype = float(standardization.scale[0]), self._dtype
-        mean_log_prob = density.mean_log_prob - standardization.log_jacobian
-        with np.errstate(all="ignore"):  # squares of extreme units overflow
-            return {
-                "mean_": standardization.inverse_transform(density.mean).astype(dtype),
-                "components_": density.axes.astype(dtype),
-                "n_components_": len(density.axes),
-                "explained_variance_": (density.variance * np.square(scale)).astype(dtype),
-                "explained_variance_ratio_": (density.variance / self._total_variance).astype(
-                    dtype
-                ),
-                "singular_values_": (np.sqrt(density.variance * weight) * scale).astype(dtype),
-                "noise_variance_": float(density.noise * np.square(scale)),
-                "loadings_": (density.loadings * scale).astype(dtype),
-                "posterior_covariance_": np.diag(density.posterior_variance).astype(dtype),
-                "n_parameters_": density.n_parameters(),
-                "n_samples_seen_": as_count(weight),
-                "log_likelihood_": weight * mean_log_prob,
-            }

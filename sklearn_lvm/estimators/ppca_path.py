@@ -57,6 +57,8 @@ def fit_counts(
 ) -> Fits:
     """Fit PPCA with each of several numbers of components, in one decomposition if that is enough.
 
+    Rows with missing entries are fitted with each number by itself.
+
     Parameters
     ----------
     estimator : PPCA
@@ -78,14 +80,14 @@ def fit_counts(
         table, w = first._check_training(X, w)
         try:
             rows = first._rows(table, w, block_map)
-            solution = first._solve(rows)
+            solution = first._solve(rows) if rows.complete else None
         except ValueError as reason:
             return dict.fromkeys(counts, reason)
         seconds = (perf_counter() - began) / len(counts)
 
         def take(one: PPCA) -> None:
             one._given_dimension(table.shape[1])
-            if solution.log_likelihood is not None:  # of this number of components alone
+            if solution is None or solution.log_likelihood is not None:  # one number of components
                 one.fit(table, sample_weight=w)
             else:
                 one._take_solution(rows, solution, float(w.sum()), table.dtype.type)
@@ -123,8 +125,10 @@ def fit_folds(
     first = clone(estimator).set_params(n_components=max(counts))
     with single_threaded_blas(), ThreadMap() as block_map:
         table, w = first._check_training(X, w)
-        units = first._rows(table, w, block_map).standardization
-        batch = BatchStatistics(table.shape[1], None, None)
+        everything = first._rows(table, w, block_map)
+        if not everything.complete:  # what missing entries tell of one fold depends on the others
+            return [fit_counts(estimator, X[fit], w[fit], counts, True) for fit, _ in folds]
+        units, batch = everything.standardization, BatchStatistics(table.shape[1], None, None)
 
         def measured(held_out: Ints) -> Scatter:
             weight = w[held_out]
@@ -175,8 +179,7 @@ def _of_statistics(
     def take(one: PPCA) -> None:
         one._given_dimension(d)
         density = one._density_of(spectrum, statistics.weight)
-        one._transformation, one._dtype, one._density = units, dtype, density
-        one._pending_warning, one.n_iter_ = None, 1
-        one._set_fitted(one._described_rows(density, statistics.weight, units))
+        one._take_density(density, statistics.weight, units, dtype)
+        one.n_iter_ = 1
 
     return {q: _fitted(first, q, take, seconds) for q in counts}

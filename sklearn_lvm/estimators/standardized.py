@@ -15,8 +15,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
 from .._compat import HasMethods, _fit_context
-from .._typing import Floats, RandomState, Weights
+from .._typing import Floats, RandomState, Table, Weights
 from ..core.standardization import Standardization
+from .base.completed_tables import IncompleteTable
 from .base.docs import documented
 from .base.transaction import unchanged_on_failure
 from .base.validation import (
@@ -63,8 +64,8 @@ class StandardizedDensity(DensityMixin, BaseEstimator):
     Parameters
     ----------
     density : estimator
-        Any estimator with ``fit`` and ``score_samples``. NaN, sample weights, ``sample``, ``bic`` and
-        ``aic`` are there where it has them.
+        Any estimator with ``fit`` and ``score_samples``. NaN, sample weights, ``sample``, ``impute``,
+        ``bic`` and ``aic`` are there where it has them.
     per_feature : bool, default=True
         Whether each column is divided by a scale of its own, its standard deviation without
         outliers. If False, all columns are divided by one number, the root of the mean square of
@@ -242,6 +243,45 @@ class StandardizedDensity(DensityMixin, BaseEstimator):
         if random_state is not None:
             density.random_state = check_random_state(random_state)
         return density.sample(n_samples)
+
+    @available_if(_density_has("impute"))
+    def impute(
+        self,
+        X: ArrayLike,
+        *,
+        n_draws: int | None = None,
+        mode: bool = False,
+        parameter_draws: bool = False,
+        random_state: RandomState = None,
+    ) -> Table | list[Table]:
+        """Fill in missing entries by the density, in the units of the data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN is not observed. X is not changed.
+        n_draws, mode, parameter_draws, random_state : optional
+            As in :meth:`EMGaussianMixture.impute`.
+
+        Returns
+        -------
+        X : array or frame, or a list of them
+            Of the kind of X. Observed entries are the same, bit for bit.
+        """
+        table = IncompleteTable.of(X, self._scored(X))
+
+        def completed(Z: Floats) -> Table:
+            filled = self._standardization.inverse_transform(np.asarray(Z, dtype=np.float64))
+            return table.completed(filled[np.isnan(table.rows)])
+
+        found = self.density_.impute(
+            self._standardize(table.rows),
+            n_draws=n_draws,
+            mode=mode,
+            parameter_draws=parameter_draws,
+            random_state=random_state,
+        )
+        return completed(found) if n_draws is None else [completed(Z) for Z in found]
 
     @available_if(_density_has("bic"))
     def bic(self, X: ArrayLike) -> float:

@@ -343,8 +343,7 @@ class VAEDensity(CallbackSupportMixin, ImportanceSampledDensity):
         rows, weight = distinct_rows(table, w, self.likelihood, self.binarize)
         problem, transformation = self._problem(rows, weight, previous)
         seed = self._new_seed() if previous is None else self._seed
-        state = getattr(self, "_training_state", None)
-        result = neural.partial_fit(problem, seed=seed, state=state)
+        result = neural.partial_fit(problem, seed=seed, state=vars(self).get("_training_state"))
         self._set_fitted(self._attributes(result, transformation, table))
         self._training_state = result.state
         return self
@@ -370,6 +369,9 @@ class VAEDensity(CallbackSupportMixin, ImportanceSampledDensity):
             previous=previous,
         )
         return problem, transformation
+
+    def _refit_params(self, weight: float) -> dict[str, object]:
+        return {"warm_start": True, "checkpoint": None, "verbose": 0}
 
     def _new_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._compat import Interval, StrOptions
-from .._typing import Floats, RandomState
+from .._typing import Floats, Ints, RandomState
 from ..core.gaussian.density import GaussianFamily, Gaussians
 from ..core.gaussian.moments import Moments
 from ..core.gaussian.normal_wishart import NormalWisharts
@@ -30,7 +30,7 @@ from ..fitting.typical_prior import typical_scatter
 from .base.docs import documented
 from .base.gaussian_mixture import CovarianceType, GaussianMixtureEstimator
 from .base.mixture import COUNT, EM_CONSTRAINTS, Acceleration, InitParams
-from .base.normal_wishart_priors import described_prior, given_prior
+from .base.normal_wishart_priors import described_prior, given_prior, marginal_freedom
 
 POSITIVE: list[object] = [Interval(Real, 0.0, None, closed="neither"), None]
 # How priors are found -> the steps of variational EM.
@@ -347,6 +347,9 @@ default='dirichlet_process'
         return (
             f"Every start failed: {failure}. Give priors nearer to the rows, or set priors='fixed'."
         )
+
+    def _params_of_features(self, kept: Ints) -> dict[str, object]:
+        return super()._params_of_features(kept) | marginal_freedom(self, self._structure, kept)
 
     # -- what a user is told -----------------------------------------------------------------------
 

@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Generic
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from .acceleration import ACCELERATIONS
 from .problem import Iterate, M, Problem, S, V, attempt
 from .stopping import EQUAL, StoppingRule
+
+N = TypeVar("N")
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,10 @@ class EMRun(Generic[M]):
     @property
     def objective(self) -> float:
         return self.trace[-1]
+
+    def with_model(self, model: N) -> "EMRun[N]":
+        """The same run with its model in another form."""
+        return EMRun(model, self.trace, self.n_iter, self.converged, self.stopped, self.rule)
 
     def rejected(self) -> "EMRun[M]":
         """The run after a proposal that was not accepted."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .._typing import Floats
 from . import bounds
-from .likelihoods import SharedGaussian
+from .likelihoods import Bernoulli, SharedGaussian
 from .networks import Architecture, Autoencoder, build
 from .settings import one_thread, recorded_gradients
 
@@ -86,6 +86,11 @@ class NeuralDensity:
         model: Autoencoder = self._model  # type: ignore[attr-defined]
         return model
 
+    @property
+    def binary(self) -> bool:
+        """Whether entries are zeros and ones."""
+        return isinstance(self.model.likelihood, Bernoulli)
+
     def _tensor(self, rows: Floats) -> Tensor:
         device = next(self.model.parameters()).device
         return torch.from_numpy(np.array(rows, dtype=np.float64)).to(device)
@@ -134,6 +139,23 @@ class NeuralDensity:
 
         return self._by_block(rows, expected, len(noise))
 
+    def draw_missing(self, rows: Floats, k: int, rng: np.random.RandomState) -> Floats:
+        """Rows (n, d) drawn from p(x | t), with t drawn by importance from k samples of each row.
+
+        Where entries are missing these are draws given the observed ones as k grows
+        (sampling-importance-resampling: Rubin, 1987; Mattei & Frellsen, 2019).
+        """
+
+        def drawn(x: Tensor, observed: Tensor | None) -> Tensor:
+            noise = rng.standard_normal((k, len(x), self.architecture.n_components))
+            log_w, outputs = self._log_weights(x, observed, noise, lambda output: output)
+            # The highest of log-weights with Gumbel noise is a draw in proportion to the weights.
+            levels = log_w + self._tensor(rng.gumbel(size=tuple(log_w.shape)))
+            chosen = torch.cat(outputs)[levels.argmax(dim=0), torch.arange(len(x))]
+            return self.model.likelihood.draw(chosen, rng)
+
+        return self._by_block(rows, drawn, k)
+
     def _log_weights(
         self,
         x: Tensor,
@@ -141,9 +163,12 @@ class NeuralDensity:
         noise: Floats,
         function: Callable[[Tensor], Tensor] | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
-        """Log-weights (k, n), and a function of the decoder's outputs, for a block of rows."""
+        """Log-weights (k, n), and a function of the decoder's outputs, for a block of rows.
+
+        The noise is (k, q), or (k, n, q) if rows do not share it.
+        """
         posterior = self.model.encoder(x, observed)
-        eps = self._tensor(noise)[:, None]
+        eps = self._tensor(noise if noise.ndim == 3 else noise[:, None])
         log_w, values = [], []
         for samples in self._sample_slices(len(x), len(noise)):
             weights, output = bounds.log_weights(self.model, x, observed, eps[samples], posterior)

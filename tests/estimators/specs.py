@@ -50,8 +50,6 @@ class Spec:
     mixture, binary, neural, linear, posterior, variational : bool
         The kind of model: several components; zeros and ones; known by a bound; PPCA; one Gaussian
         with a posterior; several with posteriors.
-    missing : bool
-        Whether NaN is an entry that was not observed.
     measured : bool
         Whether entries are measurements, and not zeros and ones.
     prior : bool
@@ -73,7 +71,6 @@ class Spec:
     linear: bool = False
     posterior: bool = False
     variational: bool = False
-    missing: bool = False
     measured: bool = True
     prior: bool = False
     one_scale: bool = False
@@ -116,13 +113,12 @@ def _mixture(covariance_type, K, **params):
         EMGaussianMixture(K, covariance_type=covariance_type, random_state=0, **params),
         {"n_components": [1, 2], "covariance_type": ["full", "spherical"]},
         mixture=True,
-        missing=True,
         prior="mean_precision_prior" in params,
         one_scale=covariance_type == "spherical",
         refused={"reg_covar": -1.0},
         # What is added to the variances makes one row data enough for a component, and a repeated
         # row data enough for several.
-        accepted=("a missing entry", "equal rows", *["one row"][: K == 1]),
+        accepted=("equal rows", *["one row"][: K == 1]),
     )
 
 
@@ -133,21 +129,19 @@ def _posterior_mixture(covariance_type, K, **params):
         VariationalGaussianMixture(K, covariance_type=covariance_type, random_state=0, **params),
         {"n_components": [1, 2], "priors": ["fixed", "empirical"]},
         mixture=True,
-        missing=True,
         variational=True,
         prior=True,
         one_scale=covariance_type == "spherical",
         refused={"mean_precision_prior": -1.0},
-        accepted=("a missing entry", "equal rows", *["one row"][: K == 1]),
+        accepted=("equal rows", *["one row"][: K == 1]),
     )
 
 
 BINARY = {
     "binary": True,
-    "missing": True,
     "measured": False,
     "refused": {"alpha": -1.0},
-    "accepted": ("a missing entry", "one row", "equal rows"),
+    "accepted": ("one row", "equal rows"),
 }
 
 
@@ -192,11 +186,9 @@ def _neural(likelihood, **params):
         VAEDensity(likelihood=likelihood, max_iter=4, random_state=0, **params),
         {"n_components": [1, 2], "learning_rate": [0.001, 0.01]},
         neural=True,
-        missing=True,
         measured=likelihood != "bernoulli",
         one_scale=likelihood == "gaussian_isotropic",
         refused={"max_iter": -1},
-        accepted=("a missing entry",),
     )
 
 

@@ -201,7 +201,6 @@ def test_a_bad_start_is_named(case, X):
 
 
 TABLES = {
-    "hole": (lambda X: np.where(np.arange(len(X))[:, None] == 3, np.nan, X), "NaN"),
     "infinity": (lambda X: np.where(np.arange(len(X))[:, None] == 3, np.inf, X), "infinity"),
     "flat": (lambda X: X[:, 0], "Reshape your data"),
     "cube": (lambda X: X[None], "dim 3"),
@@ -225,8 +224,6 @@ every_method = pytest.mark.parametrize(
 def test_bad_rows_are_refused_by_every_method(spec, method, table, X):
     change, message = TABLES[table]
     model = spec.new().fit(X)
-    if spec.missing and table == "hole":
-        return  # not observed
     with pytest.raises(ValueError, match=message):
         getattr(model, method)(change(X))
 
@@ -327,18 +324,6 @@ def test_an_entry_that_is_no_number_is_shown_with_its_place(spec, entry, objects
     rows, kind, message = ENTRIES[entry]
     with pytest.raises(kind, match=message):
         spec.new().fit(objects(rows))
-
-
-@every_exact
-def test_where_a_missing_entry_is_refused_models_that_take_it_are_named(spec, X):
-    if spec.missing:
-        return
-    hole = np.where(np.arange(N)[:, None] == 3, np.nan, X)
-    model, message = spec.new().fit(X), "(?s)Input X contains NaN.*VAEDensity.*BernoulliMixture"
-    for call in (model.fit, model.score_samples, model.transform):
-        with pytest.raises(ValueError, match=message) as caught:
-            call(hole)
-        assert f"{type(model).__name__} does not accept missing values" in str(caught.value)
 
 
 @every_exact

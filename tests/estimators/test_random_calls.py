@@ -252,6 +252,13 @@ def _known(model, X, w, rng):
     return made.score_samples(np.zeros((2, D)))
 
 
+def _impute(model, X, w, rng):
+    some = [value for value in ANY if value is not HUGE]  # which might be obeyed
+    options = {"n_draws": [1, 2, *some], "mode": [True, *ANY], "parameter_draws": [True, *ANY]}
+    chosen = {name: _one_of(rng, values) for name, values in options.items() if rng.uniform() < 0.3}
+    return model.impute(X, **chosen)
+
+
 FITS = ("fit", "partial_fit")
 CALLS = {
     "fit": _weighted("fit"),
@@ -267,7 +274,7 @@ CALLS = {
     "inverse_transform": _rows("inverse_transform"),
     "predict": _rows("predict"),
     "predict_proba": _rows("predict_proba"),
-    "impute": _rows("impute"),
+    "impute": _impute,
     "sample": _sample,
     "credible_interval": _interval,
     "credible_region": _region,

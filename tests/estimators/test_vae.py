@@ -292,7 +292,7 @@ def test_weights_whose_sum_overflows_are_refused(method, X):
 
 def test_the_message_names_a_column_without_entries(X):
     X[:, 1] = np.nan
-    with pytest.raises(ValueError, match="column 1 of X has no observed entry"):
+    with pytest.raises(ValueError, match="no observed entry in column 1"):
         VAEDensity(**SMALL).fit(X)
 
 
@@ -301,7 +301,7 @@ def test_the_number_of_importance_samples_is_checked(n_samples, X):
     model = VAEDensity(**SMALL).fit(X)
     for method in ("log_evidence", "elbo", "impute"):
         with pytest.raises(ValueError, match="n_samples must be an integer"):
-            getattr(model, method)(X, n_samples)
+            getattr(model, method)(X, n_samples=n_samples)
 
 
 def test_latent_variables_of_another_width_are_refused(X):

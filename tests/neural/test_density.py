@@ -15,6 +15,7 @@ from .models import (  # noqa: E402
     ARCHITECTURE,
     D,
     N,
+    Q,
     density,
     every_likelihood,
     exact,
@@ -56,6 +57,32 @@ def test_imputed_entries_are_conditional_means():
         observed = ~np.isnan(x)
         gain = C[np.ix_(~observed, observed)] @ np.linalg.inv(C[np.ix_(observed, observed)])
         assert_allclose(row[~observed], b[~observed] + gain @ (x - b)[observed], atol=0.05)
+
+
+def test_draws_of_missing_entries_are_from_the_conditional_density():
+    model, X = with_exact_posterior(density()), with_missing()[:3]
+    W, b, s2 = linear(model)
+    C, n = W @ W.T + s2 * np.eye(D), 4000
+    drawn = model.draw_missing(np.tile(X, (n, 1)), 300, np.random.RandomState(0)).reshape(n, 3, D)
+    for x, rows_of_x in zip(X, drawn.transpose(1, 0, 2), strict=True):
+        o, m = np.flatnonzero(~np.isnan(x)), np.flatnonzero(np.isnan(x))
+        gain = C[np.ix_(m, o)] @ np.linalg.inv(C[np.ix_(o, o)])
+        found = rows_of_x[:, m]
+        assert_allclose(found.mean(axis=0), b[m] + gain @ (x - b)[o], atol=0.1)
+        assert_allclose(np.cov(found.T), C[np.ix_(m, m)] - gain @ C[np.ix_(o, m)], atol=0.15)
+
+
+def test_importance_corrects_draws_of_a_poor_encoder():
+    model, X = with_exact_posterior(density()), with_missing()[:3]
+    mean = model.impute(X, noise(40_000))[np.isnan(X)]
+    off = model.weights["encoder.first.bias"] + np.repeat([0.5, 0.0], Q).astype(np.float32)
+    poor = NeuralDensity(model.architecture, model.weights | {"encoder.first.bias": off}, "cpu")
+
+    def error(k):
+        drawn = poor.draw_missing(np.tile(X, (4000, 1)), k, np.random.RandomState(0))
+        return abs(drawn.reshape(-1, 3, D).mean(axis=0)[np.isnan(X)] - mean).max()
+
+    assert error(300) < 0.3 * error(1)
 
 
 def test_the_layer_for_missing_entries_does_not_change_complete_rows():

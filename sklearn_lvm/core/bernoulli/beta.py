@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 from scipy.special import digamma
 
-from ..._typing import Floats
+from ..._typing import Floats, Ints
 from ..log_gamma import log1p_ratio, stirling_remainder
 from .counts import Counts
 from .density import Bernoullis, IndependentBernoulli
@@ -98,6 +98,11 @@ class BetaBernoulliPredictive(IndependentBernoulli):
     @classmethod
     def of(cls, posterior: BetaPosterior) -> Self:
         return cls(posterior.predictive(), posterior)
+
+    def marginal(self, features: Ints) -> Self:
+        """The density of some of the columns."""
+        posterior = self.posterior
+        return self.of(BetaPosterior(posterior.alpha[:, features], posterior.beta[:, features]))
 
     def probabilities(self, n: int, rng: np.random.RandomState) -> Floats:
         """Probabilities of ones for n rows, drawn from the posterior anew for every row."""

@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from ..._typing import Floats, Hashes, Table
+from ..._typing import Floats, Hashes, Ints, Table
 from ..blocks import on_disk
 from ..rows import RowSource, canonical, key_hashes
 from .binary_rows import BinaryRows, binary_rows
@@ -26,6 +26,10 @@ class Binarization:
     """
 
     threshold: float
+
+    def of_features(self, features: Ints) -> Self:
+        """The same map of some of the columns."""
+        return self
 
     @property
     def log_jacobian(self) -> float:

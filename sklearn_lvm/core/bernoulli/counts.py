@@ -63,6 +63,10 @@ class Counts:
         """The counts of some of the densities."""
         return type(self)(self.weight[chosen], self.ones[chosen], self.zeros[chosen])
 
+    def marginal(self, features: Ints) -> Self:
+        """The counts of some of the columns."""
+        return type(self)(self.weight, self.ones[:, features], self.zeros[:, features])
+
     def scaled(self, factor: float) -> Self:
         """The counts of the same rows with their weights multiplied."""
         return type(self)(self.weight * factor, self.ones * factor, self.zeros * factor)

@@ -1,14 +1,15 @@
 """K densities of independent zeros and ones, their E-step kernel, and how they are estimated."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 from typing import ClassVar, Self
 
 import numpy as np
 
 from ..._typing import Floats, Ints
+from ..conditionals import Conditionals
 from ..mixture import Mixture, MixtureKernel
-from .binary_rows import BinaryRows
+from .binary_rows import MISSING, ONE, BinaryRows
 from .counts import Counts
 
 # Nats that an impossible entry costs: finite, so that densities compare by the number of such
@@ -61,6 +62,20 @@ class Bernoullis:
         p = self.probability
         return (rng.random_sample((len(labels), p.shape[1])) < p[labels]).astype(np.float64)
 
+    def conditionals(self, rows: BinaryRows) -> Conditionals:
+        """Each missing entry: its probability and its variance, whatever the others are."""
+        codes = rows.codes().T
+        missing, p = codes == MISSING, self.probability[:, :, None]
+        variance = p * np.exp(self.log_q)[:, :, None]
+        return Conditionals.of_gaussians(
+            np.where(missing, p, codes == ONE), np.where(missing, variance, 0.0)
+        )
+
+    def draw_missing(self, rows: BinaryRows, labels: Ints, rng: np.random.RandomState) -> Floats:
+        """Rows (n, d) with a draw in place of missing entries, each from the density of its label."""
+        codes = rows.codes()
+        return np.where(codes == MISSING, self.sample(labels, rng), codes == ONE)
+
     def n_parameters(self) -> int:
         """Count free parameters, the probabilities."""
         return self.log_p.size
@@ -86,6 +101,16 @@ class Bernoullis:
         """Some of the densities."""
         return type(self)(self.log_p[chosen], self.log_q[chosen])
 
+    def marginal(self, features: Ints) -> Self:
+        """The densities of some of the columns."""
+        return type(self)(self.log_p[:, features], self.log_q[:, features])
+
+    def conditional(self, features: Ints, values: Floats) -> tuple[Floats, Self]:
+        """Log-probabilities (K,) of zeros and ones in some columns, and the densities of the others."""
+        known, others = self.marginal(features), np.delete(np.arange(self.log_p.shape[1]), features)
+        logs = np.where(values > 0, known.log_p, known.log_q)
+        return logs.sum(axis=1), self.marginal(others)
+
     def pooled(self, weights: Floats) -> Self:
         """These densities: log-odds are coordinates without a reference."""
         return self
@@ -98,6 +123,15 @@ class Bernoullis:
         """The densities that have these coordinates."""
         (log_odds,) = coordinates
         return self.of_log_odds(log_odds)
+
+
+def expected_entries(mixture: Mixture[Bernoullis], rows: BinaryRows) -> Floats:
+    """The probability of a one at every entry as if it were missing, sum_k p(k | x_o) p_kj, (d, n).
+
+    It is ``conditional_means`` where entries are missing, by one matrix product.
+    """
+    resp = mixture.kernel().posterior(rows)[1]
+    return np.asarray(mixture.components.probability.T @ resp)
 
 
 def _times(amount: Floats, logs: Floats) -> Floats:
@@ -169,9 +203,23 @@ class IndependentBernoulli:
 
     components: Bernoullis
 
+    @property
+    def mixture(self) -> Mixture[Bernoullis]:
+        """The only component there is, as a mixture."""
+        return Mixture(np.zeros(1), self.components)
+
     def kernel(self) -> MixtureKernel:
-        """The only component there is, prepared to score rows."""
-        return Mixture(np.zeros(1), self.components).kernel()
+        """The density prepared to score rows."""
+        return self.mixture.kernel()
+
+    def marginal(self, features: Ints) -> Self:
+        """The density of some of the columns."""
+        return replace(self, components=self.components.marginal(features))
+
+    def conditional(self, features: Ints, values: Floats) -> tuple[Floats, Self]:
+        """The log-probability (1,) of zeros and ones in some columns, and the density of the others."""
+        others = np.delete(np.arange(self.components.log_p.shape[1]), features)
+        return self.components.conditional(features, values)[0], self.marginal(others)
 
     def sample(self, n: int, rng: np.random.RandomState) -> tuple[Floats, Floats]:
         """Draw n rows (n, d), and the probabilities that they were drawn with (n, d)."""

@@ -107,6 +107,11 @@ class CenteredRows(Sequence[RowBlock]):
         return n, d
 
     @property
+    def complete(self) -> bool:
+        """Whether every entry is a number, none of them missing or infinite."""
+        return bool(np.isfinite(self.center).all())
+
+    @property
     def standardization(self) -> Standardization:
         """The affine map from X to V."""
         d = len(self.center)

@@ -6,11 +6,11 @@ is formed unless it is asked for.
 """
 
 from dataclasses import dataclass
-from math import log, tau
+from math import log, sqrt, tau
 
 import numpy as np
 
-from ..._typing import Floats
+from ..._typing import Floats, Ints
 from ..linalg import fix_signs
 from .spectrum import Spectrum
 
@@ -44,10 +44,21 @@ class PPCADensity:
             axes, variance = _completed(axes), np.append(variance, noise)
         return cls(spectrum.mean, axes, np.maximum(variance, noise), noise)
 
+    @classmethod
+    def from_loadings(cls, mean: Floats, W: Floats, noise: float) -> "PPCADensity":
+        """The density of loadings (d, q) in any orientation; with q > d there are d axes."""
+        axes, size, _ = np.linalg.svd(W, full_matrices=False)
+        return cls(mean, fix_signs(axes.T), size**2 + noise, noise)
+
     @property
     def n_noise_dimensions(self) -> int:
         """The number of dimensions orthogonal to the axes, d - q."""
         return len(self.mean) - len(self.axes)
+
+    @property
+    def total_variance(self) -> float:
+        """The sum of all eigenvalues."""
+        return float(self.variance.sum()) + self.n_noise_dimensions * self.noise
 
     @property
     def loading_norms(self) -> Floats:
@@ -106,6 +117,31 @@ class PPCADensity:
         rows *= np.sqrt(self.noise)
         rows += latent @ self.loadings.T + self.mean
         return rows, latent
+
+    def marginal(self, features: Ints) -> "PPCADensity":
+        """The density of some of the features."""
+        return self.from_loadings(self.mean[features], self.loadings[features], self.noise)
+
+    def conditional(self, features: Ints, values: Floats) -> tuple[Floats, "PPCADensity"]:
+        """The log-density (1,) of values of some features, and the density of the others given these.
+
+        With W_o = s U S V' the loadings of the known features, u given their values has the mean
+        V S / (1 + S^2) U' (values - m_o) / s and the covariance F F' = V / (1 + S^2) V', so that the
+        others have the loadings W_u F, and the same noise.
+        """
+        others, noise = np.delete(np.arange(len(self.mean)), features), sqrt(self.noise)
+        Q, R = np.linalg.qr(self.loadings[features] / noise)
+        U, S, V = np.linalg.svd(R)  # of q x q at most: all q rows of V are known
+        v, growth = (values - self.mean[features]) / noise, np.ones(len(V))
+        growth[: len(S)] += S**2
+        along = U.T @ (Q.T @ v)
+        across = v - Q @ (U @ along)
+        square = (along**2 / growth[: len(S)]).sum() + across @ across
+        log_det = np.log(growth).sum() + len(v) * log(self.noise)
+        log_prob = -0.5 * (len(v) * log(tau) + log_det + square)
+        W = self.loadings[others] @ V.T
+        mean = self.mean[others] + W[:, : len(S)] @ (S / growth[: len(S)] * along)
+        return np.array([log_prob]), self.from_loadings(mean, W / np.sqrt(growth), self.noise)
 
     def n_parameters(self) -> int:
         """Mean, noise, and W up to rotation: d + 1 + d q - q (q - 1) / 2, with q < d."""

@@ -250,6 +250,20 @@ class Covariances(ABC):
     def restructured(self, structure: Structure) -> Self:
         """The same covariances in a structure that they fit."""
 
+    # -- some of the features ------------------------------------------------------------------------
+
+    @abstractmethod
+    def marginal(self, features: Ints) -> Self:
+        """The covariances of some features, or of all, in any order."""
+
+    @abstractmethod
+    def split(self, p: int) -> tuple[Self, Self]:
+        """The covariances of the first p features, and those of the others given these."""
+
+    @abstractmethod
+    def regress(self, e: Floats) -> Floats:
+        """How far whitened first features move the means of the others, (K, p) -> (K, d - p)."""
+
     def __len__(self) -> int:
         return len(self.variances)
 

@@ -10,6 +10,7 @@ import numpy as np
 from ..._typing import Floats, Ints, Rows
 from ..conditionals import Conditionals
 from ..linalg import SingularCovarianceError
+from .conditioning import Conditioned
 from .covariance import Covariances, Structure
 from .kernels import kernel_of
 from .missing import IncompleteRows, incomplete
@@ -102,6 +103,16 @@ class Gaussians:
             chosen = labels == k
             rows[chosen] = self.covariance.colorize(rows[chosen], 0 if self.shared else k)
         return rows + self.mean[labels]
+
+    def marginal(self, features: Ints) -> Self:
+        """The Gaussians of some of the features."""
+        return type(self)(self.mean[:, features], self.covariance.marginal(features))
+
+    def conditional(self, features: Ints, values: Floats) -> tuple[Floats, Self]:
+        """Log-densities (K,) of values of some features, and Gaussians of the others given these."""
+        found = Conditioned.of(self.mean, self.covariance, features, values)
+        log_prob = -0.5 * (len(features) * log(tau) + found.known.log_det + found.square)
+        return log_prob, type(self)(found.mean, found.covariance)
 
     def n_parameters(self) -> int:
         """Count free parameters of means and covariances."""

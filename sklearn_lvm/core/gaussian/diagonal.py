@@ -149,6 +149,17 @@ class DiagonalCovariances(Covariances):
     def restructured(self, structure: Structure) -> Self:
         return replace(self, structure=structure)
 
+    def marginal(self, features: Ints) -> Self:
+        structure = replace(self.structure, d=len(features))
+        return type(self)(structure, self.deviation[:, features])
+
+    def split(self, p: int) -> tuple[Self, Self]:
+        places = np.arange(self.structure.d)
+        return self.marginal(places[:p]), self.marginal(places[p:])
+
+    def regress(self, e: Floats) -> Floats:
+        return np.zeros((len(e), self.structure.d - e.shape[1]))
+
     @np.errstate(over="ignore")
     def cancellation(self, mean: Floats) -> Floats:
         return np.asarray(((mean / self.deviation) ** 2).max(axis=1) + 1.0)

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 
 from ..._typing import Floats, Ints
-from ..linalg import cholesky, inverse_triangular
+from ..linalg import cholesky, inverse_triangular, lower_factor
 from .completion import FullCompleter
 from .covariance import Covariances, Structure, Whitener, per_weight
 
@@ -211,6 +211,19 @@ class FullCovariances(Covariances):
 
     def restructured(self, structure: Structure) -> Self:
         return replace(self, structure=structure)
+
+    def marginal(self, features: Ints) -> Self:
+        structure = replace(self.structure, d=len(features))
+        return type(self)(structure, lower_factor(self.factor[:, features]))
+
+    def split(self, p: int) -> tuple[Self, Self]:
+        # A factor of the Schur complement stands in the lower corner: nothing is subtracted.
+        first, rest = (replace(self.structure, d=n) for n in (p, self.structure.d - p))
+        return type(self)(first, self.factor[:, :p, :p]), type(self)(rest, self.factor[:, p:, p:])
+
+    def regress(self, e: Floats) -> Floats:
+        p = e.shape[1]
+        return (self.factor[:, p:, :p] @ e[..., None])[..., 0]
 
     @np.errstate(over="ignore")
     def cancellation(self, mean: Floats) -> Floats:

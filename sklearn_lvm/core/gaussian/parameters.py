@@ -10,7 +10,7 @@ from scipy.special import binom
 from scipy.stats import f as f_distribution
 from scipy.stats import t as t_distribution
 
-from ..._typing import Complexes, Floats
+from ..._typing import Complexes, Floats, Ints
 from ..linalg import inverse_triangular
 from ..mixture import Mixture
 from .covariance import Structure, along
@@ -57,6 +57,24 @@ class GaussianPosterior:
         """The log marginal likelihood of the rows, in nats."""
         return self.prior.log_evidence(self.rows)
 
+    @property
+    def structure(self) -> Structure:
+        return self.posterior.structure
+
+    @property
+    def mean_precision(self) -> Floats:
+        """kappa, (1,)."""
+        return self.posterior.mean_precision
+
+    @property
+    def degrees_of_freedom(self) -> Floats:
+        """nu, (1,)."""
+        return self.posterior.degrees_of_freedom
+
+    def expected(self) -> Gaussians:
+        """The Gaussian of the expected mean and precision."""
+        return self.posterior.expected
+
     def predictive(self) -> Mixture[StudentTs]:
         """The density of the next row, mean and precision integrated out."""
         return Mixture(np.zeros(1), self.posterior.predictive())
@@ -95,7 +113,7 @@ class GaussianPosterior:
         if structure.n_wisharts == 1:
             quantile = size * float(f_distribution.ppf(level, size, dof))
         else:
-            quantile = quantile_of_squares(level, dof, structure.n_wisharts)
+            quantile = quantile_of_squares(level, (dof,) * structure.n_wisharts)
         radius = np.sqrt(mean.factor[0] * quantile)
         return Gaussians(mean.mean, mean.covariance.rescale(np.full(structure.d, radius)))
 
@@ -116,6 +134,27 @@ class GaussianPosterior:
         squares = np.sum([structure.outer(columns[:, :, c]) for c in range(p)], axis=0)
         reach = np.sqrt(nu / known.mean_precision[0])
         return known.moments.mean + reach * C.colorize_each(noise), nu * C.restore(squares)
+
+
+@dataclass(frozen=True, eq=False)
+class VariationalPosterior(GaussianPosterior):
+    """The closest of such posteriors, in which mean and precision do not depend on missing entries.
+
+    It maximizes the evidence lower bound over q(m, P) q(missing) (Bishop, 2006, section 10.1). The rows
+    are those that a Gaussian expects.
+
+    Attributes
+    ----------
+    bound : float
+        That of the log marginal likelihood of the observed entries, in nats.
+    """
+
+    bound: float
+
+    @property
+    def log_evidence(self) -> float:
+        """The evidence lower bound, in nats."""
+        return self.bound
 
 
 def suggested_prior(moments: Moments) -> Moments:
@@ -147,8 +186,8 @@ def _inverse_factors(nu: float, p: int, n: int, rng: np.random.RandomState) -> F
 
 
 @lru_cache(maxsize=64)
-def quantile_of_squares(level: float, dof: float, n: int) -> float:
-    """The quantile of the sum of squares of n independent t variables.
+def quantile_of_squares(level: float, dof: tuple[float, ...]) -> float:
+    """The quantile of the sum of squares of independent t variables with these degrees of freedom.
 
     It is where the distribution function, by inversion of its Laplace transform, takes the level.
 
@@ -158,37 +197,42 @@ def quantile_of_squares(level: float, dof: float, n: int) -> float:
 
     >>> from scipy.stats import f
     >>> from sklearn_lvm.core.gaussian.parameters import quantile_of_squares
-    >>> print(f.ppf(0.95, 1, 4).round(5), round(quantile_of_squares(0.95, 4.0, 1), 5))
+    >>> print(f.ppf(0.95, 1, 4).round(5), round(quantile_of_squares(0.95, (4.0,)), 5))
     7.70865 7.70865
     """
+    kinds, counts = np.unique(dof, return_counts=True)
     # One square is less than the sum, and the sum is less than n times the largest.
-    low = f_distribution.ppf(level, 1, dof)
-    high = n * f_distribution.isf(-np.expm1(np.log(level) / n), 1, dof)
+    low = f_distribution.ppf(level, 1, kinds).max()
+    high = len(dof) * f_distribution.isf(-np.expm1(np.log(level) / len(dof)), 1, kinds).max()
 
     def gap(log_q: float) -> float:
-        return _probability_of_squares(float(np.exp(log_q)), dof, n) - level
+        return _probability_of_squares(float(np.exp(log_q)), kinds, counts) - level
 
     return float(np.exp(brentq(gap, np.log(low) - 0.01, np.log(high) + 0.01, xtol=1e-10)))
 
 
-def _probability_of_squares(q: float, dof: float, n: int) -> float:
-    """The probability that the sum of squares of n independent t variables is at most q.
+def _probability_of_squares(q: float, dof: Floats, counts: Ints) -> float:
+    """The probability that a sum of squares of t variables, so many of each kind, is at most q.
 
     By the Euler algorithm of Abate & Whitt (1995, equations 11 to 15).
     """
     k = np.arange(N_TERMS + N_AVERAGED + 1)
     s = (DAMPING + 2j * np.pi * k) / (2.0 * q)
-    terms = (_laplace_of_square(s, dof) ** n / s).real * (-1.0) ** k / q
+    terms = (_laplace_of_squares(s, dof, counts) / s).real * (-1.0) ** k / q
     terms[0] /= 2.0
     sums = np.cumsum(terms)[N_TERMS:]
     weights = binom(N_AVERAGED, np.arange(N_AVERAGED + 1)) / 2.0**N_AVERAGED
     return float(np.exp(DAMPING / 2) * (weights @ sums))
 
 
-def _laplace_of_square(s: Complexes, dof: float) -> Complexes:
-    """E exp(-s t^2) for complex s (m,), by the trapezoidal rule in v, t = sinh v."""
+def _laplace_of_squares(s: Complexes, dof: Floats, counts: Ints) -> Complexes:
+    """prod E exp(-s t^2)^count for complex s (m,), by the trapezoidal rule in v, t = sinh v."""
     end = np.arcsinh(np.sqrt(NEGLIGIBLE / s.real.min()))
     v, step = np.linspace(0.0, end, N_NODES, retstep=True)
-    weight = 2.0 * step * t_distribution.pdf(np.sinh(v), dof) * np.cosh(v)
-    weight[0] /= 2.0
-    return np.asarray(np.exp(-s[:, None] * np.sinh(v) ** 2) @ weight)
+    decay = np.exp(-s[:, None] * np.sinh(v) ** 2)
+    found = np.ones_like(s)
+    for kind, count in zip(dof, counts, strict=True):
+        weight = 2.0 * step * t_distribution.pdf(np.sinh(v), kind) * np.cosh(v)
+        weight[0] /= 2.0
+        found *= (decay @ weight) ** count
+    return found

@@ -11,6 +11,7 @@ from ..._typing import Bools, Features, Floats, Ints, Rows
 from ..conditionals import Conditionals
 from ..log_gamma import log_gamma_ratio
 from .completion import Completion
+from .conditioning import Conditioned
 from .covariance import Covariances, Structure, Whitener
 from .missing import IncompleteRows, incomplete
 from .partial import PartialKernel, drawn_missing
@@ -168,6 +169,27 @@ class StudentTs:
         tied = self.covariance.structure.tied
         covariance = self.covariance if tied else self.covariance.subset(chosen)
         return type(self)(self.mean[chosen], covariance, self.factor[chosen], self.dof[chosen])
+
+    def marginal(self, features: Ints) -> Self:
+        """The densities of some of the features, with the same degrees of freedom."""
+        mean, covariance = self.mean[:, features], self.covariance.marginal(features)
+        return type(self)(mean, covariance, self.factor, self.dof)
+
+    def conditional(self, features: Ints, values: Floats) -> tuple[Floats, Self]:
+        """Log-densities (K,) of values of some features, and the densities of the others given these.
+
+        Of features that share one precision, p values at the squared distance D make the degrees of
+        freedom dof + p, and multiply the scale by (dof + D) / (dof + p) (Ding, 2016). Features with a
+        precision each remain as they are.
+        """
+        kernel = self.marginal(features).kernel(np.zeros(len(self.mean)))
+        log_prob = kernel.log_prob(kernel.features(values[:, None]))[:, 0]
+        found = Conditioned.of(self.mean, self.covariance, features, values)
+        factor, dof = self.factor, self.dof
+        if self.covariance.structure.n_wisharts == 1:
+            dof = self.dof + len(features)
+            factor = (self.factor * self.dof + found.square) / dof
+        return log_prob, type(self)(found.mean, found.covariance, factor, dof)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,8 @@
 """The base of estimators for tables of zeros and ones: validation, and how rows are cut."""
 
+from functools import partial
 from numbers import Real
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,10 +13,11 @@ from sklearn.utils import Tags
 from ..._compat import Interval
 from ..._typing import Bools, Floats, Table, Weights
 from ...core.bernoulli.binarization import Binarization
-from ...core.bernoulli.density import MIN_LOG_PROB
+from ...core.bernoulli.density import MIN_LOG_PROB, Bernoullis, expected_entries
 from ...core.blocks import row_slices
+from ...core.mixture import Mixture
 from ...inference.block_map import block_size, slices_of
-from .density import DensityEstimator
+from .imputation import ImputingEstimator
 from .transaction import warn
 
 MIN_BLOCK_ROWS = 1 << 13  # rows that are worth a table of all patterns of eight columns
@@ -24,7 +26,7 @@ BINARIZE: dict[str, list[object]] = {
 }
 
 
-class BinaryEstimator(DensityEstimator):
+class BinaryEstimator(ImputingEstimator):
     """Base of the Bernoulli models: dense or CSR rows of any numeric type, in which NaN is missing."""
 
     _checks: ClassVar[dict[str, object]] = {
@@ -73,6 +75,11 @@ class BinaryEstimator(DensityEstimator):
         names = getattr(self, "feature_names_in_", None)
         return f"column {j}" if names is None else f"column {names[j]!r}"
 
+    def _known_values(self, row: Floats) -> Floats:
+        """Zeros and ones of a row (1, d), in which NaN is not known."""
+        rows = self._check_binary(row)
+        return np.asarray(rows[0] > cast(Binarization, self._transformation).threshold)
+
     def _binarization(self) -> Binarization:
         return Binarization(0.5 if self.binarize is None else float(self.binarize))
 
@@ -94,6 +101,13 @@ class BinaryEstimator(DensityEstimator):
     def _log_prob(self, X: Table) -> Floats:
         log_prob = super()._log_prob(X)
         return np.where(log_prob < MIN_LOG_PROB, -np.inf, log_prob)
+
+    def _conditional_means(self, X: Table) -> Floats:
+        mixture = cast(Mixture[Bernoullis], self._mixture)
+        return self._by_block(X, lambda: partial(expected_entries, mixture)).T
+
+    def _most_probable(self, means: Floats) -> Floats:
+        return (means > 0.5).astype(np.float64)
 
     def _slices(self, X: Table) -> list[slice]:
         """The rows of each block: many, for its tables and sums are as long as all columns."""

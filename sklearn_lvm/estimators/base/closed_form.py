@@ -6,9 +6,11 @@ from typing import ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.utils.metaestimators import available_if
 
 from ..._typing import Floats, Table, Weights
 from ...core.rows import Transformation
+from .conditioning import ConditioningEstimator, takes_batches
 from .density import Density
 from .docs import documented
 from .exact import ExactDensityEstimator
@@ -24,7 +26,7 @@ class NoDensityError(ValueError):
     """The statistics do not determine a density; the message says why, and what to do."""
 
 
-class ClosedFormEstimator(ExactDensityEstimator, Generic[U, S, D]):
+class ClosedFormEstimator(ExactDensityEstimator, ConditioningEstimator, Generic[U, S, D]):
     """Base of densities that are a function of statistics, values with ``+``.
 
     A subclass measures rows (``_measured``), adds those of later rows (``_joined``), and makes a
@@ -97,6 +99,7 @@ class ClosedFormEstimator(ExactDensityEstimator, Generic[U, S, D]):
     def _fit_rows(self, X: Table, w: Floats) -> None:
         self._take(*self._measured(X, w), result_dtype(X))
 
+    @available_if(takes_batches)
     @transactional
     @documented
     def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> Self:
@@ -117,9 +120,13 @@ class ClosedFormEstimator(ExactDensityEstimator, Generic[U, S, D]):
         self._validate_params()  # which scikit-learn leaves out in later calls
         first = not hasattr(self, "_density")
         rows, w = self._check_training(X, sample_weight, reset=first)
+        self._check_batch(rows)
         measure = self._measured if first else self._joined
         self._take(*measure(rows, w), result_dtype(rows))
         return self
+
+    def _check_batch(self, X: Table) -> None:
+        """Raise a ValueError if these rows cannot be added to those seen so far."""
 
     def _take(self, transformation: U, statistics: S, dtype: type[np.float32 | np.float64]) -> None:
         """Set all fitted attributes; ``_density`` is None where statistics determine none."""
@@ -141,3 +148,13 @@ class ClosedFormEstimator(ExactDensityEstimator, Generic[U, S, D]):
         if self._pending_warning is not None:
             warn(self._pending_warning, CovarianceWarning)
         return self._density
+
+
+def of_density(density: object, transformation: Transformation) -> dict[str, object]:
+    """Private attributes of an estimator that is made of a density, without statistics."""
+    return {
+        "_transformation": transformation,
+        "_density": density,
+        "_no_density": None,
+        "_pending_warning": None,
+    }

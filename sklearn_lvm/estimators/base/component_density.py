@@ -1,21 +1,22 @@
 """What a fitted mixture says of rows: which component they come from, and how clearly."""
 
 from collections.abc import Callable
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..._typing import Floats, Ints, Rows, Table, Weights
-from ...core.family import ScoringComponents
+from ...core.family import PartialComponents, ScoringComponents
 from ...core.mixture import Mixture
 from ...fitting.bootstrap import matching_components
+from .conditioning import ConditioningEstimator, Restriction
 from .docs import documented
 from .exact import ExactDensityEstimator
 from .validation import check_weights, result_dtype, weighted_total
 
 
-class ComponentDensityEstimator(ExactDensityEstimator):
+class ComponentDensityEstimator(ExactDensityEstimator, ConditioningEstimator):
     """Base of densities that are mixtures, however these were found."""
 
     weights_: Floats
@@ -34,6 +35,15 @@ class ComponentDensityEstimator(ExactDensityEstimator):
     def _shared_names(self) -> tuple[str, ...]:
         """The parameters that all components share."""
         return ()
+
+    def _restricted(self, kept: Ints, restrict: Restriction) -> dict[str, object]:
+        density = restrict(cast("Mixture[PartialComponents]", self._density))
+        return {
+            "weights_": np.exp(density.log_weights).astype(self._dtype),
+            "n_parameters_": density.n_parameters(),
+            "_density": density,
+            "_n_fitted_components": self._n_fitted_components,
+        }
 
     # -- rows --------------------------------------------------------------------------------------
 

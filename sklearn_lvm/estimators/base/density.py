@@ -1,6 +1,7 @@
 """The base of all estimators: a density that scores rows, samples, and tells how well it fits."""
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from importlib.metadata import PackageNotFoundError, metadata
 from numbers import Integral
 from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar, cast, overload
@@ -16,7 +17,7 @@ from sklearn.base import (
 from sklearn.utils import Tags, check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..._compat import check_random_state_of
+from ..._compat import check_random_state_of, without_callbacks
 from ..._typing import Floats, Ints, RandomState, Rows, Table, Weights
 from ...core.rows import Transformation
 from ...inference.block_map import ThreadMap, block_size, slices_of
@@ -100,7 +101,7 @@ class DensityEstimator(
             with np.errstate(all="ignore"):  # the sum of finite entries may overflow
                 return validate_data(self, X, reset=reset, **self._checks)
         except (TypeError, ValueError, OverflowError) as error:
-            raise explained(error, X, type(self).__name__) from error
+            raise explained(error, X) from error
 
     def _set_fitted(self, attributes: Mapping[str, object]) -> None:
         """Set fitted attributes."""
@@ -112,6 +113,13 @@ class DensityEstimator(
     def _refit_params(self, weight: float) -> dict[str, object]:
         """What is to be set before a copy is fitted to the same rows, of a summed weight, once more."""
         return {}
+
+    def _refitted(self, X: Table, w: Floats) -> Self:
+        """A copy that is fitted once more, from where this fit ended if it can be."""
+        # Fits set attributes anew and change none in place: a shallow copy leaves the original alone.
+        model = without_callbacks(copy(self))
+        model.set_params(**self._refit_params(float(w.sum())))
+        return model.fit(X, sample_weight=w)
 
     def _parameters_like(self, other: Self, X: Table, w: Floats) -> dict[str, Floats]:
         """The fitted parameters, in the order of those of another fit to the same rows."""
@@ -255,6 +263,10 @@ class DensityEstimator(
             raise ValueError(
                 f"n_samples must be an integer from 1 to {MAX_SAMPLES}, got {n_samples!r}."
             )
+        return self._random_state_of(method, random_state)
+
+    def _random_state_of(self, method: str, random_state: RandomState) -> np.random.RandomState:
+        """The random state of a call of a method, by default that of the estimator."""
         state = self.random_state if random_state is None else random_state
         check_random_state_of(method, state)
         rng: np.random.RandomState = check_random_state(state)

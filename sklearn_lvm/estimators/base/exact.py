@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..._typing import Weights
-from .density import DensityEstimator
 from .docs import documented
+from .imputation import ImputingEstimator
 from .validation import check_weights, weighted_total
 
 
-class ExactDensityEstimator(DensityEstimator):
+class ExactDensityEstimator(ImputingEstimator):
     """Base of densities with exact scores; a criterion of a bound would compare nothing."""
 
     @property

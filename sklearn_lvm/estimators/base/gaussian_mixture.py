@@ -6,7 +6,7 @@ from typing import Generic, Literal
 
 import numpy as np
 
-from ..._typing import Floats
+from ..._typing import Floats, Ints
 from ...core.family import C
 from ...core.gaussian.covariance import Structure
 from ...core.gaussian.density import Gaussians
@@ -18,6 +18,7 @@ from ...core.rows import RowSource
 from ...core.standardization import MAX_DEVIATIONS, Standardization
 from ...fitting.incomplete_rows import incomplete_rows
 from ...fitting.starts import FEW_ROWS, StartStrategy
+from .conditioning import Restriction
 from .mixture import MixtureEstimator
 from .standardized_rows import StandardizedRowsDensity
 from .validation import missing_entries, standardization_of
@@ -42,6 +43,7 @@ class GaussianMixtureEstimator(
 
     _parameter_names = ("weights_", "means_", "covariances_")
     _structure: Structure  # of the covariances
+    _part_gaussians: Gaussians  # only of what condition and marginal made
 
     @property
     def _shared_names(self) -> tuple[str, ...]:
@@ -89,7 +91,23 @@ class GaussianMixtureEstimator(
     def _described(
         self, model: Mixture[C], standardization: Standardization
     ) -> Mapping[str, object]:
-        gaussians = self._gaussians(model)
+        return self._described_gaussians(self._gaussians(model), standardization)
+
+    def _restricted(self, kept: Ints, restrict: Restriction) -> dict[str, object]:
+        # What was restricted before may have no model, but has Gaussians.
+        known = self._gaussians(self._model) if hasattr(self, "_model") else self._part_gaussians
+        gaussians, units = restrict(known), self._transformation.of_features(kept)
+        return {
+            **super()._restricted(kept, restrict),
+            **self._described_gaussians(gaussians, units),
+            "_transformation": units,
+            "_structure": gaussians.covariance.structure,
+            "_part_gaussians": gaussians,
+        }
+
+    def _described_gaussians(
+        self, gaussians: Gaussians, standardization: Standardization
+    ) -> Mapping[str, object]:
         with np.errstate(all="ignore"):  # in extreme units
             covariance = gaussians.covariance.rescale(standardization.scale)
             return {

@@ -1,5 +1,6 @@
 """Base of densities that are known by a bound, which importance samples estimate."""
 
+from copy import copy
 from numbers import Integral
 from typing import ClassVar, Protocol
 
@@ -8,9 +9,10 @@ from numpy.typing import ArrayLike
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ..._typing import Floats, RandomState
+from ..._typing import Floats, RandomState, Table
 from ...core.rows import Transformation
-from .density import Density, DensityEstimator
+from .density import Density
+from .imputation import ImputingEstimator
 from .validation import FLOATS, check_columns, result_dtype
 
 
@@ -19,6 +21,11 @@ class BoundedDensity(Density, Protocol):
 
     All rows share the noise (k, q), from which k samples of q latent variables are made.
     """
+
+    @property
+    def binary(self) -> bool:
+        """Whether entries are zeros and ones."""
+        ...
 
     def evidence(self, rows: Floats, noise: Floats, /) -> Floats:
         """The importance-weighted bound of log p(x) and its standard error, (n, 2)."""
@@ -40,6 +47,10 @@ class BoundedDensity(Density, Protocol):
         """The expected entries given those that were observed, (n, d)."""
         ...
 
+    def draw_missing(self, rows: Floats, k: int, rng: np.random.RandomState, /) -> Floats:
+        """Entries drawn given those that were observed, by k importance samples of each row, (n, d)."""
+        ...
+
 
 class FeatureScaling(Transformation, Protocol):
     """A transformation that scales each feature by a number of its own."""
@@ -50,7 +61,7 @@ class FeatureScaling(Transformation, Protocol):
         ...
 
 
-class ImportanceSampledDensity(DensityEstimator):
+class ImportanceSampledDensity(ImputingEstimator):
     """Base of densities p(x) = E_t[p(x | t)] whose logarithm is bounded by importance samples of t.
 
     Entries that are NaN are missing: every score is that of the observed entries.
@@ -65,7 +76,7 @@ class ImportanceSampledDensity(DensityEstimator):
 
     _density: BoundedDensity
     _transformation: FeatureScaling
-    _seed: int
+    _seed: RandomState
     n_score_samples: int
     n_components_: int
 
@@ -79,11 +90,16 @@ class ImportanceSampledDensity(DensityEstimator):
 
     def _noise(self, n_samples: int | None, random_state: RandomState = None) -> Floats:
         """Standard normal numbers that all rows share, (k, q)."""
-        k = self.n_score_samples if n_samples is None else n_samples
-        if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
-            raise ValueError(f"n_samples must be an integer of at least 1, got {n_samples!r}.")
+        k = self._n_samples(n_samples)
         rng = check_random_state(self._seed if random_state is None else random_state)
-        return np.asarray(rng.standard_normal((int(k), self.n_components_)))
+        return np.asarray(rng.standard_normal((k, self.n_components_)))
+
+    def _n_samples(self, given: int | None) -> int:
+        """The number of importance samples, by default that of scores."""
+        k = self.n_score_samples if given is None else given
+        if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
+            raise ValueError(f"n_samples must be an integer of at least 1, got {given!r}.")
+        return int(k)
 
     def _log_prob(self, X: Floats) -> Floats:
         bound = self._density.evidence(self._standardized(X), self._noise(None))[:, 0]
@@ -158,37 +174,76 @@ class ImportanceSampledDensity(DensityEstimator):
         bound = self._density.elbo(self._standardized(rows), self._noise(n_samples, random_state))
         return (bound - self._observed_log_jacobian(rows)).astype(result_dtype(rows))
 
-    def impute(
-        self, X: ArrayLike, n_samples: int | None = None, *, random_state: RandomState = None
-    ) -> Floats:
-        """Replace missing entries by their conditional means, given the observed entries.
+    def _conditional_means(self, X: Floats) -> Floats:
+        means = self._density.impute(self._standardized(X), self._noise(None))
+        return self._transformation.inverse_transform(means)
 
-        E[x_missing | x_observed] by self-normalized importance weights (Mattei & Frellsen, 2019,
-        equation 12).
+    def _conditional_draws(self, X: Floats, rng: np.random.RandomState) -> Floats:
+        drawn = self._density.draw_missing(self._standardized(X), self.n_score_samples, rng)
+        return self._transformation.inverse_transform(drawn)
+
+    def _most_probable(self, means: Floats) -> Floats:
+        return (means > 0.5).astype(means.dtype) if self._density.binary else means
+
+    def impute(
+        self,
+        X: ArrayLike,
+        *,
+        n_draws: int | None = None,
+        mode: bool = False,
+        parameter_draws: bool = False,
+        random_state: RandomState = None,
+        n_samples: int | None = None,
+    ) -> Table | list[Table]:
+        """Fill in missing entries, given the observed entries of each row.
+
+        Means are E[x_missing | x_observed] by self-normalized importance weights (Mattei & Frellsen,
+        2019, equation 12). For a draw, one of the importance samples of the latent variable is taken
+        with a probability in proportion to its weight, and the missing entries are drawn given it
+        (Rubin, 1987).
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            NaN is not observed. X is not changed.
+        n_draws : int, default=None
+            None for one table of conditional means. An integer m for m tables, in each of which
+            missing entries are drawn at random: multiple imputation.
+        mode : bool, default=False
+            Whether a missing zero or one is the more probable of both, and not the probability of a
+            one. Other columns keep the mean.
+        parameter_draws : bool, default=False
+            Whether each table is drawn under networks of its own: training goes on from the fitted ones
+            on X, under Dirichlet weights of the rows (Rubin, 1981).
+        random_state : int, RandomState instance or None, default=None
+            Of the noise and the draws. None for the noise of ``score_samples``, and for draws that of
+            the estimator.
         n_samples : int, default=None
             Importance samples; None for ``n_score_samples``.
-        random_state : int, RandomState instance or None, default=None
-            None for the noise of ``score_samples``.
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features)
-            A copy without NaN. Missing entries of binary rows become probabilities of ones.
+        X : array or frame, or a list of them
+            Of the kind of X. Observed entries are the same, bit for bit.
+
+        Raises
+        ------
+        ValueError
+            If ``n_draws`` or ``n_samples`` is not a positive integer, ``mode`` is given with
+            ``n_draws``, or ``parameter_draws`` without it.
         """
-        rows = self._check_rows(X)
-        noise = self._noise(n_samples, random_state)
-        filled: Floats = rows.copy()
-        missing = np.isnan(rows)
-        incomplete = missing.any(axis=1)
-        if incomplete.any():
-            expected = self._density.impute(self._standardized(rows[incomplete]), noise)
-            expected = self._transformation.inverse_transform(expected)
-            filled[missing] = expected[missing[incomplete]]
-        return filled
+        check_is_fitted(self)
+        model = copy(self)  # with settings of this call, which change no weight
+        model.n_score_samples = self._n_samples(n_samples)
+        if random_state is not None:
+            model._seed = random_state
+        return super(ImportanceSampledDensity, model).impute(
+            X,
+            n_draws=n_draws,
+            mode=mode,
+            parameter_draws=parameter_draws,
+            random_state=random_state,
+        )
 
     def transform(self, X: ArrayLike) -> Floats:
         """Compute the mean of the latent variables under the approximate posterior q(t | x).

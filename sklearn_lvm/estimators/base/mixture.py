@@ -163,9 +163,10 @@ class MixtureEstimator(CallbackSupportMixin, ComponentDensityEstimator, Generic[
         Raises
         ------
         ValueError
-            If nothing was observed of a column, if there are more components than rows, repetitions and weights counted, unless these are
-            Bernoulli densities, or if no start succeeds, since a covariance became singular, say; the
-            message names the cause, such as the component, and the remedy.
+            If nothing was observed of a column, if there are more components than rows, repetitions and
+            weights counted, unless these are Bernoulli densities, or if no start succeeds, since a
+            covariance became singular, say; the message names the cause, such as the component, and the
+            remedy.
 
         Warns
         -----
@@ -242,6 +243,11 @@ class MixtureEstimator(CallbackSupportMixin, ComponentDensityEstimator, Generic[
     ) -> EMRun[Mixture[C]]:
         """Run all starts, in sight of callbacks, and choose the best."""
         warm = self.warm_start and hasattr(self, "_density")
+        if warm and not hasattr(self, "_model"):
+            raise ValueError(
+                "warm_start=True cannot continue a mixture that condition or marginal made, which has "
+                "no posteriors and no prior to start from: set warm_start=False."
+            )
         n_starts = 1 if warm else self.n_init
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=n_starts)
         context: CallbackContext = self._init_callback_context(

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from ..._typing import Floats
+from ..._typing import Floats, Ints
 from ...core.gaussian.covariance import Structure
 from ...core.gaussian.moments import Moments
 from ...core.gaussian.normal_wishart import NormalWisharts
@@ -87,3 +87,16 @@ def described_prior(
         "degrees_of_freedom_prior_": float(known.degrees_of_freedom[0]),
         "covariance_prior_": one.to_public(scatter).astype(dtype),
     }
+
+
+def marginal_freedom(given: PriorParameters, structure: Structure, kept: Ints) -> dict[str, object]:
+    """nu0 of the prior of some features; None stays None.
+
+    A block of p of the d features of a Wishart prior has d - p degrees of freedom less, where they
+    share a matrix.
+    """
+    freedom = given.degrees_of_freedom_prior
+    if freedom is None:
+        return {}
+    lost = structure.wishart_size - replace(structure, d=len(kept)).wishart_size
+    return {"degrees_of_freedom_prior": freedom - lost}

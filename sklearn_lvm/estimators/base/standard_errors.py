@@ -33,7 +33,7 @@ from .docs import documented
 from .gaussian_mixture import GaussianMixtureEstimator
 from .mixture import MixtureEstimator, U
 from .transaction import warn
-from .validation import check_weights, listed
+from .validation import check_weights, listed, missing_entries
 
 MAX_DISTANCE = 0.5  # standard errors: then an interval of 90 % holds the truth 86 times in 100
 MAX_COORDINATES = 4000  # whose matrix takes 128 MB, and some of these are held
@@ -94,9 +94,9 @@ class MixtureWithErrors(MixtureEstimator[U, C, S]):
         Raises
         ------
         ValueError
-            If ``kind`` is another, the mixture was not fitted but made of given parameters, there are
-            too many parameters, a component has less than one row, a probability is 0 or 1, or the
-            objective has no maximum at the fitted parameters.
+            If ``kind`` is another, X contains NaN, the mixture was not fitted but made of given
+            parameters, there are too many parameters, a component has less than one row, a probability
+            is 0 or 1, or the objective has no maximum at the fitted parameters.
 
         Warns
         -----
@@ -120,6 +120,10 @@ class MixtureWithErrors(MixtureEstimator[U, C, S]):
         True
         """
         rows = self._check_rows(X)
+        if missing_entries(rows) is not None:
+            raise ValueError(
+                "X contains NaN, and standard_errors needs complete rows: use bootstrap, which refits."
+            )
         w = check_weights(sample_weight, rows)
         if not isinstance(kind, str) or kind not in COVARIANCES:
             raise ValueError(f"kind must be one of {sorted(COVARIANCES)}, got {kind!r}.")

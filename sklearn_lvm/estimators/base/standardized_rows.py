@@ -1,22 +1,20 @@
 """The base of densities of standardized rows, in which NaN was not observed."""
 
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import numpy as np
 from sklearn.utils import Tags
 
 from ..._typing import Floats, Rows
 from ...core.conditionals import Conditionals
-from ...core.family import PartialComponents
 from ...core.gaussian.missing import observed_rows
-from ...core.mixture import Mixture
 from ...core.standardization import Standardization
 from ...inference.block_map import block_size, slices_of
-from .density import DensityEstimator
+from .imputation import ImputingEstimator
 from .validation import FLOATS, missing_entries, observed_log_jacobian
 
 
-class StandardizedRowsDensity(DensityEstimator):
+class StandardizedRowsDensity(ImputingEstimator):
     """Base of densities of Gaussians, or of what is believed of them, in standard units.
 
     Entries that are NaN were not observed: every score is that of the others.
@@ -34,28 +32,12 @@ class StandardizedRowsDensity(DensityEstimator):
 
     # -- missing entries ---------------------------------------------------------------------------
 
-    def _conditional_means(self, X: Floats) -> Floats:
-        """Rows (n, d) with conditional means in place of missing entries."""
-        mixture = self._mixture
-        means = self._by_block(X, lambda: mixture.conditional_means)
-        return self._transformation.inverse_transform(means.T)
-
-    def _conditional_draws(self, X: Floats, rng: np.random.RandomState) -> Floats:
-        """Rows (n, d) with a draw of the missing entries given the observed ones."""
-        mixture = self._mixture
-        parts = [mixture.draw_missing(self._kernel_rows(X[rows]), rng) for rows in self._slices(X)]
-        return self._transformation.inverse_transform(np.concatenate(parts))
-
     def _conditional_mixture(self, X: Floats) -> tuple[Floats, Conditionals]:
         """Responsibilities (K, n), and the missing entries under each component."""
         mixture, rows = self._mixture, self._kernel_rows(X)
         _, resp = mixture.kernel().posterior(rows)
         standard, found = self._transformation, mixture.components.conditionals(rows)
         return resp, found.rescaled(standard.center, standard.scale)
-
-    @property
-    def _mixture(self) -> Mixture[PartialComponents]:
-        return cast(Mixture[PartialComponents], self._density_or_raise())
 
     # -- blocks ------------------------------------------------------------------------------------
 

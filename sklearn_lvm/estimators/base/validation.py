@@ -157,14 +157,8 @@ def check_level(level: float) -> float:
     return float(level)
 
 
-def explained(error: Exception, X: object, name: str) -> TypeError | ValueError:
-    """What validation of X by the estimator of some name has raised, with cause and remedy."""
-    if str(error).startswith("Input X contains NaN"):
-        return ValueError(
-            f"Input X contains NaN.\n{name} does not accept missing values encoded as NaN natively. "
-            "These take NaN as not observed: VAEDensity, and for zeros and ones BernoulliMixture and "
-            "BetaBernoulli. Otherwise drop incomplete rows, or fill in what is missing."
-        )
+def explained(error: Exception, X: object) -> TypeError | ValueError:
+    """What validation of X has raised, with cause and remedy."""
     kind = TypeError if isinstance(error, TypeError) else ValueError
     return kind(f"{error}{_first_that_is_no_number(X)}")
 

@@ -19,6 +19,7 @@ from sklearn_lvm.core.bernoulli.density import (
     MIN_LOG_PROB,
     BernoulliFamily,
     Bernoullis,
+    expected_entries,
 )
 from sklearn_lvm.core.mixture import Mixture
 from sklearn_lvm.core.mixture_em import MixtureSteps
@@ -189,6 +190,46 @@ def test_the_objective_never_falls(acceleration, with_prior, seed):
     assert_allclose(end.objective, height / w.sum(), rtol=1e-8)
 
 
+@given(seed=seeds, K=components, d=features)
+def test_missing_entries_are_those_of_all_completions(seed, K, d):
+    """E[x_j | x_o] is a ratio of sums over the tables that agree with what was observed."""
+    mixture, X, _, _ = example(seed, K, d)
+    X = np.concatenate([X[:10], np.full((1, d), np.nan)])
+    block = binary_rows(X, 0.5)
+    means = mixture.conditional_means(block).T
+    missing = np.isnan(X)
+    assert_allclose(means[~missing], X[~missing], rtol=1e-14)
+    assert_allclose(expected_entries(mixture, block).T[missing], means[missing], rtol=1e-13)
+    tables = np.array(list(np.ndindex(*[2] * d)), dtype=float)
+    log_prob = mixture.kernel().log_prob(binary_rows(tables, 0.5))
+    for x, mean in zip(X, means, strict=True):
+        agree = (np.isnan(x) | (tables == x)).all(axis=1)
+        share = np.exp(log_prob[agree] - logsumexp(log_prob[agree]))
+        assert_allclose(mean, share @ tables[agree], rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, csr_array])
+def test_draws_of_missing_entries_are_joint(kind):
+    """Two entries are missing, and depend on each other through the component."""
+    p = np.array([[0.9, 0.8, 0.6], [0.2, 0.1, 0.3]])
+    mixture = Mixture(np.log([0.4, 0.6]), Bernoullis.of(p, 1 - p))
+    X = np.tile([np.nan, np.nan, 1.0], (100_000, 1))
+    drawn = mixture.draw_missing(binary_rows(kind(X), 0.5), np.random.RandomState(0))
+    assert (drawn[:, 2] == 1.0).all()
+    joint = np.array([0.4, 0.6]) * p[:, 2]
+    share = joint / joint.sum()
+    moments = np.array([share @ p[:, 0], share @ p[:, 1], share @ (p[:, 0] * p[:, 1])])
+    found = [drawn[:, 0].mean(), drawn[:, 1].mean(), (drawn[:, 0] * drawn[:, 1]).mean()]
+    assert_allclose(found, moments, atol=5 * 0.5 / np.sqrt(len(X)))
+
+
+def test_conditionals_of_one_entry_have_its_variance():
+    p = np.array([[0.25, 0.5], [1.0, 1e-20]])
+    found = Bernoullis.of(p, 1 - p).conditionals(binary_rows(np.array([[np.nan, 1.0]]), 0.5))
+    assert_allclose(found.mean[:, :, 0], [[0.25, 1.0], [1.0, 1.0]])
+    assert_allclose(found.variance[:, :, 0], [[0.1875, 0.0], [0.0, 0.0]])
+
+
 def test_a_prior_is_rows_that_nobody_saw():
     """Pseudo-counts of whole numbers are those rows themselves."""
     X = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
@@ -199,3 +240,28 @@ def test_a_prior_is_rows_that_nobody_saw():
         for s, rows in ((steps, X), (MixtureSteps(BernoulliFamily()), total_weight))
     ]
     assert_allclose(modes[0].components.log_p, modes[1].components.log_p, rtol=1e-15)
+
+
+def test_a_mixture_given_some_columns_is_that_of_all_tables():
+    rng = np.random.default_rng(0)
+    p = rng.uniform(0.1, 0.9, size=(2, 3))
+    mixture = Mixture(np.log([0.3, 0.7]), Bernoullis.of(p, 1 - p))
+    rows = np.array(list(np.ndindex(2, 2, 2)), dtype=float)
+    known = np.array([2, 0])
+    log_prob, rest = mixture.conditional(known, np.array([1.0, 0.0]))
+    table = np.exp(mixture.kernel().log_prob(binary_rows(rows, 0.5)))
+    held = table[(rows[:, 2] == 1) & (rows[:, 0] == 0)]
+    assert_allclose(np.exp(log_prob), [held.sum()])
+    sides = rest.kernel().log_prob(binary_rows(np.array([[0.0], [1.0]]), 0.5))
+    assert_allclose(np.exp(sides), held / held.sum())
+    assert_allclose(mixture.marginal(known).components.probability, p[:, known])
+
+
+def test_an_impossible_value_leaves_the_components_that_allow_it():
+    p = np.array([[1.0, 0.2], [0.5, 0.8]])
+    mixture = Mixture(np.log([0.5, 0.5]), Bernoullis.of(p, 1 - p))
+    _, rest = mixture.conditional(np.array([0]), np.array([0.0]))
+    assert_allclose(np.exp(rest.log_weights), [0.0, 1.0])
+    certain = Mixture(np.zeros(1), Bernoullis.of(p[:1], 1 - p[:1]))
+    log_prob, _ = certain.conditional(np.array([0]), np.array([0.0]))
+    assert log_prob[0] == -np.inf

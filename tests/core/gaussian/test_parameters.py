@@ -21,14 +21,14 @@ LEVELS = (0.01, 0.5, 0.95, 0.999)
 @pytest.mark.parametrize("dof", [0.7, 1.0, 4.0, 100.0, 1e9])
 @pytest.mark.parametrize("level", LEVELS)
 def test_one_square_has_an_f_distribution(dof, level):
-    quantile = quantile_of_squares(level, dof, 1)
+    quantile = quantile_of_squares(level, (dof,))
     assert_allclose(stats.f(1, dof).cdf(quantile), level, atol=1e-8)
 
 
 @pytest.mark.parametrize("n", [2, 7, 300])
 @pytest.mark.parametrize("level", LEVELS)
 def test_squares_of_many_degrees_of_freedom_are_chi_squared(n, level):
-    assert_allclose(stats.chi2(n).cdf(quantile_of_squares(level, 1e10, n)), level, atol=1e-7)
+    assert_allclose(stats.chi2(n).cdf(quantile_of_squares(level, (1e10,) * n)), level, atol=1e-7)
 
 
 @pytest.mark.parametrize("dof", [1.0, 3.5])
@@ -36,7 +36,7 @@ def test_squares_of_many_degrees_of_freedom_are_chi_squared(n, level):
 def test_sums_of_squares_are_below_their_quantile_as_often_as_it_says(dof, n):
     n_draws, level = 40_000, 0.9
     drawn = (stats.t(dof).rvs((n_draws, n), random_state=0) ** 2).sum(axis=1)
-    share = (drawn <= quantile_of_squares(level, dof, n)).mean()
+    share = (drawn <= quantile_of_squares(level, (dof,) * n)).mean()
     assert abs(share - level) < 4 * np.sqrt(level * (1 - level) / n_draws)
 
 
