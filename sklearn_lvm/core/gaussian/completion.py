@@ -162,17 +162,13 @@ class FullCompleter:
     precision: Floats
 
     def complete(self, rows: Floats, observed: Bools, group: Group) -> "FullCompletion":
-        d, g = rows.shape
-        k = group.missing.shape[1]
-        padding = max(int(group.missing.max(initial=0)) + 1 - d, 0)
-        X = np.zeros((len(self.mean), d + padding, g))
-        np.subtract(rows, self.mean[:, :, None], out=X[:, :d])
-        X[:, :d] *= observed
-        blocks, log_det = self._inverted(group, d + padding)
+        X = deviations_with_room(rows, observed, group, self.mean)
+        (d, g), (_, size, _), k = rows.shape, X.shape, group.missing.shape[1]
+        blocks, log_det = self._inverted(group, size)
         if k:
             pulls = np.zeros_like(X)
             np.matmul(self.precision, X[:, :d], out=pulls[:, :d])
-            entries = _positions(group.missing[group.pattern].T, len(X), d + padding, g)
+            entries = _positions(group.missing[group.pattern].T, len(X), size, g)
             of_rows = blocks if len(group.first) == g else blocks[..., group.pattern]
             inverse = np.broadcast_to(of_rows, (k, *entries.shape))
             X.ravel()[entries] = -np.einsum("ijkg,jkg->ikg", inverse, pulls.ravel()[entries])
@@ -193,6 +189,16 @@ class FullCompleter:
         parts = [inverses(blocks[:, :, k : k + step]) for k in range(0, K, step)]
         found, log_det = zip(*parts, strict=True)
         return joined(found, axis=2), joined(log_det, axis=0)
+
+
+def deviations_with_room(rows: Floats, observed: Bools, group: Group, mean: Floats) -> Floats:
+    """Rows less means (K, d), with zeros for what is missing and for stand-ins, (K, d + padding, g)."""
+    d, g = rows.shape
+    padding = max(int(group.missing.max(initial=0)) + 1 - d, 0)
+    X = np.zeros((len(mean), d + padding, g))
+    np.subtract(rows, mean[:, :, None], out=X[:, :d])
+    X[:, :d] *= observed
+    return X
 
 
 def joined(parts: Sequence[Floats], axis: int) -> Floats:

@@ -9,12 +9,17 @@ import numpy as np
 
 from ..._typing import Floats, Ints
 from ..linalg import cholesky, inverse_triangular, lower_factor
-from .completion import FullCompleter
+from .completion import Completer, FullCompleter
 from .covariance import Covariances, Structure, Whitener, per_weight
+from .orthogonal_completion import OrthogonalCompleter
 
 NEGLIGIBLE = 1e-24  # share of the largest weight below which a weight is below rounding
 SPARSE = 0.7  # share of rows of some weight from which on picking them is not worth it
 N_STRIPS, MIN_STRIPED = 4, 32  # strips of a triangular product; from how many features on
+
+# P_jj C_jj, by how much a variance exceeds that given all others: beyond, squares of precisions lose
+# too many digits.
+MAX_INFLATION = 1e6
 
 _lower, _upper = cache(np.tril_indices), cache(np.triu_indices)
 
@@ -148,7 +153,9 @@ class FullCovariances(Covariances):
         strips = [np.ascontiguousarray(affine[a:b, :, : b + 1]) for a, b in pairwise([0, *ends])]
         return partial(_whiten_in_strips, tuple(strips))
 
-    def completer(self, mean: Floats) -> FullCompleter:
+    def completer(self, mean: Floats) -> Completer:
+        if (self.precision_diagonal * self.variances).max() > MAX_INFLATION:
+            return OrthogonalCompleter(mean, self.inverse)
         return FullCompleter(mean, self.inverse, self._precisions)
 
     def whiten_each(self, v: Floats) -> Floats:

@@ -176,7 +176,7 @@ class MixtureEstimator(CallbackSupportMixin, ComponentDensityEstimator, Generic[
         """
         rows, transformation = self._prepared(X, sample_weight)
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
-        best = self._search(rows, transformation, {"X": rows.X, "y": y, "metadata": metadata})
+        best = self._search(rows, transformation, {"X": X, "y": y, "metadata": metadata})
         self._set_fitted(self._attributes(transformation, best))
         self._warn_of_run(best)
         return self
