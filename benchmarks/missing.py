@@ -46,13 +46,7 @@ from sklearn.linear_model import BayesianRidge
 from sklearn.model_selection import GridSearchCV, KFold
 from threadpoolctl import threadpool_limits
 
-from sklearn_lvm import (
-    PPCA,
-    BayesianGaussian,
-    DensityImputer,
-    EMGaussianMixture,
-    GaussianMLE,
-)
+from sklearn_lvm import PPCA, DensityImputer, EMGaussianMixture, VariationalGaussianMixture
 
 Rows = Iterator[dict[str, Any]]
 SHARES = 0.5, 0.2
@@ -60,7 +54,17 @@ OTHER_MASKS = range(5)
 COMPONENTS = range(1, 9)
 PEER, OURS = "IterativeImputer", "DensityImputer"
 FEW_STEPS, MANY_STEPS = 5, 15
-N_DRAWS, LOW, HIGH = 99, 4, 94  # the 5th and the 95th of 99 draws hold a 100th with probability 0.9
+N_COMPONENTS = 5  # of the mixture of which the steps are timed
+# How precisions of features, (K, d), are given to a mixture.
+PRECISIONS: dict[str, Callable[[Array], Array]] = {
+    "full": lambda precision: precision[:, :, None] * np.eye(precision.shape[1]),
+    "diag": lambda precision: precision,
+}
+N_DRAWS, LOW, HIGH = (
+    59,
+    2,
+    56,
+)  # a 60th lies between the third and the third last with probability 0.9
 
 
 # -- quality ------------------------------------------------------------------------------------------
@@ -107,37 +111,40 @@ def quality(asked: argparse.Namespace) -> Rows:
             }
             first = found.pop(PUBLISHED)
             row = {"table": name, "hidden": f"{share:.0%}"}
-            yield row | {"masks": f"seed {PUBLISHED}"} | first | {"minus peer": first[OURS] - first[PEER]}
+            yield (
+                row
+                | {"masks": f"seed {PUBLISHED}"}
+                | first
+                | {"minus peer": first[OURS] - first[PEER]}
+            )
             yield row | over_masks(list(found.values()))
+
+
+def of_mask(found: dict[str, float]) -> dict[str, Any]:
+    """Errors by the published mask."""
+    return {"masks": f"seed {PUBLISHED}", **found, "minus peer": found[OURS] - found[PEER]}
 
 
 def over_masks(found: list[dict[str, float]]) -> dict[str, Any]:
     """Means and spreads over masks, and the mean difference to the peer with its standard error."""
-    difference = np.array([each[OURS] - each[PEER] for each in found])
+    values = {name: np.array([each[name] for each in found]) for name in found[0]}
+    difference, K = values[OURS] - values[PEER], values.pop("K")
     error = difference.std(ddof=1) / np.sqrt(len(found))
     return {
         "masks": f"{len(found)} others",
-        **{
-            name: with_error([each[name] for each in found], np.std)
-            for name in found[0]
-            if name != "K"
-        },
-        "K": ", ".join(str(each["K"]) for each in found),
+        **{name: f"{each.mean():.3f} ({each.std(ddof=1):.3f})" for name, each in values.items()},
+        "K": ", ".join(map(str, K)),
         "minus peer": f"{difference.mean():+.3f} ± {error:.3f}",
     }
-
-
-def with_error(values: list[float], spread: Callable[..., Any]) -> str:
-    return f"{np.mean(values):.3f} ({spread(values):.3f})"
 
 
 # -- steps --------------------------------------------------------------------------------------------
 
 
-def per_step(timings: dict[str, Timing], clock: str, n_steps: int) -> float:
-    """Milliseconds of one step: a long fit less a short one, so that no start is in them."""
-    many, few = (getattr(timings[f"{name} steps"], clock) for name in ("many", "few"))
-    return float(1e3 * (many - few) / n_steps)
+def per_step(timings: dict[str, Timing], clock: str, who: str = "") -> float:
+    """Milliseconds of one step: those of a long fit less a short one, so that no start is in them."""
+    many, few = (getattr(timings[f"{who}{what} steps"], clock) for what in ("many", "few"))
+    return float(1e3 * (many - few) / (MANY_STEPS - FEW_STEPS))
 
 
 def gaussian_fit(X: Array, n_steps: int) -> EMGaussianMixture:
@@ -172,51 +179,47 @@ def step_problems(quick: bool) -> Iterator[tuple[str, Array, Callable, Callable]
 def steps(asked: argparse.Namespace) -> Rows:
     """One step of EM with 20 % of the cells missing, in milliseconds, beside a loop over the rows."""
     for name, X, fit, loop in step_problems(asked.quick):
-        few, many = (fit(X, n) for n in (FEW_STEPS, MANY_STEPS))
-        by_rows = loop(many)
+        model = fit(X, MANY_STEPS)
         runs = {
-            "loop": partial(by_rows.step, X),
+            "loop": partial(loop(model).step, X),
             "few steps": partial(fit, X, FEW_STEPS),
             "many steps": partial(fit, X, MANY_STEPS),
         }
         timings = interleave(runs, asked.repeats)
-        n_steps = many.n_iter_ - few.n_iter_
-        ours = {clock: per_step(timings, clock, n_steps) for clock in ("wall", "cpu")}
+        by_rows, wall = timings["loop"], per_step(timings, "wall")
         yield {
             "model": name,
-            "a loop [ms]": 1e3 * timings["loop"].wall,
-            "ours [ms]": ours["wall"],
-            "wall ratio": 1e3 * timings["loop"].wall / ours["wall"],
-            "cpu ratio": 1e3 * timings["loop"].cpu / ours["cpu"],
-            "its score [nats/row]": f"{timings['loop'].result[0] / len(X):.9f}",
-            "ours": f"{many.score(X):.9f}",
+            "a loop [ms]": 1e3 * by_rows.wall,
+            "ours [ms]": wall,
+            "wall ratio": 1e3 * by_rows.wall / wall,
+            "cpu ratio": 1e3 * by_rows.cpu / per_step(timings, "cpu"),
+            "its score [nats/row]": f"{by_rows.result[0] / len(X):.9f}",
+            "ours": f"{model.score(X):.9f}",
         }
 
 
 # -- what holes cost ----------------------------------------------------------------------------------
 
 
-def mixture_fit(X: Array, complete: Array, K: int, covariance_type: str, n_steps: int) -> Any:
-    """Plain steps of a mixture from rows of the table, with the variances of all rows."""
-    d = X.shape[1]
-    precision = 1.0 / complete.var(axis=0)
-    forms = {"full": np.diag(precision)[None].repeat(K, axis=0), "diag": np.tile(precision, (K, 1))}
+def mixture_fit(X: Array, complete: Array, kind: str, n_steps: int) -> EMGaussianMixture:
+    """Plain steps of a mixture from rows of the complete table, with the variances of all rows."""
+    K = N_COMPONENTS
+    precision = np.tile(1.0 / complete.var(axis=0), (K, 1))
     start = {
         "weights_init": np.full(K, 1.0 / K),
         "means_init": complete[:: len(complete) // K][:K],
-        "precisions_init": forms[covariance_type].reshape((K,) + (d,) * (1 + (covariance_type == "full"))),
+        "precisions_init": PRECISIONS[kind](precision),
     }
     given = {"covariance_prior": None, "tol": 0.0, "acceleration": None, "max_iter": n_steps}
-    model = EMGaussianMixture(K, covariance_type=covariance_type, **given, **start)
-    return model.fit(X)
+    return EMGaussianMixture(K, covariance_type=kind, **given, **start).fit(X)
 
 
 def holes(asked: argparse.Namespace) -> Rows:
-    """One step of EM for a mixture of five Gaussians, in milliseconds, and relative to complete rows."""
-    K, n = 5, 2_000 if asked.quick else 20_000
-    for covariance_type in ("full", "diag"):
+    """One step of EM for five Gaussians, in CPU milliseconds, and as multiples of complete rows."""
+    n = 2_000 if asked.quick else 20_000
+    for kind in PRECISIONS:
         for d in (10, 20):
-            X = blobs(n, d, K)
+            X = blobs(n, d, N_COMPONENTS)
             tables = {
                 "complete": X,
                 "10 % of rows": with_incomplete_rows(X, 0.1, 0.2),
@@ -224,21 +227,15 @@ def holes(asked: argparse.Namespace) -> Rows:
                 "20 % of cells": without_cells(X, 0.2),
             }
             runs = {
-                f"{name}, {n_steps}": partial(mixture_fit, rows, X, K, covariance_type, n_steps)
+                f"{name}, {what} steps": partial(mixture_fit, rows, X, kind, n_steps)
                 for name, rows in tables.items()
-                for n_steps in (FEW_STEPS, MANY_STEPS)
+                for what, n_steps in (("few", FEW_STEPS), ("many", MANY_STEPS))
             }
             timings = interleave(runs, asked.repeats)
-            taken = {
-                name: 1e3
-                * (timings[f"{name}, {MANY_STEPS}"].cpu - timings[f"{name}, {FEW_STEPS}"].cpu)
-                / (MANY_STEPS - FEW_STEPS)
-                for name in tables
-            }
+            taken = {name: per_step(timings, "cpu", f"{name}, ") for name in tables}
             yield {
-                "covariance": covariance_type,
+                "covariance": kind,
                 "rows x features": f"{n} x {d}",
-                "rows with holes": f"{np.isnan(tables['10 % of cells']).any(axis=1).mean():.0%}",
                 "complete [ms]": taken["complete"],
                 **{f"{name} [x]": taken[name] / taken["complete"] for name in list(tables)[1:]},
             }
@@ -247,18 +244,22 @@ def holes(asked: argparse.Namespace) -> Rows:
 # -- whole fits ---------------------------------------------------------------------------------------
 
 
+def completed(make: Callable[[], Any], incomplete: Array) -> Array:
+    return make().fit_transform(incomplete)
+
+
 def fits(asked: argparse.Namespace) -> Rows:
     """Whole fits that fill in a table of which half is hidden (seed 1234), in milliseconds."""
     names = ("breast cancer",) if asked.quick else ("breast cancer", "concrete")
     for name, X in standardized_tables(asked.data, names).items():
         incomplete = hidden(X, PUBLISHED)
-        numbers = sorted({1, 3, chosen(incomplete, asked.quick).n_components})
-        imputers = {f"K={K}": partial(DensityImputer, EMGaussianMixture(K, random_state=0)) for K in numbers}
-        imputers |= {PEER: partial(IterativeImputer, BayesianRidge(), random_state=0)}
-        imputers |= {f"{PEER}, 20 rounds": iterative}
-        runs = {
-            key: lambda make=make: make().fit_transform(incomplete) for key, make in imputers.items()
+        imputers: dict[str, Callable[[], Any]] = {
+            f"K={K}": partial(DensityImputer, EMGaussianMixture(K, random_state=0))
+            for K in sorted({1, 3, chosen(incomplete, asked.quick).n_components})
         }
+        imputers[PEER] = partial(IterativeImputer, BayesianRidge(), random_state=0)
+        imputers[f"{PEER}, max_iter=20"] = iterative
+        runs = {key: partial(completed, make, incomplete) for key, make in imputers.items()}
         timings = interleave(runs, asked.repeats)
         for key, timing in timings.items():
             error = (timing.result - X)[np.isnan(incomplete)]
@@ -267,7 +268,7 @@ def fits(asked: argparse.Namespace) -> Rows:
                 "contender": key,
                 "wall [ms]": 1e3 * timing.wall,
                 "cpu [ms]": 1e3 * timing.cpu,
-                f"{PEER} / it": timings[PEER].wall / timing.wall,
+                f"{PEER} / it": timings[PEER].cpu / timing.cpu,
                 "mean squared error": float((error**2).mean()),
             }
 
@@ -275,37 +276,41 @@ def fits(asked: argparse.Namespace) -> Rows:
 # -- coverage -----------------------------------------------------------------------------------------
 
 
-def covered(model: Any, X: Array, incomplete: Array, parameter_draws: bool, seed: int) -> Array:
-    """Which hidden cells are inside the central interval of their draws."""
+def covered(model: Any, X: Array, incomplete: Array, parameter_draws: bool, seed: int) -> float:
+    """The share of hidden cells inside the central interval of their draws."""
     missing = np.isnan(incomplete)
     tables = model.fit(incomplete).impute(
         incomplete, n_draws=N_DRAWS, parameter_draws=parameter_draws, random_state=seed
     )
     drawn = np.sort([table[missing] for table in tables], axis=0)
-    return (drawn[LOW] < X[missing]) & (X[missing] < drawn[HIGH])
+    return float(((drawn[LOW] < X[missing]) & (X[missing] < drawn[HIGH])).mean())
+
+
+def correlated(n: int, d: int, seed: int) -> tuple[Array, Array]:
+    """Gaussian rows, and these with a fifth of the cells hidden."""
+    state = np.random.RandomState(seed)
+    X = state.normal(size=(n, d)) @ state.normal(size=(d, d))
+    return X, without_cells(X, 0.2, seed)
 
 
 def coverage(asked: argparse.Namespace) -> Rows:
-    """The share of hidden cells inside the central 90 % of 99 draws: correlated Gaussian columns."""
+    """The share of hidden cells inside the central 90 % of their draws, a mean over tables."""
     models = {
-        "GaussianMLE": GaussianMLE(),
-        "BayesianGaussian": BayesianGaussian(),
-        "EMGaussianMixture(1)": EMGaussianMixture(1, random_state=0),
+        "by likelihood": EMGaussianMixture(1, covariance_prior=None, random_state=0),
+        "by default": EMGaussianMixture(1, random_state=0),
+        "variational": VariationalGaussianMixture(1, random_state=0),
     }
-    n_tables = 2 if asked.quick else 10
-    for n, d in [(500, 5), (100, 5), (100, 20)]:
-        tables = [near_a_plane(n, d, max(d // 4, 2), seed) for seed in range(n_tables)]
+    for n, d, n_tables in [(500, 5, 4), (100, 5, 16), (100, 20, 4)]:
+        tables = [correlated(n, d, seed) for seed in range(2 if asked.quick else n_tables)]
         for name, model in models.items():
-            row = {"model": name, "rows x columns": f"{n} x {d}", "cells": 0}
-            for parameter_draws in (False, True):
-                found = [
-                    covered(model, X, without_cells(X, 0.3, seed), parameter_draws, seed)
-                    for seed, X in enumerate(tables)
+            row = {"one Gaussian": name, "rows x columns": f"{n} x {d}", "tables": len(tables)}
+            for what, parameter_draws in (("fitted parameters", False), ("parameter draws", True)):
+                shares = [
+                    covered(model, *table, parameter_draws, seed)
+                    for seed, table in enumerate(tables)
                 ]
-                shares = [float(each.mean()) for each in found]
-                error = np.std(shares, ddof=1) / np.sqrt(n_tables)
-                what = "parameter draws" if parameter_draws else "plug-in"
-                row |= {"cells": sum(map(len, found)), what: f"{np.mean(shares):.3f} ± {error:.3f}"}
+                error = np.std(shares, ddof=1) / np.sqrt(len(shares))
+                row[what] = f"{np.mean(shares):.3f} ± {error:.3f}"
             yield row
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from math import log, tau
 from pathlib import Path
 
@@ -141,8 +140,3 @@ class PPCALoop:
         logs = np.linalg.slogdet(M)[1] + (len(observed) - q) * log(self.noise)
         distance = (centered @ centered - centered @ W @ u) / self.noise
         return -0.5 * float(len(observed) * log(tau) + logs + distance), moments, first
-
-
-def timed_steps(fit: Callable[[int], object], few: int, many: int) -> dict[str, Callable]:
-    """Fits of few and of many steps: the difference of their times has no start in it."""
-    return {"few": partial(fit, few), "many": partial(fit, many)}
