@@ -16,8 +16,6 @@ density scores incomplete rows, fills them in, and is a regression of any column
 
 import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.experimental import enable_iterative_imputer  # noqa: F401
-from sklearn.impute import IterativeImputer
 
 from sklearn_lvm import ConditionalRegressor, EMGaussianMixture, GaussianMLE
 
@@ -37,13 +35,12 @@ print(f"{complete.sum()} of {len(table)} rows are complete")
 # ``impute`` completes the table. Conditional means are the closest guesses, and do not look like the
 # rows: where a value may be in either of two places, its mean is between both. Draws look like rows.
 # ``n_draws`` gives several such tables, and results from each of them spread by what the missing
-# cells leave open. A chain of linear regressions, :class:`sklearn.impute.IterativeImputer`, knows
-# lines only.
+# cells leave open. One Gaussian knows lines only, as chains of linear regressions do.
 
 filled = {
-    "a chain of linear regressions": IterativeImputer(random_state=0).fit_transform(table),
-    "conditional means": mixture.impute(table),
-    "one draw": mixture.impute(table, n_draws=1, random_state=0)[0],
+    "One Gaussian, conditional means": GaussianMLE().fit(table).impute(table),
+    "Mixture, conditional means": mixture.impute(table),
+    "Mixture, one draw": mixture.impute(table, n_draws=1, random_state=0)[0],
 }
 ticks = {0: np.isnan(table[:, 1]) & ~np.isnan(table[:, 0])}
 ticks[1] = np.isnan(table[:, 0]) & ~np.isnan(table[:, 1])
@@ -58,7 +55,7 @@ for axes, (name, rows) in zip(others, filled.items(), strict=True):
     axes.plot(*table[complete].T, "o", markersize=2, color="#bbbbbb")
     for column, color in ((0, "C0"), (1, "C1")):
         axes.plot(*rows[ticks[column]].T, "o", markersize=2.5, color=color)
-    axes.set_title(name[0].upper() + name[1:])
+    axes.set_title(name)
 for axes in panels.flat:
     axes.set(xlim=(-1.65, 2.5), ylim=(-1.55, 1.25))
 for axes in panels[1]:
@@ -156,6 +153,6 @@ for axes, name in zip(panels, found[0], strict=True):
         bars = WIDTH * errors[chosen]
         style = {"fmt": "o", "markersize": 3, "linewidth": 1.2, "color": color}
         axes.errorbar(np.flatnonzero(chosen), estimates[chosen], bars, **style)
-    axes.set(title=f"{name}: {inside.mean():.0%}", xlabel="table")
+    axes.set(title=f"{name}: {inside.mean():.0%} inside", xlabel="table")
 panels[0].set_ylabel("slope, central 90 %")
 plt.show()
