@@ -10,6 +10,7 @@ import warnings
 
 import numpy as np
 from common import options, show, write
+from missing_problems import PUBLISHED, hidden
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, SimpleImputer
@@ -18,18 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from sklearn_lvm import VAEDensity
 
-PUBLISHED = 1234
 TABLES = {"breast cancer": load_breast_cancer, "iris": load_iris}
-
-
-def hidden(X, seed):
-    """The table with half of its cells hidden."""
-    state = np.random.RandomState(seed)
-    n, p = X.shape
-    incomplete = X.copy()
-    cells = state.choice(n * p, int(np.floor(n * p / 2)), replace=False)
-    incomplete.ravel()[cells] = np.nan
-    return incomplete
 
 
 def vae(max_iter):

@@ -47,6 +47,7 @@ class ReadingOrder:
         "plot_singularities.py",
         "plot_collapse.py",
         "plot_predictive.py",
+        "plot_missing.py",
         "plot_stream.py",
         "plot_ppca_digits.py",
         "plot_vae_digits.py",

@@ -375,3 +375,10 @@ def test_intervals_hold_the_truth_in_many_tables(kind):
     print(f"{kind}: coverage {share.round(3)} of {n} fits")
     assert n == 300
     assert ((share >= 0.86) & (share <= 0.94)).all()
+
+
+def test_gaussians_need_complete_rows():
+    X = np.random.default_rng(0).normal(size=(50, 2))
+    model = EMGaussianMixture(1, tol=1e-8).fit(X)
+    with pytest.raises(ValueError, match="X contains NaN, and standard_errors .* use bootstrap"):
+        model.standard_errors(np.where(X > 1.0, np.nan, X))

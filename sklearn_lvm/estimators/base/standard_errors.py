@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 
-from ..._typing import Floats, Weights
+from ..._typing import Floats, Table, Weights
 from ...core.bernoulli.binarization import Binarization
 from ...core.bernoulli.counts import Counts
 from ...core.bernoulli.density import Bernoullis
@@ -120,10 +120,7 @@ class MixtureWithErrors(MixtureEstimator[U, C, S]):
         True
         """
         rows = self._check_rows(X)
-        if missing_entries(rows) is not None:
-            raise ValueError(
-                "X contains NaN, and standard_errors needs complete rows: use bootstrap, which refits."
-            )
+        self._check_complete(rows)
         w = check_weights(sample_weight, rows)
         if not isinstance(kind, str) or kind not in COVARIANCES:
             raise ValueError(f"kind must be one of {sorted(COVARIANCES)}, got {kind!r}.")
@@ -139,6 +136,9 @@ class MixtureWithErrors(MixtureEstimator[U, C, S]):
         named = {"weights_": weights, **errors}
         with np.errstate(all="ignore"):  # in extreme units
             return {name: value.astype(self._dtype) for name, value in named.items()}
+
+    def _check_complete(self, X: Table) -> None:
+        """Raise a ValueError if entries are missing that are needed."""
 
     def _scores(self, total_weight: float) -> MixtureScores:
         """The scores of the fitted mixture, for rows of a summed weight."""
@@ -198,6 +198,13 @@ class GaussianMixtureWithErrors(
     GaussianMixtureEstimator[Gaussians], MixtureWithErrors[Standardization, Gaussians, Moments]
 ):
     """Gaussian mixtures whose estimates have standard errors."""
+
+    def _check_complete(self, X: Table) -> None:
+        if missing_entries(X) is not None:
+            raise ValueError(
+                "X contains NaN, and standard_errors of Gaussians needs complete rows: use bootstrap, "
+                "which refits."
+            )
 
     def _component_scores(self, steps: MixtureSteps[Gaussians, Moments]) -> GaussianScores:
         assert isinstance(steps.family, GaussianFamily)
