@@ -329,7 +329,6 @@ class VAEDensity(CallbackSupportMixin, ImportanceSampledDensity):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            NaN is missing. In the first call each column needs an observed entry.
         y : Ignored
         {sample_weight}
 

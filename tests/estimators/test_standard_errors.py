@@ -380,5 +380,5 @@ def test_intervals_hold_the_truth_in_many_tables(kind):
 def test_gaussians_need_complete_rows():
     X = np.random.default_rng(0).normal(size=(50, 2))
     model = EMGaussianMixture(1, tol=1e-8).fit(X)
-    with pytest.raises(ValueError, match="X contains NaN, and standard_errors .* use bootstrap"):
+    with pytest.raises(ValueError, match=r"X contains NaN, and standard_errors .* use bootstrap"):
         model.standard_errors(np.where(X > 1.0, np.nan, X))
