@@ -324,12 +324,11 @@ class VAEDensity(CallbackSupportMixin, ImportanceSampledDensity):
     @transactional
     @documented
     def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> Self:
-        """Train for one epoch on these rows; the first call decides the standardization for all.
+        """Train for one epoch on rows, NaN being missing; the first call decides the standardization.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            NaN is missing. In the first call each column needs an observed entry.
         y : Ignored
         {sample_weight}
 

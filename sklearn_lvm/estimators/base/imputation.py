@@ -109,8 +109,8 @@ class ImputingEstimator(DensityEstimator):
         They become their conditional means E[x_m | x_o], m being the missing and o the observed entries
         of a row, or are drawn from p(x_m | x_o). Of a Gaussian with mean mu and covariance C this is a
         Gaussian too, of mean mu_m + C_mo inv(C_oo) (x_o - mu_o) and covariance
-        C_mm - C_mo inv(C_oo) C_om (Bishop, 2006, equations 2.81 and 2.82). Of a mixture it is the mixture
-        of those of the components, under the weights p(k | x_o).
+        C_mm - C_mo inv(C_oo) C_om (Bishop, 2006, equations 2.81 and 2.82). Of a mixture it is the
+        mixture of those of the components, under the weights p(k | x_o).
 
         Parameters
         ----------
