@@ -324,7 +324,7 @@ class VAEDensity(CallbackSupportMixin, ImportanceSampledDensity):
     @transactional
     @documented
     def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> Self:
-        """Train for one epoch on these rows; the first call decides the standardization for all.
+        """Train for one epoch on rows, NaN being missing; the first call decides the standardization.
 
         Parameters
         ----------

@@ -1,11 +1,12 @@
 """The rows of a table with missing entries: how starts, samples and priors see them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
-from .._typing import Floats, Hashes, Table
+from .._typing import Block, Floats, Hashes, Table
 from ..core.blocks import Blocks, on_disk
 from ..core.gaussian.covariance import Structure
 from ..core.gaussian.density import GaussianFamily, Gaussians
@@ -23,8 +24,8 @@ from ..core.mixture_em import MixtureSteps
 from ..core.rows import RowSource, cell_hashes
 from ..core.standardization import MAX_DEVIATIONS, Standardization
 from ..inference.block_map import ThreadMap
-from ..inference.em import run_em
-from ..inference.problem import Problem
+from ..inference.em import Callback, EMRun, run_em
+from ..inference.problem import M, Problem, S, Steps, V
 
 MAX_ROWS = 1 << 10  # by which the reference is found
 STRENGTH = 1.0  # pseudo-observations of its covariance
@@ -104,16 +105,29 @@ def reference_gaussian(rows: IncompleteRowSource, structure: Structure) -> Gauss
         structure.estimate(structure.of_variances(variance), np.ones(1), np.zeros(structure.d)),
     )
     block = IncompleteRows.of(rows.standardization.transform(rows.X)), rows.w
+    mixture = Mixture(np.zeros(1), start)
+    return run_squarem(steps, [block], mixture, max_iter=MAX_STEPS, tol=TOL).model.components
+
+
+def run_squarem(
+    steps: Steps[M, V, S],
+    blocks: Sequence[Block],
+    start: M,
+    *,
+    max_iter: int,
+    tol: float,
+    callback: Callback[M] | None = None,
+) -> EMRun[M]:
+    """Run accelerated EM in threads."""
     with ThreadMap() as block_map:
-        problem = Problem(steps, [block], block_map)
-        run = run_em(
-            problem,
-            Mixture(np.zeros(1), start),
-            max_iter=MAX_STEPS,
-            tol=TOL,
+        return run_em(
+            Problem(steps, blocks, block_map),
+            start,
+            max_iter=max_iter,
+            tol=tol,
             acceleration="squarem",
+            callback=callback,
         )
-    return run.model.components
 
 
 def unobserved_scatter(rows: RowSource, structure: Structure) -> Floats | float:

@@ -32,10 +32,10 @@ from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
 from ..core.mixture_variational import VariationalSteps
 from ..core.standardization import Standardization
-from ..inference.block_map import ThreadMap, block_size, slices_of
-from ..inference.em import Callback, EMRun, run_em
-from ..inference.problem import M, Problem
-from .incomplete_rows import sorted_by_pattern
+from ..inference.block_map import block_size, slices_of
+from ..inference.em import Callback, EMRun
+from ..inference.problem import M
+from .incomplete_rows import run_squarem, sorted_by_pattern
 
 SMALLEST = 1e-10  # share of the variances that EM may leave of them in some direction
 
@@ -295,7 +295,7 @@ class IncompleteTable(ObservedColumns):
     def posterior(self, prior: NormalWisharts) -> EMRun[Posterior]:
         family = GaussianPosteriorFamily(prior, np.zeros(self.structure.d))
         one = DirichletPosterior.of(np.zeros(1), 1.0)  # there is but one component
-        run = self._run(VariationalSteps(family, weights=one), Callback())
+        run = self._run(VariationalSteps(family, weights=one))
         known, bound = run.model.components, self.n_rows * run.objective
         expected = self._moments_of(known.expected.mean, known.expected.covariance.scatter)
         return run.with_model(VariationalPosterior(known.posterior, prior, expected, bound))
@@ -304,11 +304,11 @@ class IncompleteTable(ObservedColumns):
         family = GaussianFamily(
             self.structure, np.zeros(self.structure.d), known.prior.pseudo_observations(1)
         )
-        run = self._run(MixtureSteps(family), Callback())
+        run = self._run(MixtureSteps(family))
         return run.with_model(run.model.components)
 
     def _run(
-        self, steps: MixtureSteps[C, Moments], callback: Callback[Mixture[C]]
+        self, steps: MixtureSteps[C, Moments], callback: Callback[Mixture[C]] | None = None
     ) -> EMRun[Mixture[C]]:
         """Run EM from uncorrelated features."""
         variance = np.where(
@@ -316,16 +316,9 @@ class IncompleteTable(ObservedColumns):
         )
         scatter = self.structure.of_variances(variance[0])
         start = steps.m_step(self._moments_of(self.columns.mean[None], scatter))
-        with ThreadMap() as block_map:
-            problem = Problem(steps, self.blocks, block_map)
-            return run_em(
-                problem,
-                start,
-                max_iter=self.max_iter,
-                tol=self.tol,
-                acceleration="squarem",
-                callback=callback,
-            )
+        return run_squarem(
+            steps, self.blocks, start, max_iter=self.max_iter, tol=self.tol, callback=callback
+        )
 
     def _moments_of(self, mean: Floats, covariance: Floats) -> Moments:
         """The moments of rows with a mean (1, d) and a covariance (1, *S)."""

@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from ..._compat import Interval
-from ..._typing import Floats, Ints, Rows
+from ..._typing import Bools, Floats, Ints, Rows
 from ...core.gaussian.covariance import Structure
 from ...core.gaussian.density import Gaussians
 from ...core.gaussian.kernels import row_width
@@ -149,17 +149,7 @@ class OneGaussianEstimator(
                 "far; call fit to start anew."
             )
         constant = structure.diagonal(seen.typical.scatter)[0] == 0
-        fresh = standardization_of(
-            self._without_empty_columns(X, w),
-            w,
-            Standardization.of_observed,
-            per_feature=structure.per_feature,
-        )
-        with np.errstate(over="ignore"):
-            standardization = self._transformation.rescaled_for(
-                constant, fresh, per_feature=structure.per_feature
-            )
-        check_range(standardization.center, standardization.scale)
+        standardization = self._units_for(X, w, constant)
         # A constant feature has a mean and a scatter of zero: they are so in any units.
         factor = np.divide(
             self._transformation.scale,
@@ -171,6 +161,16 @@ class OneGaussianEstimator(
         assert not isinstance(seen, IncompleteTable)
         assert not isinstance(new, IncompleteTable)
         return standardization, seen.rescaled(factor) + new
+
+    def _units_for(self, X: Floats, w: Floats, constant: Bools) -> Standardization:
+        """The units so far, adapted to a batch; of features that were constant they are those of it."""
+        per_feature = self._structure().per_feature
+        rows = self._without_empty_columns(X, w)
+        fresh = standardization_of(rows, w, Standardization.of_observed, per_feature=per_feature)
+        with np.errstate(over="ignore"):
+            found = self._transformation.rescaled_for(constant, fresh, per_feature=per_feature)
+        check_range(found.center, found.scale)
+        return found
 
     def _without_empty_columns(self, X: Floats, w: Floats) -> Floats:
         """A batch with the center in columns of which nothing was observed: they say nothing."""
