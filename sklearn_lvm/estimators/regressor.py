@@ -18,7 +18,7 @@ from ..core.conditionals import Conditionals
 from ..inference.block_map import slices_of
 from .base.docs import documented
 from .base.transaction import unchanged_on_failure
-from .base.validation import FLOATS, result_dtype
+from .base.validation import FLOATS, observed_part, result_dtype
 
 __all__ = ["ConditionalRegressor"]
 
@@ -131,6 +131,8 @@ class ConditionalRegressor(RegressorMixin, BaseEstimator):
             )
         with unchanged_on_failure(self):
             rows, targets = self._training(X, y)
+            names = getattr(self, "feature_names_in_", None)
+            observed_part(rows, np.ones(len(rows)), names, every_column=True)
             weights = {} if sample_weight is None else {"sample_weight": sample_weight}
             self._one_target = targets.ndim == 1
             self.n_outputs_ = 1 if self._one_target else targets.shape[1]

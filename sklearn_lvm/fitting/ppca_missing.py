@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._typing import BlockMap, Floats
+from .._typing import BlockMap, Bools, Floats
 from ..core.factor.centered_rows import CenteredRows
 from ..core.factor.dimension import choose_dimension
 from ..core.factor.incomplete_rows import LinearGaussian, blocks_of
@@ -114,11 +114,16 @@ class IncompleteProblem:
         ValueError
             If that covariance is singular.
         """
-        gaussian, d = attempt(self._whole_gaussian), len(self.Z)
+        varying = np.nanmin(self.Z, axis=1) < np.nanmax(self.Z, axis=1)
+        with np.errstate(all="ignore"):  # where a likelihood has no bound
+            gaussian = attempt(self._gaussian_of, varying) if varying.any() else None
         if gaussian is not None:
-            covariance = gaussian.covariance.scatter[0]
-            spectrum = Spectrum.from_covariance(gaussian.mean[0], covariance, d)
-            if spectrum.resolved(d, 1.0 / MIN_NOISE):
+            d, mean = len(self.Z), np.zeros(len(self.Z))
+            covariance = np.zeros((d, d))
+            mean[varying] = gaussian.mean[0]
+            covariance[np.ix_(varying, varying)] = gaussian.covariance.scatter[0]
+            spectrum = Spectrum.from_covariance(mean, covariance, d)
+            if spectrum.resolved(int(varying.sum()), 1.0 / MIN_NOISE) or not varying.all():
                 return spectrum
         raise ValueError(
             f"n_components={self.n_components!r} needs the whole spectrum of the covariance, which "
@@ -126,9 +131,11 @@ class IncompleteProblem:
             "rows."
         )
 
-    def _whole_gaussian(self) -> Gaussians:
-        structure = Full(len(self.Z))
+    def _gaussian_of(self, varying: Bools) -> Gaussians:
+        """The most likely Gaussian of the features that vary."""
+        Z = self.Z[varying]
+        structure = Full(len(Z))
         table = IncompleteTable.of(
-            self.Z.T, self.w, np.transpose, structure, tol=self.tol, max_iter=self.max_iter
+            Z.T, self.w, np.transpose, structure, tol=self.tol, max_iter=self.max_iter
         )
         return table.maximum(np.zeros(structure.d)).model

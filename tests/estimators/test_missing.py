@@ -36,7 +36,7 @@ def check_same(one, other, X):
 def test_a_row_of_which_nothing_was_observed_says_nothing(spec):
     X = table(spec)
     model = spec.new().fit(X)
-    assert_allclose(model.score_samples(X[:1]), 0.0, atol=1e-12)
+    assert model.score_samples(X[:1]) == 0.0
     check_same(model, spec.new().fit(X[1:]), X)
 
 

@@ -245,3 +245,13 @@ def test_too_few_iterations_are_told():
     with pytest.warns(ConvergenceWarning, match=r"missing entries did not converge.*max_iter=2"):
         model = new_model(max_iter=2).fit(X)
     assert model.n_iter_ == 2
+
+
+@pytest.mark.parametrize("n_components", [None, 0.9, "mle"])
+def test_a_constant_column_is_no_axis(n_components):
+    X = np.random.default_rng(0).normal(size=(100, 4)) * [1.0, 1.0, 3.0, 2.0]
+    X[:, 1] = 7.0
+    X[np.random.default_rng(1).random(X.shape) < 0.2] = np.nan
+    model = PPCA(n_components).fit(X)
+    assert 1 <= model.n_components_ <= 2
+    assert np.isfinite(model.score(X))

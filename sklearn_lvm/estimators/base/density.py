@@ -25,7 +25,9 @@ from .docs import documented
 from .validation import (
     FLOATS,
     check_weights,
+    empty_rows,
     explained,
+    missing_entries,
     observed_part,
     result_dtype,
     weighted_total,
@@ -152,7 +154,10 @@ class DensityEstimator(
         # Estimators of densities without a kernel override this method.
         density = cast(DensityWithKernel, self._density_or_raise())
         log_prob = self._by_block(X, lambda: density.kernel().log_prob)
-        return log_prob - self._log_jacobian(X)
+        log_prob = log_prob - self._log_jacobian(X)
+        missing = missing_entries(X)
+        # A row of which nothing was observed has the density 1, not what rounding makes of it.
+        return log_prob if missing is None else np.where(empty_rows(missing), 0.0, log_prob)
 
     def _kernel_rows(self, X: Table) -> Rows:
         """Rows as kernels take them."""

@@ -195,7 +195,8 @@ class OneGaussianEstimator(
     def _warn_of_run(self) -> None:
         if not getattr(self, "converged_", True):
             warn(
-                f"EM had not converged after max_iter={self.max_iter} steps. Raise max_iter or tol.",
+                f"EM had not converged after max_iter={self.max_iter} steps. Raise max_iter or tol. "
+                "Few rows of many features need a prior: see EMGaussianMixture(n_components=1).",
                 ConvergenceWarning,
             )
 

@@ -11,7 +11,7 @@ from scipy.sparse import csr_array, issparse
 from sklearn.utils.validation import check_array, has_fit_parameter
 
 from ..._compat import check_sample_weight
-from ..._typing import Floats, Ints, Table, Weights
+from ..._typing import Bools, Floats, Ints, Table, Weights
 from ...core.blocks import row_slices
 from ...core.standardization import CenteredStandardization, Standardization, log_jacobians
 
@@ -116,6 +116,11 @@ def missing_entries(X: Table) -> Table | None:
     return np.isnan(X)
 
 
+def empty_rows(missing: Table) -> Bools:
+    """The rows of which nothing was observed, given where entries are missing, (n,)."""
+    return np.asarray(np.asarray(missing.sum(axis=1)).ravel() == missing.shape[1])
+
+
 def observed_part(
     X: Table, w: Floats, names: Sequence[object] | None, *, every_column: bool
 ) -> tuple[Table, Floats]:
@@ -133,7 +138,7 @@ def observed_part(
     empty = _unobserved(missing, w)
     if every_column or len(empty) == X.shape[1]:
         _refuse_columns(empty, names)
-    some = np.asarray(missing.sum(axis=1)).ravel() < X.shape[1]
+    some = ~empty_rows(missing)
     return (X, w) if some.all() else (X[some], w[some])
 
 
@@ -207,7 +212,10 @@ def _first_that_is_no_number(X: object) -> str:
         try:
             float(entry)
         except (TypeError, ValueError, OverflowError):
-            return f". X holds {repr(entry)} in row {i}, column {j}: encode it as a number, or drop it."
+            return (
+                f". X holds {repr(entry)} in row {i}, column {j}: encode it as a number, or as NaN if "
+                "it was not observed, or drop it."
+            )
     return ""
 
 
