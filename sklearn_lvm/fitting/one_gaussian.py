@@ -21,7 +21,7 @@ from ..core.gaussian.covariance import Structure
 from ..core.gaussian.density import GaussianFamily, Gaussians
 from ..core.gaussian.diagonal import Diagonal
 from ..core.gaussian.kernels import row_width
-from ..core.gaussian.missing import IncompleteRows, mean_block_size
+from ..core.gaussian.missing import MIN_ROWS, IncompleteRows, mean_block_size
 from ..core.gaussian.moments import Moments
 from ..core.gaussian.normal_wishart import NormalWisharts
 from ..core.gaussian.parameters import GaussianPosterior, VariationalPosterior, suggested_prior
@@ -265,7 +265,8 @@ class IncompleteTable(ObservedColumns):
 
         width = row_width(structure, 1) + mean_block_size(np.isnan(X))
         X, w = sorted_by_pattern(X, w)
-        slices, diagonal = slices_of(len(X), block_size(width)), Diagonal(structure.d)
+        size, diagonal = block_size(width, MIN_ROWS), Diagonal(structure.d)
+        slices = slices_of(len(X), size)
         columns = reduce(
             add, (ColumnMoments.of(standardized(X[s]), w[s], diagonal) for s in slices)
         )

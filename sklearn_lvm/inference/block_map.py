@@ -29,10 +29,13 @@ BLOCKS_PER_GROUP = 2  # blocks that are added up before anything else
 TASKS_PER_THREAD = 8  # few enough to cost nothing, many enough to even out
 
 
-def block_size(floats_per_row: int) -> int:
-    """Rows in a block, given how many numbers each of them grows into."""
+def block_size(floats_per_row: int, min_rows: int = MIN_PRODUCT_ROWS) -> int:
+    """Rows in a block, given how many numbers each of them grows into.
+
+    ``min_rows`` are worth leaving the cache for.
+    """
     in_cache, most = (size // (8 * floats_per_row) for size in (BLOCK_BYTES, MAX_BLOCK_BYTES))
-    return max(64, min(16384, max(in_cache, min(most, MIN_PRODUCT_ROWS))) // 64 * 64)
+    return max(64, min(16384, max(in_cache, min(most, min_rows))) // 64 * 64)
 
 
 def slices_of(n: int, size: int) -> list[Slice]:

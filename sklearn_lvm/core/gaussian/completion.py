@@ -184,7 +184,7 @@ class FullCompleter:
         places = group.places(size)
         blocks = np.empty((*places.shape[:2], K, places.shape[2]))
         for k in range(K):
-            blocks[:, :, k] = padded[k].take(places, mode="clip")
+            np.take(padded[k], places, out=blocks[:, :, k], mode="clip")
         step = max(MAX_NUMBERS // max(places.size, 1), 1)
         parts = [inverses(blocks[:, :, k : k + step]) for k in range(0, K, step)]
         found, log_det = zip(*parts, strict=True)

@@ -14,9 +14,8 @@ from ..standardization import Standardization
 from .completion import Group
 from .covariance import Covariances
 
-GROWTH = (
-    1.2  # of the sizes of groups: blocks that are alike are inverted together, padded to one size
-)
+MIN_ROWS = 640  # of a block: with fewer, calls cost more than what they do
+GROWTH = 1.2  # of the sizes of groups: blocks padded to one size are inverted together
 
 
 class Reference(NamedTuple):

@@ -2,7 +2,7 @@
 
 from ..._typing import Floats, Rows
 from ...core.conditionals import Conditionals
-from ...core.gaussian.missing import mean_block_size, observed_rows
+from ...core.gaussian.missing import MIN_ROWS, mean_block_size, observed_rows
 from ...core.standardization import Standardization
 from ...inference.block_map import block_size, slices_of
 from .imputation import ImputingEstimator
@@ -39,7 +39,7 @@ class StandardizedRowsDensity(ImputingEstimator):
         if missing is None:
             return super()._slices(X)
         width = self._width() + self._n_gaussians() * mean_block_size(missing)
-        return slices_of(len(X), block_size(width))
+        return slices_of(len(X), block_size(width, MIN_ROWS))
 
     def _n_gaussians(self) -> int:
         """How many Gaussians invert the block of the missing entries of a row."""
