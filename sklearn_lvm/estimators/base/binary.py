@@ -47,7 +47,7 @@ class BinaryEstimator(ImputingEstimator):
     def _validated(self, X: ArrayLike | csr_array, *, reset: bool) -> Table:
         rows = super()._validated(X, reset=reset)
         if rows.dtype == object:  # as scikit-learn leaves lists; arrays of objects it makes numbers
-            rows = super()._validated(rows, reset=reset)
+            rows = super()._validated(_as_numbers(X, rows), reset=reset)
         return rows
 
     def _check_rows(self, X: ArrayLike | csr_array) -> Table:
@@ -125,6 +125,14 @@ class BinaryEstimator(ImputingEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _as_numbers(X: Table, rows: Table) -> Table:
+    """A frame of pandas with numbers in its columns, NaN for NA, or other rows as they are."""
+    try:
+        return X.astype(np.float64) if hasattr(X, "iloc") else rows
+    except (TypeError, ValueError):  # of which validation says where it is no number
+        return rows
 
 
 def _without_duplicates(X: csr_array) -> csr_array:
