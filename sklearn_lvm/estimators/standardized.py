@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import HasMethods, _fit_context
 from .._typing import Floats, RandomState, Table, Weights
-from ..core.standardization import Standardization
+from ..core.standardization import Standardization, log_jacobians
 from .base.completed_tables import GivenTable
 from .base.docs import documented
 from .base.transaction import unchanged_on_failure
@@ -25,7 +25,7 @@ from .base.validation import (
     check_observed,
     check_weights,
     fit_weights,
-    observed_log_jacobian,
+    missing_entries,
     result_dtype,
     standardization_of,
     weighted_total,
@@ -167,8 +167,11 @@ class StandardizedDensity(DensityMixin, BaseEstimator):
         return log_prob - self._log_jacobian(rows)
 
     def _log_jacobian(self, rows: Floats) -> float | Floats:
-        """What a change of units adds to the score of rows; NaN has none."""
-        return observed_log_jacobian(self._standardization, rows)
+        """log |dx / dz| of what was observed of each row, in nats; one number if all are complete."""
+        found = self._standardization
+        if missing_entries(rows) is None:
+            return found.log_jacobian
+        return log_jacobians(found.scale, rows)
 
     def score_samples(self, X: ArrayLike) -> Floats:
         """Compute the log-density of each row.

@@ -177,11 +177,8 @@ class FullCompleter:
 
     def _inverted(self, group: Group, size: int) -> tuple[Floats, Floats]:
         """inv(P_uu) of the patterns, (k, k, K, p), and log |P_uu|, (K, p)."""
-        K, d, _ = self.precision.shape
-        padded = np.zeros((K, size, size))
-        padded[:, range(size), range(size)] = 1.0
-        padded[:, :d, :d] = self.precision
-        places = group.places(size)
+        K, places = len(self.precision), group.places(size)
+        padded = with_stand_ins(self.precision, size)
         blocks = np.empty((*places.shape[:2], K, places.shape[2]))
         for k in range(K):
             np.take(padded[k], places, out=blocks[:, :, k], mode="clip")
@@ -189,6 +186,15 @@ class FullCompleter:
         parts = [inverses(blocks[:, :, k : k + step]) for k in range(0, K, step)]
         found, log_det = zip(*parts, strict=True)
         return joined(found, axis=2), joined(log_det, axis=0)
+
+
+def with_stand_ins(matrices: Floats, size: int) -> Floats:
+    """Matrices (K, d, d) with stand-ins, which depend on nothing, up to so many features."""
+    d = matrices.shape[1]
+    padded = np.zeros((len(matrices), size, size))
+    padded[:, range(size), range(size)] = 1.0
+    padded[:, :d, :d] = matrices
+    return padded
 
 
 def deviations_with_room(rows: Floats, observed: Bools, group: Group, mean: Floats) -> Floats:

@@ -96,10 +96,6 @@ class IncompleteRows:
         """The number of missing entries of each of the sorted rows, (n,)."""
         return np.asarray((~self.observed).sum(axis=0, dtype=np.float64))
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.values.shape
-
     def astype(self, dtype: DTypeLike) -> Self:
         """These rows: what is missing is inferred in double precision."""
         return self

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..._typing import Bools, Floats
-from .completion import FullCompletion, Group, StoredForm, deviations_with_room
+from .completion import (
+    FullCompletion,
+    Group,
+    StoredForm,
+    deviations_with_room,
+    with_stand_ins,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +55,7 @@ class OrthogonalCompleter:
 
     def _columns(self, group: Group, size: int) -> Floats:
         """The whitened columns of the missing entries of each pattern, (K, p, d + padding, k)."""
-        K, d, _ = self.inverse.shape
-        padded = np.zeros((K, size, size))
-        padded[:, range(size), range(size)] = 1.0
-        padded[:, :d, :d] = self.inverse
+        padded = with_stand_ins(self.inverse, size)
         return padded[:, :, group.missing].transpose(0, 2, 1, 3)
 
 

@@ -1,4 +1,4 @@
-"""The E-step kernel of K Gaussians for rows with and that are complete."""
+"""The E-step kernel of K Gaussians for rows with and without missing entries."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -186,11 +186,7 @@ def moments_of(rows: Rows, resp: Floats, structure: Structure) -> Moments:
     """
     if isinstance(rows, np.ndarray):
         return Moments.of(rows, resp, structure)
-    reference = rows.reference
-    assert reference is not None
-    mean = np.repeat(reference.mean, len(resp), axis=0)
-    covariance = reference.covariance.restructured(structure)
-    kernel = PartialKernel.of(mean, covariance, np.zeros(len(resp)))
+    kernel = _kernel_of_reference(rows, structure, len(resp))
     return kernel.residual.statistics(kernel.sums(rows, resp))
 
 
@@ -206,16 +202,20 @@ def filled(rows: Rows) -> Floats:
 
 def hidden_scatter(rows: IncompleteRows, w: Floats, structure: Structure) -> Floats:
     """Summed conditional covariances of weighted rows, by the Gaussian they bring, (1, *S)."""
-    reference = rows.reference
-    assert reference is not None
-    covariance = reference.covariance.restructured(structure)
-    kernel = PartialKernel.of(reference.mean, covariance, np.zeros(1))
-    weight = rows.sorted(w)[None]
+    kernel, weight = _kernel_of_reference(rows, structure, 1), rows.sorted(w)[None]
     spread = [
         kernel.complete(rows, group).spread(weight[:, group.rows], structure)
         for group in rows.groups
     ]
-    return covariance.restore(np.sum(spread, axis=0))
+    return kernel.residual.covariance.restore(np.sum(spread, axis=0))
+
+
+def _kernel_of_reference(rows: IncompleteRows, structure: Structure, K: int) -> PartialKernel:
+    """The Gaussian that rows bring with them, K times, in a structure that it fits."""
+    assert rows.reference is not None
+    mean, covariance = rows.reference
+    parts = np.repeat(mean, K, axis=0), covariance.restructured(structure), np.zeros(K)
+    return PartialKernel.of(*parts)
 
 
 def added(a: Sums, b: Sums) -> Sums:

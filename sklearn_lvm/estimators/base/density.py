@@ -85,10 +85,10 @@ class DensityEstimator(
 
         With ``reset``, in a fit or in the first batch, every column must have an observed entry.
         """
-        rows = self._validated(X, reset=reset)
-        w = check_weights(sample_weight, rows)
-        rows, w = self._observed_part(rows, w, every_column=reset)
-        return rows, check_weights(w, rows)
+        table = self._validated(X, reset=reset)
+        w = check_weights(sample_weight, table)
+        rows, kept = self._observed_part(table, w, every_column=reset)
+        return (table, w) if rows is table else (rows, check_weights(kept, rows))
 
     def _observed_part(self, X: Table, w: Floats, *, every_column: bool) -> tuple[Table, Floats]:
         names = getattr(self, "feature_names_in_", None)
@@ -154,17 +154,18 @@ class DensityEstimator(
         # Estimators of densities without a kernel override this method.
         density = cast(DensityWithKernel, self._density_or_raise())
         log_prob = self._by_block(X, lambda: density.kernel().log_prob)
-        log_prob = log_prob - self._log_jacobian(X)
         missing = missing_entries(X)
+        if missing is None:
+            return log_prob - self._transformation.log_jacobian
         # A row of which nothing was observed has the density 1, not what rounding makes of it.
-        return log_prob if missing is None else np.where(empty_rows(missing), 0.0, log_prob)
+        return np.where(empty_rows(missing), 0.0, log_prob - self._log_jacobian(X))
 
     def _kernel_rows(self, X: Table) -> Rows:
         """Rows as kernels take them."""
         return self._transformation.transform(X)
 
     def _log_jacobian(self, X: Table) -> float | Floats:
-        """log |dx / dz| of what was observed of the rows, in nats: one number, or one for each."""
+        """log |dx / dz| of what was observed of incomplete rows, in nats: one, or one for each."""
         return self._transformation.log_jacobian
 
     def _slices(self, X: Table) -> list[slice]:

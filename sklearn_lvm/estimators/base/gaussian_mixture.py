@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Generic, Literal
 
 import numpy as np
@@ -64,7 +65,7 @@ class GaussianMixtureEstimator(
         missing = missing_entries(X)
         if missing is None:
             self._fitted_log_jacobian = standardization.log_jacobian
-            return rows
+            return replace(rows, slices_of=self._slices_of_complete)
         share = w @ ~missing / w.sum()
         self._fitted_log_jacobian = float(share @ np.log(standardization.scale))
         return incomplete_rows(rows, standardization, self._structure)

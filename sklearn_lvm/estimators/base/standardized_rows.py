@@ -3,10 +3,10 @@
 from ..._typing import Floats, Rows
 from ...core.conditionals import Conditionals
 from ...core.gaussian.missing import MIN_ROWS, mean_block_size, observed_rows
-from ...core.standardization import Standardization
+from ...core.standardization import Standardization, log_jacobians
 from ...inference.block_map import block_size, slices_of
 from .imputation import ImputingEstimator
-from .validation import missing_entries, observed_log_jacobian
+from .validation import missing_entries
 
 
 class StandardizedRowsDensity(ImputingEstimator):
@@ -20,8 +20,8 @@ class StandardizedRowsDensity(ImputingEstimator):
     def _kernel_rows(self, X: Floats) -> Rows:
         return observed_rows(self._transformation.transform(X))
 
-    def _log_jacobian(self, X: Floats) -> float | Floats:
-        return observed_log_jacobian(self._transformation, X)
+    def _log_jacobian(self, X: Floats) -> Floats:
+        return log_jacobians(self._transformation.scale, X)
 
     # -- missing entries ---------------------------------------------------------------------------
 
@@ -37,9 +37,13 @@ class StandardizedRowsDensity(ImputingEstimator):
     def _slices(self, X: Floats) -> list[slice]:
         missing = missing_entries(X)
         if missing is None:
-            return super()._slices(X)
+            return self._slices_of_complete(X)
         width = self._width() + self._n_gaussians() * mean_block_size(missing)
         return slices_of(len(X), block_size(width, MIN_ROWS))
+
+    def _slices_of_complete(self, X: Floats) -> list[slice]:
+        """The rows of each block of a table that is known to be complete."""
+        return super()._slices(X)
 
     def _n_gaussians(self) -> int:
         """How many Gaussians invert the block of the missing entries of a row."""

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_array, has_fit_parameter
 from ..._compat import check_sample_weight
 from ..._typing import Bools, Floats, Ints, Table, Weights
 from ...core.blocks import row_slices
-from ...core.standardization import CenteredStandardization, Standardization, log_jacobians
+from ...core.standardization import CenteredStandardization, Standardization
 
 Z = TypeVar("Z", Standardization, CenteredStandardization)
 FLOAT64 = np.finfo(np.float64)
@@ -162,13 +162,6 @@ def _refuse_columns(empty: Ints, names: Sequence[object] | None) -> None:
             f"X has no observed entry in column {named}, NaN in every row that has weight: leave the "
             "column out, or add rows in which it was observed."
         )
-
-
-def observed_log_jacobian(standardization: Standardization, X: Floats) -> float | Floats:
-    """log |dx / dz| of what was observed of each row, in nats, (n,); one number if all are complete."""
-    if missing_entries(X) is None:
-        return standardization.log_jacobian
-    return log_jacobians(standardization.scale, X)
 
 
 def check_range(center: Floats, scale: Floats) -> None:
