@@ -139,7 +139,7 @@ class GaussianPriorChoice:
     ) -> PriorContest[Candidate, GaussianPrior, Gaussians, Moments]:
         structure, K = self.family.structure, self.n_components
         width = structure.d + 1 + numbers_in_missing_blocks(rows)
-        numbers = K * (len(rows) * width + COPIES * structure.n_parameters)
+        numbers = K * (len(rows) * width + COPIES * structure.n_monomials)
         n_together = 1 if structure.tied else max(MAX_NUMBERS // numbers, 1)
         candidates = self._candidates(rows)
         return PriorContest(candidates, self._steps_under, n_together, rows, held_back, K)
@@ -152,7 +152,7 @@ class GaussianPriorChoice:
         """The priors that may suit the rows, those that are alike once."""
         structure = self.family.structure
         found = scatters(rows, self.n_components, structure, KINDS)
-        correlated = structure.n_parameters > structure.d
+        correlated = structure.n_monomials > structure.d
         unlike: dict[tuple[int, bool, float], str] = {}
         for name, kind in KINDS.items():
             n_clusters = kind.n_clusters(self.n_components)

@@ -71,7 +71,9 @@ def incomplete_rows(
     source = IncompleteRowSource(
         X, w, standardization, rows.slices_of, standardization=standardization
     )
-    reference = reference_gaussian(source.sample(MAX_ROWS), replace(structure, tied=False))
+    reference = reference_gaussian(
+        source.sample(MAX_ROWS), replace(structure.unconstrained, tied=False)
+    )
     known = PartialStandardization(standardization, Reference(reference.mean, reference.covariance))
     return replace(source, transformation=known)
 

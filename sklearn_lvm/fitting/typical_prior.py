@@ -29,7 +29,7 @@ def typical_scatter(
     weight = rows.w.sum()
     unbiased = weight / max(weight - 1.0, weight / 2.0)
     found = structure.of_variances(variance)
-    if structure.n_parameters > structure.d:
+    if structure.n_monomials > structure.d:
         found = _correlated(rows, structure, variance)
     found = unbiased / structure.dof_per_row * found
     try:

@@ -12,6 +12,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from ..._typing import Floats, Ints
+from ..linalg import SingularCovarianceError
 from .completion import Completer
 
 Whitener = Callable[[Floats], Floats]
@@ -37,7 +38,17 @@ class Structure(ABC):
     @property
     @abstractmethod
     def n_parameters(self) -> int:
-        """Free parameters of one covariance, and how many monomials it needs."""
+        """Free parameters of one covariance."""
+
+    @property
+    def n_monomials(self) -> int:
+        """How many monomials its density needs, or entries of the stored form are free."""
+        return self.n_parameters
+
+    @property
+    def unconstrained(self) -> "Structure":
+        """The structure of all covariances of this stored form."""
+        return self
 
     @property
     @abstractmethod
@@ -99,8 +110,18 @@ class Structure(ABC):
         """The stored form of sum_i w_i z_i z_i' from sums of monomials, (K, size) -> (K, *S)."""
 
     @abstractmethod
-    def estimate(self, scatter: Floats, dof: Floats, added_variance: Floats) -> "Covariances":
-        """Covariances scatter / dof + diag(added_variance); the unit covariance where dof is 0."""
+    def estimate(
+        self,
+        scatter: Floats,
+        dof: Floats,
+        added_variance: Floats,
+        current: "Covariances | None" = None,
+    ) -> "Covariances":
+        """Covariances scatter / dof + diag(added_variance); the unit covariance where dof is 0.
+
+        Where these are not of the structure, those that are more likely than ``current``, or nearly the
+        most likely ones.
+        """
 
     def fits(self, covariances: "Covariances", n_components: int) -> bool:
         """Whether these are covariances of so many components in this structure, but for its name.
@@ -225,6 +246,24 @@ class Covariances(ABC):
         Along the principal axes, in units of these variances, (d,), what is below 1 is raised to 1. Of
         such covariances they maximize -log |C| - tr(inv(S) C), S being these ones.
         """
+
+    def pooled(self, mean: Floats, weights: Floats) -> tuple[Floats, "Covariances"]:
+        """Means and covariances in units of which coordinates are: one of each, those of the mixture.
+
+        A mean too far from the others makes that covariance singular by rounding; then it is the
+        average of theirs.
+        """
+        center, structure = weights @ mean, self.structure
+        between = structure.outer((mean - center) * np.sqrt(weights)[:, None]).sum(axis=0)
+        scatter = self.scatter
+        each = np.broadcast_to(scatter, (len(weights), *scatter.shape[1:]))
+        within = np.tensordot(weights, each, 1)
+        one, nothing = np.ones(1), np.zeros(len(center))
+        try:
+            covariance = structure.estimate((within + between)[None], one, nothing)
+        except SingularCovarianceError:
+            covariance = structure.estimate(within[None], one, nothing)
+        return center[None], covariance
 
     @abstractmethod
     def to_coordinates(self, reference: Self) -> Floats:

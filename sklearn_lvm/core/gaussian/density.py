@@ -9,7 +9,6 @@ import numpy as np
 
 from ..._typing import Floats, Ints, Rows
 from ..conditionals import Conditionals
-from ..linalg import SingularCovarianceError
 from .conditioning import Conditioned
 from .covariance import Covariances, Structure
 from .kernels import kernel_of
@@ -61,23 +60,8 @@ class Gaussians:
         return type(self)(self.mean * scale + shift, self.covariance.rescale(scale))
 
     def pooled(self, weights: Floats) -> Self:
-        """The one Gaussian with the mean and the covariance of their mixture.
-
-        A mean too far from the others makes that covariance singular by rounding; then it is the
-        average of theirs.
-        """
-        mean = weights @ self.mean
-        structure = self.covariance.structure
-        between = structure.outer((self.mean - mean) * np.sqrt(weights)[:, None]).sum(axis=0)
-        scatter = self.covariance.scatter
-        each = np.broadcast_to(scatter, (len(weights), *scatter.shape[1:]))
-        within = np.tensordot(weights, each, 1)
-        one, nothing = np.ones(1), np.zeros(len(mean))
-        try:
-            covariance = structure.estimate((within + between)[None], one, nothing)
-        except SingularCovarianceError:
-            covariance = structure.estimate(within[None], one, nothing)
-        return type(self)(mean[None], covariance)
+        """The Gaussians in units of which coordinates are."""
+        return type(self)(*self.covariance.pooled(self.mean, weights))
 
     def to_coordinates(self, reference: Self) -> tuple[Floats, Floats]:
         """Means and covariances in the units of one Gaussian, as (K, d) and (K or 1, P)."""
@@ -168,7 +152,8 @@ class GaussianFamily:
     def estimate(self, moments: Moments, current: Gaussians | None = None) -> Gaussians:
         """The maximum of the likelihood, or the posterior mode if there is a prior."""
         known = moments if self.prior is None else moments + self.prior.moments
-        covariance = self.structure.estimate(known.scatter, known.dof, self.added_variance)
+        start = None if current is None else current.covariance
+        covariance = self.structure.estimate(known.scatter, known.dof, self.added_variance, start)
         return Gaussians(known.mean, covariance)
 
     def kernel(self, components: Gaussians, log_weights: Floats) -> GaussianKernel:

@@ -47,7 +47,11 @@ class Diagonal(Structure):
         return m
 
     def estimate(
-        self, scatter: Floats, dof: Floats, added_variance: Floats
+        self,
+        scatter: Floats,
+        dof: Floats,
+        added_variance: Floats,
+        current: Covariances | None = None,
     ) -> "DiagonalCovariances":
         variance = per_weight(scatter, dof) + added_variance
         variance[dof <= 0] += 1.0
@@ -204,7 +208,11 @@ class Spherical(Diagonal):
         return m[:, 0]
 
     def estimate(
-        self, scatter: Floats, dof: Floats, added_variance: Floats
+        self,
+        scatter: Floats,
+        dof: Floats,
+        added_variance: Floats,
+        current: Covariances | None = None,
     ) -> "SphericalCovariances":
         variance = (per_weight(scatter, dof) + added_variance.sum()) / self.d
         variance[dof <= 0] += 1.0

@@ -77,7 +77,13 @@ class Full(Structure):
         stored[:, i, j] = stored[:, j, i] = m
         return stored
 
-    def estimate(self, scatter: Floats, dof: Floats, added_variance: Floats) -> "FullCovariances":
+    def estimate(
+        self,
+        scatter: Floats,
+        dof: Floats,
+        added_variance: Floats,
+        current: Covariances | None = None,
+    ) -> Covariances:
         covariance = per_weight(scatter, dof) + np.diag(added_variance)
         covariance[dof <= 0] += np.eye(self.d)
         return FullCovariances(self, cholesky(covariance))
@@ -88,10 +94,10 @@ class Full(Structure):
     def to_public(self, stored: Floats) -> Floats:
         return self.public(stored)
 
-    def _from_matrices(self, matrices: Floats) -> "FullCovariances":
+    def _from_matrices(self, matrices: Floats) -> Covariances:
         return FullCovariances(self, cholesky(matrices))
 
-    def _from_precisions(self, precisions: Floats) -> "FullCovariances":
+    def _from_precisions(self, precisions: Floats) -> Covariances:
         # With rows and columns in reverse order, a lower factor of P becomes U, P = U U', L = inv(U)'.
         upper = cholesky(precisions[:, ::-1, ::-1])[:, ::-1, ::-1]
         return FullCovariances(self, np.stack([inverse_triangular(U.T) for U in upper]))

@@ -30,7 +30,7 @@ def row_width(structure: Structure, n_components: int) -> int:
     """How many numbers a row grows into in the E-step of K Gaussians."""
     if structure.d > structure.max_natural_features:
         return n_components * (structure.d + 1)
-    return 1 + structure.d + structure.n_parameters + n_components
+    return 1 + structure.d + structure.n_monomials + n_components
 
 
 def kernel_of(mean: Floats, covariance: Covariances, max_log_prob: Floats) -> "CompleteKernel":

@@ -142,7 +142,7 @@ def _given_prior(
         raise ValueError(
             f"degrees_of_freedom_prior={freedom:g} must be greater than -n_features - 2 = {least}."
         )
-    one = replace(structure, tied=True)
+    one = replace(structure.unconstrained, tied=True)
     assert given.covariance_prior is not None
     scatter = check_covariances("covariance_prior", given.covariance_prior, 1, one).scatter
     prior = replace(means, scatter=scatter, strength=np.array([freedom - least]))
@@ -168,7 +168,7 @@ def described(
         names = ("covariance", "degrees_of_freedom", "mean", "mean_precision")
         return about | {f"{name}_prior_": None for name in names}
     prior = chosen.prior.rescale(standardization.center, standardization.scale)
-    one = replace(prior.structure, tied=True)
+    one = replace(prior.structure.unconstrained, tied=True)
     return about | {
         "covariance_prior_": one.to_public(prior.scatter).astype(dtype),
         "degrees_of_freedom_prior_": float(prior.strength[0]) - prior.structure.d - 2.0,

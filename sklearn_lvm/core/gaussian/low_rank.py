@@ -1,0 +1,176 @@
+"""Covariances of low rank plus noise, C = W W' + Psi: factor analyzers, and probabilistic PCA.
+
+The latent coordinates t ~ N(0, I_q) of a row z = m + W t + noise are integrated out, so that the E-step
+and the statistics are those of full covariances. Only the estimate is constrained: with S the scatter
+of a component over its degrees of freedom, the variances that are added included, it raises
+-(log |C| + tr(inv(C) S)) / 2.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..._typing import Floats
+from ..linalg import EPS, SingularCovarianceError, deviations
+from .covariance import Covariances, per_weight
+from .full import Full
+from .low_rank_covariances import LowRankCovariances
+
+FIRST_SWEEPS = 10  # of an estimate that begins with half of each variance as noise
+LEAST_SHARE = 1e-8  # of a variance that noise keeps: whitened eigenvalues have eight more digits
+CACHED = 1 << 15  # numbers of precisions that are updated together: 256 KB
+MAX_SWEEPS, LEVEL = 10_000, 1e-13  # of a decomposition, and the relative change at which it ends
+
+
+@dataclass(frozen=True)
+class LowRank(Full):
+    """W W' + diag(psi), with W (d, q): the covariance of a factor analyzer.
+
+    Attributes
+    ----------
+    q : int
+        Columns of W, or factors.
+    """
+
+    q: int = 0
+
+    @property
+    def n_parameters(self) -> int:
+        return self._n_loadings + self.d
+
+    @property
+    def n_monomials(self) -> int:
+        return self.unconstrained.n_parameters
+
+    @property
+    def unconstrained(self) -> Full:
+        return Full(self.d, self.tied)
+
+    @property
+    def _n_loadings(self) -> int:
+        """Entries of W up to a rotation."""
+        q = min(self.q, self.d)
+        return self.d * q - q * (q - 1) // 2
+
+    def estimate(
+        self,
+        scatter: Floats,
+        dof: Floats,
+        added_variance: Floats,
+        current: Covariances | None = None,
+    ) -> LowRankCovariances:
+        """A higher objective than that of ``current``, or where there is none nearly the highest.
+
+        Given Psi the best W is known, and given W each entry of Psi (Zhao, Yu & Jiang, 2008): either
+        raises the objective. Noise is no less than the variances that are added.
+        """
+        S = per_weight(scatter, dof) + np.diag(added_variance)
+        S[dof <= 0] += np.eye(self.d)
+        variance = self.diagonal(S)
+        deviations(variance)  # a feature without any variance is refused by name
+        least = np.maximum(added_variance, LEAST_SHARE * variance)
+        if isinstance(current, LowRankCovariances):
+            return self._swept(S, current.with_least_noise(least))
+        start = LowRankCovariances(
+            self, np.zeros((*variance.shape, self.q)), np.maximum(0.5 * variance, least), least
+        )
+        start = replace(start, loadings=self._best_loadings(S, start.noise))
+        for _ in range(FIRST_SWEEPS):
+            start = self._swept(S, start)
+        return start
+
+    def _swept(self, S: Floats, current: LowRankCovariances) -> LowRankCovariances:
+        """Psi given W, and then W given Psi, each the best."""
+        noise = self._best_noise(S, current)
+        return replace(current, noise=noise, loadings=self._best_loadings(S, noise))
+
+    def _best_noise(self, S: Floats, current: LowRankCovariances) -> Floats:
+        return best_noise(S, current)
+
+    def _best_loadings(self, S: Floats, noise: Floats) -> Floats:
+        return best_loadings(S, noise, self.q)
+
+    def _from_matrices(self, matrices: Floats) -> LowRankCovariances:
+        one, nothing = np.ones(len(matrices)), np.zeros(self.d)
+        found = self.estimate(matrices, one, nothing)
+        for _ in range(MAX_SWEEPS):
+            following = self.estimate(matrices, one, nothing, found)
+            change = np.abs(following.noise / found.noise - 1.0).max()
+            found = following
+            if change < LEVEL:
+                break
+        return found
+
+    def _from_precisions(self, precisions: Floats) -> LowRankCovariances:
+        return self._from_matrices(self.unconstrained._from_precisions(precisions).scatter)
+
+
+@dataclass(frozen=True)
+class IsotropicLowRank(LowRank):
+    """W W' + s^2 I: the covariance of probabilistic PCA, whose estimate has a closed form."""
+
+    per_feature = False
+
+    @property
+    def n_parameters(self) -> int:
+        return self._n_loadings + 1
+
+    def estimate(
+        self,
+        scatter: Floats,
+        dof: Floats,
+        added_variance: Floats,
+        current: Covariances | None = None,
+    ) -> LowRankCovariances:
+        """The maximum of the objective (Tipping & Bishop, 1999, equations 7 and 8)."""
+        S = per_weight(scatter, dof) + np.diag(added_variance)
+        S[dof <= 0] += np.eye(self.d)
+        values, axes = np.linalg.eigh(S)
+        n_noise = self.d - self.q
+        noise = values[:, :n_noise].mean(axis=1)
+        lost = noise <= 4 * self.d * EPS * values[:, -1]
+        if lost.any():
+            k = int(lost.argmax())
+            raise SingularCovarianceError(k, tuple(range(self.d)))
+        size = np.sqrt(np.maximum(values[:, n_noise:] - noise[:, None], 0.0))
+        loadings = (axes[:, :, n_noise:] * size[:, None])[:, :, ::-1]
+        each = np.repeat(noise[:, None], self.d, axis=1)
+        least = np.full_like(each, added_variance.min())
+        return LowRankCovariances(self, loadings, each, least)
+
+
+def best_loadings(S: Floats, noise: Floats, q: int) -> Floats:
+    """W given the noise, (K, d, q): leading eigenpairs of the whitened S, as far as these exceed 1."""
+    size = np.sqrt(noise)
+    values, axes = np.linalg.eigh(S / size[:, :, None] / size[:, None, :])
+    first = S.shape[1] - q
+    length = np.sqrt(np.maximum(values[:, first:] - 1.0, 0.0))
+    return np.asarray((size[:, :, None] * axes[:, :, first:] * length[:, None])[:, :, ::-1])
+
+
+def best_noise(S: Floats, current: LowRankCovariances) -> Floats:
+    """The noise given W, (K, d), one entry after the other, each at its own maximum.
+
+    With b the j-th column of inv(C), psi_j + (b'S b / b_j - 1) / b_j is that (Zhao, Yu & Jiang, 2008,
+    equation 12); inv(C) follows by an update of rank one.
+    """
+    d = S.shape[1]
+    noise, P = current.noise.copy(), current.precisions.copy()
+    step = max(CACHED // d**2, 1)
+    for k in range(0, len(noise), step):
+        some = slice(k, k + step)
+        _raise_each(S[some], P[some], noise[some], current.least_noise[some])
+    return noise
+
+
+def _raise_each(S: Floats, P: Floats, noise: Floats, least: Floats) -> None:
+    """Change the noise, (K, d), and the precisions with it, (K, d, d)."""
+    product = np.empty_like(P)
+    for j in range(S.shape[1]):
+        b = P[:, :, j].copy()
+        own, known = b[:, j], noise[:, j].copy()
+        square = (b * (S @ b[:, :, None])[:, :, 0]).sum(axis=1)
+        noise[:, j] = np.maximum(known + (square / own - 1.0) / own, least[:, j])
+        change = noise[:, j] - known
+        share = (change / (1.0 + change * own))[:, None] * b
+        P -= np.multiply(share[:, :, None], b[:, None, :], out=product)
