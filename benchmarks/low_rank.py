@@ -159,7 +159,7 @@ BY_LIKELIHOOD = "covariance_prior=None, reg_covar=1e-3"
 
 
 def many(asked: argparse.Namespace) -> Rows:
-    """Tables of many columns, each fit in a process of its own; memory is that beside the rows (Linux)."""
+    """Many columns, each fit in a process of its own; memory is that beside the rows (Linux)."""
     shapes = [(2_000, 100, 5, 5), (2_000, 784, 5, 5), (1_000, 4_096, 10, 20)]
     for n, d, q, K in [(300, 100, 3, 2)] if asked.quick else shapes:
         kinds = {
