@@ -1,4 +1,4 @@
-"""How many factors a covariance of few rows shows: parallel analysis, by the edge of what noise explains.
+"""How many factors a covariance of few rows shows: parallel analysis, by what noise alone explains.
 
 A factor counts if its eigenvalue exceeds the largest that so many rows of noise alone would show, but
 for one table of noise in twenty. Horn (1965) draws such tables; here their largest eigenvalue has the
