@@ -14,13 +14,13 @@ import numpy as np
 from ..._typing import Floats
 from ..linalg import EPS, SingularCovarianceError, cholesky, deviations
 from .covariance import Covariances, per_weight
+from .decomposition import most_likely_noise
 from .full import Full
 from .low_rank_covariances import LowRankCovariances
 
 FIRST_SWEEPS = 10  # of an estimate that begins with half of each variance as noise
 LEAST_SHARE = 1e-8  # of a variance that noise keeps: whitened eigenvalues have eight more digits
 CACHED = 1 << 15  # numbers of precisions that are updated together: 256 KB
-MAX_SWEEPS, LEVEL = 10_000, 1e-13  # of a decomposition, and the relative change at which it ends
 
 
 @dataclass(frozen=True)
@@ -104,15 +104,13 @@ class LowRank(Full):
 
     def _from_matrices(self, matrices: Floats) -> LowRankCovariances:
         cholesky(matrices)  # refuses what is not positive definite
-        one, nothing = np.ones(len(matrices)), np.zeros(self.d)
-        found = self.estimate(matrices, one, nothing)
-        for _ in range(MAX_SWEEPS):
-            following = self.estimate(matrices, one, nothing, found)
-            change = np.abs(following.noise / found.noise - 1.0).max()
-            found = following
-            if change < LEVEL:
-                break
-        return found
+        return self._nearest(matrices)
+
+    def _nearest(self, matrices: Floats) -> LowRankCovariances:
+        """The covariances that are most likely under positive definite matrices."""
+        noise = np.stack([most_likely_noise(S, self.q, LEAST_SHARE) for S in matrices])
+        loadings = best_loadings(matrices, noise, self.q)
+        return LowRankCovariances(self, loadings, noise, LEAST_SHARE * self.diagonal(matrices))
 
     def _from_precisions(self, precisions: Floats) -> LowRankCovariances:
         return self._from_matrices(self.unconstrained._from_precisions(precisions).scatter)
@@ -158,6 +156,9 @@ class IsotropicLowRank(LowRank):
         each = np.repeat(noise[:, None], self.d, axis=1)
         least = np.full_like(each, added_variance.min())
         return LowRankCovariances(self, loadings, each, least)
+
+    def _nearest(self, matrices: Floats) -> LowRankCovariances:
+        return self.estimate(matrices, np.ones(len(matrices)), np.zeros(self.d))
 
 
 def best_loadings(S: Floats, noise: Floats, q: int) -> Floats:
