@@ -17,7 +17,10 @@ from ..._typing import Bools, Floats
 from ..linalg import EPS, fix_signs, inverse_triangular
 
 MAX_NEWTON = 100  # features up to which second derivatives are worth their cubes
-MIN_LANCZOS, MAX_LANCZOS_SHARE = 150, 0.02  # features, and the share of factors, for leading pairs alone
+MIN_LANCZOS, MAX_LANCZOS_SHARE = (
+    150,
+    0.02,
+)  # features, and the share of factors, for leading pairs alone
 MAX_RESTARTED = 50  # features up to which the search begins at several points
 MAX_CHANGE = 3.0  # of the logarithm of a noise variance, in one step
 LEAST_CURVATURE = 1e-8  # as a share of the largest
@@ -83,7 +86,7 @@ class Profile:
 
     def leading_at(self, x: Floats, near: Floats) -> "ProfilePoint":
         """The profile at x with leading eigenpairs alone, found from a vector near to them."""
-        A, d = self._whitened(x), self.d
+        A = self._whitened(x)
         values, axes = _leading(A, self.q, near)
         return ProfilePoint(x, self.q, np.diagonal(A), values, axes)
 
@@ -155,7 +158,7 @@ class ProfilePoint:
         product = (axes[:, :, None] * rest[:, None, :]).reshape(len(axes), -1)
         H = -((axes * values) @ axes.T) * (axes @ axes.T) - (product * weight.ravel()) @ product.T
         H[np.diag_indices_from(H)] += self.diagonal
-        return 0.5 * H
+        return np.asarray(0.5 * H)
 
     def free(self, least: Floats) -> Bools:
         """Which entries are not held at their least value by the gradient."""
@@ -211,9 +214,7 @@ def most_likely(S: Floats, least: Floats, q: int, *, tol: float, max_iter: int) 
     return max(runs, key=lambda run: run.trace[-1])
 
 
-def _by_newton(
-    profile: Profile, point: ProfilePoint, tol: float, max_iter: int
-) -> FactorSolution:
+def _by_newton(profile: Profile, point: ProfilePoint, tol: float, max_iter: int) -> FactorSolution:
     """Newton's method, with curvatures by their magnitudes, so that every step leads down."""
     trace = [point.value]
     while len(trace) <= max_iter:
@@ -306,9 +307,7 @@ def _by_quasi_newton(
 
 def _solution(point: ProfilePoint, values: list[float], converged: bool) -> FactorSolution:
     best = np.minimum.accumulate(values)  # but for rounding they never rise
-    return FactorSolution(
-        point.loadings(), np.exp(point.x), tuple((-best).tolist()), converged
-    )
+    return FactorSolution(point.loadings(), np.exp(point.x), tuple((-best).tolist()), converged)
 
 
 def _leading(A: Floats, q: int, near: Floats) -> tuple[Floats, Floats]:
