@@ -20,7 +20,7 @@ def largest_noise_eigenvalue(n_rows: float, d: int) -> float:
     """Up to what the largest eigenvalue of a covariance of d units of noise reaches in n rows."""
     n, p = sqrt(max(n_rows - 1.0, 1.0)), sqrt(d)
     edge, width = (n + p) ** 2, (n + p) * (1.0 / n + 1.0 / p) ** (1.0 / 3.0)
-    return (edge + TRACY_WIDOM * width) / n**2
+    return float((edge + TRACY_WIDOM * width) / n**2)
 
 
 def n_factors_beyond_noise(S: Floats, n_rows: float) -> int:
