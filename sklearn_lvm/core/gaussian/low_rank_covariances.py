@@ -1,6 +1,6 @@
 """Arrays of covariances of low rank plus noise; no matrix is formed unless one is asked for."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, partial
 from typing import Self
 
@@ -38,6 +38,10 @@ class LowRankCovariances(Covariances):
     loadings: Floats
     noise: Floats
     least_noise: Floats
+
+    def __getstate__(self) -> dict[str, object]:
+        # What is computed from the rest, such as matrices, is left out of pickles and copies.
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
     def _deviation(self) -> Floats:
