@@ -59,8 +59,8 @@ class EMGaussianMixture(KnownGaussianMixture):
         'ppca' it is a number times I (of probabilistic PCA), for features of one common unit.
     n_factors : int or 'auto', default='auto'
         From 0 to n_features - 1, only with 'factor' and 'ppca'. 'auto' takes as many as the rows of a
-        component show beyond noise (parallel analysis: Horn, 1965). With 0 'factor' is 'diag' and 'ppca'
-        'spherical'; with n_features - 1 'ppca' is 'full'.
+        component show beyond noise (parallel analysis: Horn, 1965), the same number for all. With 0
+        'factor' is 'diag' and 'ppca' 'spherical'; with n_features - 1 'ppca' is 'full'.
     reg_covar : float, default=1e-6
         The j-th diagonal entry of E is reg_covar * s_j**2, s_j being the standard deviation of feature
         j without outliers, which a few rows far out do not move, or the median of the others' where the
@@ -141,8 +141,11 @@ class EMGaussianMixture(KnownGaussianMixture):
     Z. Ghahramani & M. I. Jordan, Supervised learning from incomplete data via an EM approach (1994),
     Advances in Neural Information Processing Systems 6.
 
-    Z. Ghahramani & G. E. Hinton, The EM algorithm for mixtures of factor analyzers (1996), University of
-    Toronto, CRG-TR-96-1.
+    Z. Ghahramani & G. E. Hinton, The EM algorithm for mixtures of factor analyzers (1996), University
+    of Toronto, CRG-TR-96-1.
+
+    J. L. Horn, A rationale and test for the number of factors in factor analysis (1965), Psychometrika
+    30.
 
     M. E. Tipping & C. M. Bishop, Mixtures of probabilistic principal component analyzers (1999), Neural
     Computation 11.
@@ -173,6 +176,16 @@ class EMGaussianMixture(KnownGaussianMixture):
     >>> mixture.impute([[4.2, np.nan], [-4.2, np.nan]]).round()
     array([[ 4.,  4.],
            [-4., -4.]])
+
+    Where columns are many and rows few, a few factors say more of new rows than a full covariance:
+
+    >>> rng = np.random.RandomState(0)
+    >>> rows = rng.normal(size=(400, 2)) @ rng.normal(size=(2, 30)) + rng.normal(size=(400, 30))
+    >>> full, factor = EMGaussianMixture(), EMGaussianMixture(covariance_type="factor")
+    >>> full.fit(rows[:60]).score(rows[60:]) < factor.fit(rows[:60]).score(rows[60:]) - 1
+    True
+    >>> factor.n_factors_, factor.n_parameters_, full.n_parameters_
+    (2, 119, 495)
 
     Components that are too many do not collapse onto rows:
 

@@ -18,6 +18,7 @@ from ..._typing import Floats
 MAX_SEARCHES, LEAST_SHARE = 24, 0.1
 NEGLIGIBLE = 1e-12  # nats
 MAX_STEPS, MAX_HALVINGS, MAX_STEP = 100, 20, 3.0  # of one search; the last of a logarithm
+LEAST_GAIN = 1e-5  # of the divergence, by a step: near S it shrinks by far more
 FLAT = 1e-10  # curvature, beside the largest, that is no more than rounding
 
 
@@ -71,7 +72,7 @@ class NoiseOf:
         step = self.direction
         for _ in range(MAX_HALVINGS):
             other = self.moved(step, least)
-            if other.divergence < self.divergence:
+            if other.divergence < (1.0 - LEAST_GAIN) * self.divergence:
                 return other
             step = 0.5 * step
         return self

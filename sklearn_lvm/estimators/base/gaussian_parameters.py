@@ -168,8 +168,8 @@ def _check_rank(name: str, matrices: Floats, found: Covariances, q: int) -> None
     k = int(largest.argmax())
     if largest[k] > MAX_GAP:
         raise ValueError(
-            f"{name}[{k}] is not W W' + Psi with W of n_factors={q} columns: the nearest such matrix is "
-            f"{largest[k]:.1g} away in a correlation. Raise n_factors, or set covariance_type='full'."
+            f"{name}[{k}] is not W W' + Psi with W of n_factors={q} columns: a correlation of the "
+            f"nearest of these is {largest[k]:.1g} off. Raise n_factors, or set covariance_type='full'."
         )
 
 

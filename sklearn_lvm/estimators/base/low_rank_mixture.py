@@ -1,4 +1,4 @@
-"""Mixtures of Gaussians whose covariances may be of low rank plus noise: factors, and what is told of them."""
+"""Mixtures of Gaussians whose covariances may be of low rank plus noise."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -64,15 +64,15 @@ def with_n_factors(structure: LowRank, q: object) -> LowRank:
     whole = isinstance(q, Integral) and not isinstance(q, bool)
     if not (whole and 0 <= q <= d - 1):  # type: ignore[operator]
         raise ValueError(
-            f"n_factors={q!r}, but must be an integer from 0 to n_features - 1 = {d - 1}, with n_features="
-            f"{d}: lower it, or set covariance_type='full', which is the limit of many factors."
+            f"n_factors={q!r} must be an integer from 0 to n_features - 1 = {d - 1}, with n_features="
+            f"{d}: lower it, or set covariance_type='full', the limit of many factors."
         )
     known = replace(structure, q=int(q))  # type: ignore[call-overload]
     if known.q > known.max_identified:
         warn(
-            f"n_factors={q} is more than the {int(known.max_identified)} with which loadings and noise of "
-            f"{d} features have no more free parameters than a full covariance (Ledermann, 1937): other "
-            "values of them give the same density. Lower it, or set covariance_type='full'.",
+            f"n_factors={q} is more than {int(known.max_identified)}, the most with which loadings and "
+            f"noise of {d} features have no more parameters than a full covariance (Ledermann, 1937): "
+            "other loadings and noise give the same density. Lower it, or set covariance_type='full'.",
             UserWarning,
         )
     return known
@@ -96,8 +96,8 @@ class LowRankMixture(GaussianMixtureWithErrors):
         """Compute the expected latent coordinates of rows under each component, E[t | x, k].
 
         Under component k a row is x = m_k + W_k t + noise, with t ~ N(0, I) and noise of the variances
-        Psi_k, so that E[t | x, k] = inv(I + W_k' inv(Psi_k) W_k) W_k' inv(Psi_k) (x - m_k) (Ghahramani &
-        Hinton, 1996). Only with ``covariance_type`` 'factor' or 'ppca'.
+        Psi_k, so that E[t | x, k] = inv(I + W_k' inv(Psi_k) W_k) W_k' inv(Psi_k) (x - m_k) (Ghahramani
+        & Hinton, 1996, equation 2). Only with ``covariance_type`` 'factor' or 'ppca'.
 
         Parameters
         ----------
@@ -140,8 +140,8 @@ class LowRankMixture(GaussianMixtureWithErrors):
         structure = self._structure_of(d)
         if isinstance(structure, LowRank) and self._chooses_factors:
             raise ValueError(
-                f"n_factors={self.n_factors!r} is chosen by rows, and from_parameters has none: give the "
-                f"number of columns of W, an integer from 0 to n_features - 1 = {d - 1}."
+                f"n_factors={self.n_factors!r} is chosen by rows, and from_parameters has none: give "
+                f"the number of columns of W, an integer from 0 to n_features - 1 = {d - 1}."
             )
         return structure
 
@@ -190,14 +190,13 @@ class LowRankMixture(GaussianMixtureWithErrors):
         """Set fitted attributes, and take away those that only another covariance_type has."""
         if "means_" in attributes:
             for name in (*MATRICES, *OF_FACTORS):
-                vars(self).pop(name, None)
+                self.__dict__.pop(name, None)
         super()._set_fitted(attributes)
 
     def _check_inside(self) -> None:
         if isinstance(self._structure, LowRank):
             raise ValueError(
-                "standard_errors needs second derivatives, and covariances of loadings and noise are no "
-                f"exponential family, with covariance_type={self.covariance_type!r}: use bootstrap, which "
-                "refits."
+                f"standard_errors of covariance_type={self.covariance_type!r} are not known: Gaussians "
+                "of loadings and noise are no exponential family. Use bootstrap, which refits."
             )
         super()._check_inside()
