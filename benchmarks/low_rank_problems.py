@@ -11,6 +11,7 @@ from sklearn.model_selection import KFold
 
 Array = np.ndarray
 Parameters = dict[str, Any]
+TOL = 1e-3  # nats per row, of fits whose prior is given; an end at which factors have settled
 REG_COVARS = 1e-6, 1e-3, 1e-2, 1e-1  # the first is the default
 
 
@@ -112,8 +113,8 @@ def pseudo_rows(n_pseudo_rows: float, K: int, d: int) -> Parameters:
 
 def contenders(table: Table, K: int, q: int) -> dict[str, list[Parameters]]:
     """The parameters of each mixture; of several the best by the rows that are scored is shown."""
-    likelihood: Parameters = {"covariance_prior": None}
-    prior = pseudo_rows(table.n_pseudo_rows, K, table.n_features)
+    likelihood: Parameters = {"covariance_prior": None, "tol": TOL}
+    prior = pseudo_rows(table.n_pseudo_rows, K, table.n_features) | {"tol": TOL}
     factor = {"covariance_type": "factor", "n_factors": q}
     ppca = {"covariance_type": "ppca", "n_factors": q}
 
