@@ -296,13 +296,13 @@ class EMGaussianMixture(KnownGaussianMixture):
         return GaussianFamily(self._structure, self.reg_covar * standardization.feature_variance)
 
     def _choose_prior(self, rows: RowSource, standardization: Standardization, warm: bool) -> None:
-        self._choose_factors(rows, warm)
         known: Chosen | None = getattr(self, "_chosen_prior", None) if warm else None
         if known is not None and known.prior is not None:
             moved = known.prior.rescale(*self._change_of_units(standardization))
             known = replace(known, prior=moved)
         family = self._family(standardization)
         self._chosen_prior = chosen_prior(self, rows, standardization, family, known)
+        self._choose_factors(rows, replace(family, prior=self._chosen_prior.prior), warm)
 
     def _described_prior(self, standardization: Standardization) -> Mapping[str, object]:
         shown = described(self._chosen_prior, standardization, self._dtype)

@@ -10,7 +10,6 @@ from .._typing import BlockMap, Floats
 from ..core.gaussian.density import GaussianFamily, Gaussians
 from ..core.gaussian.factor_count import n_components_beyond_noise, n_factors_beyond_noise
 from ..core.gaussian.low_rank import IsotropicLowRank, LowRank
-from ..core.gaussian.low_rank_covariances import LowRankCovariances
 from ..core.gaussian.moments import Moments
 from ..core.linalg import SingularCovarianceError
 from ..core.mixture import Mixture, normalize
@@ -154,14 +153,10 @@ class FactorContest:
 
     def _estimate(self, q: int) -> Mixture[Gaussians]:
         """The mixture of the clusters with q factors, from that with the next fewer, if any."""
-        structure = replace(self.structure, q=q)
-        steps = MixtureSteps(replace(self.family, structure=structure))
+        steps = MixtureSteps(replace(self.family, structure=replace(self.structure, q=q)))
         fewer = [p for p in self._found if p < q]
-        if not fewer:
-            self._found[q] = steps.m_step(self._clusters)
-            return self._found[q]
-        found = _restructured(self._found[max(fewer)], structure)
-        for _ in range(SWEEPS):
+        found = self._found[max(fewer)] if fewer else steps.m_step(self._clusters)
+        for _ in range(SWEEPS if fewer else 0):
             found = steps.m_step(self._clusters, found)
         self._found[q] = found
         return found
@@ -173,10 +168,3 @@ class FactorContest:
         centers = cluster_centers(points, w[None], self.n_components, LLOYD_STEPS, rng)
         shares = (nearest(points, centers)[0] == np.arange(self.n_components)[:, None]) * w
         return self.family.statistics(self.rows.block, shares)
-
-
-def _restructured(mixture: Mixture[Gaussians], structure: LowRank) -> Mixture[Gaussians]:
-    known = mixture.components
-    assert isinstance(known.covariance, LowRankCovariances)
-    covariance = replace(known.covariance, structure=structure)
-    return replace(mixture, components=replace(known, covariance=covariance))

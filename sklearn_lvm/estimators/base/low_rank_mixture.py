@@ -11,6 +11,7 @@ from sklearn.utils.metaestimators import available_if
 
 from ..._typing import Floats, Ints
 from ...core.gaussian.covariance import Covariances, Structure
+from ...core.gaussian.density import GaussianFamily
 from ...core.gaussian.latent import latent_means
 from ...core.gaussian.low_rank import LowRank
 from ...core.gaussian.low_rank_covariances import LowRankCovariances
@@ -149,14 +150,15 @@ class LowRankMixture(GaussianMixtureWithErrors):
     def _chooses_factors(self) -> bool:
         return isinstance(self.n_factors, str)
 
-    def _choose_factors(self, rows: RowSource, warm: bool) -> None:
-        """Choose the number of factors of a fit; a warm start keeps the one that it has."""
+    def _choose_factors(self, rows: RowSource, family: GaussianFamily, warm: bool) -> None:
+        """Choose the number of factors under the prior; a warm start keeps the one that it has."""
         structure = self._structure
         if not (isinstance(structure, LowRank) and self._chooses_factors):
             return
         known: int | None = getattr(self, "n_factors_", None) if warm else None
-        q = n_factors_for(rows, self.n_components, structure) if known is None else known
-        self._structure = replace(structure, q=min(q, structure.d - 1))
+        if known is None:
+            known = n_factors_for(rows, self.n_components, structure, family)
+        self._structure = replace(structure, q=known)
 
     def _params_of_features(self, kept: Ints) -> dict[str, object]:
         found = super()._params_of_features(kept)
