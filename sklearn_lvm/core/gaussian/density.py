@@ -11,7 +11,7 @@ from ..._typing import Floats, Ints, Rows
 from ..conditionals import Conditionals
 from .conditioning import Conditioned
 from .covariance import Covariances, Structure
-from .kernels import kernel_of
+from .kernel_choice import kernel_of
 from .missing import IncompleteRows, incomplete
 from .moments import Moments
 from .partial import GaussianKernel, PartialKernel, drawn_missing, moments_of

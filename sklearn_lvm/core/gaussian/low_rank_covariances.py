@@ -50,15 +50,26 @@ class LowRankCovariances(Covariances):
         Q, s, turn = np.linalg.svd(self.loadings / self._deviation, full_matrices=False)
         return Q, s, turn
 
-    @cached_property
+    @property
     def axes(self) -> Floats:
         """Q, (K, d, p)."""
         return self._decomposed[0]
+
+    @property
+    def sizes(self) -> Floats:
+        """s, (K, p)."""
+        return self._decomposed[1]
 
     @cached_property
     def lengths(self) -> Floats:
         """r, (K, p, 1)."""
         return np.hypot(1.0, self._decomposed[1])[:, :, None]
+
+    def __getstate__(self) -> dict[str, object]:
+        # What follows from loadings and noise is not worth its place in a pickle.
+        return {
+            name: getattr(self, name) for name in ("structure", "loadings", "noise", "least_noise")
+        }
 
     @property
     def at_floor(self) -> Bools:
@@ -129,6 +140,8 @@ class LowRankCovariances(Covariances):
         return np.asarray((1.0 - ((self.axes * shrinkage.mT) ** 2).sum(axis=2)) / self.noise)
 
     def traces(self, stored: Floats) -> Floats:
+        if stored.ndim == 2:  # of diagonal matrices
+            return np.asarray((self.precision_diagonal * stored).sum(axis=1))
         return np.asarray((self.precisions * stored).sum(axis=(1, 2)))
 
     def log_det_growth(self, stored: Floats) -> Floats:

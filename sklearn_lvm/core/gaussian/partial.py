@@ -11,7 +11,8 @@ import numpy as np
 from ..._typing import Bools, Features, Floats, Ints, Rows
 from .completion import Completer, Completion, Group
 from .covariance import Covariances, Structure
-from .kernels import CompleteKernel, ResidualKernel, Sums
+from .kernel_choice import CompleteKernel
+from .kernels import ResidualKernel, Sums
 from .missing import IncompleteRows, with_nan
 from .moments import Moments
 
