@@ -11,11 +11,11 @@ A kernel computes in the precision of the rows that it is given; sums are float6
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from ..._typing import Bools, Floats, Ints
+from ..._typing import Bools, Floats, Ints, Slice
 from ..linalg import product, transposed_product
 from .covariance import Covariances, Structure, Whitener
 from .moments import Moments
@@ -24,6 +24,43 @@ MIN_SHARE = 1e-100  # of the weight, below which a component holds nothing to be
 MAX_CANCELLATION = 1e5  # by which monomials may magnify rounding: five digits of sixteen
 
 Sums = tuple[Floats, ...]
+T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
+
+
+class GroupKernel(Protocol[T_contra]):
+    """K Gaussians prepared for groups of rows that lack about as many entries."""
+
+    def log_prob(self, completion: T_contra, n_missing: Floats, /) -> Floats:
+        """Log-densities of the observed entries of a group, (K, g)."""
+        ...
+
+    def accumulate(self, completion: T_contra, resp: Floats, /) -> Sums:
+        """Expected sums over the rows of a group."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class CompletedGroup(Generic[T]):
+    """A group of rows (d, g), what a kernel expects of them, and how many entries each lacks."""
+
+    kernel: GroupKernel[T]
+    rows: Slice
+    completion: T
+    n_missing: Floats
+
+    def log_prob(self) -> Floats:
+        """Log-densities of the observed entries, (K, g)."""
+        return self.kernel.log_prob(self.completion, self.n_missing)
+
+    def accumulate(self, resp: Floats) -> Sums:
+        """Expected sums over the rows under shares of them, (K, g)."""
+        return self.kernel.accumulate(self.completion, resp)
+
+
+def added(a: Sums, b: Sums) -> Sums:
+    """The sums of two parts of the rows."""
+    return tuple(x + y for x, y in zip(a, b, strict=True))
 
 
 def row_width(structure: Structure, n_components: int) -> int:

@@ -15,6 +15,7 @@ from .density import GaussianFamily, Gaussians
 from .low_rank import LowRank
 from .low_rank_covariances import LowRankCovariances
 from .moments import Moments
+from .partial import filled, moments_of
 from .projected_moments import ProjectedMoments
 
 
@@ -23,13 +24,12 @@ class ProjectedFamily(GaussianFamily):
     """Estimation of Gaussians of low rank from projected moments."""
 
     def statistics(self, rows: Rows, resp: Floats) -> ProjectedMoments:
-        assert isinstance(rows, np.ndarray)
         assert isinstance(self.structure, LowRank)
-        moments = Moments.of(rows, resp, self.structure)
+        moments = moments_of(rows, resp, self.structure)
         known = moments if self.prior is None else moments + self.prior.moments
         variance = per_weight(known.scatter, known.dof) + self.added_variance
         deviation = np.sqrt(np.where(variance > 0, variance, 1.0))
-        return ProjectedMoments.of_rows(moments, deviation, rows, resp, self.structure.q)
+        return ProjectedMoments.of_rows(moments, deviation, filled(rows), resp, self.structure.q)
 
     def estimate(self, moments: Moments, current: Gaussians | None = None) -> Gaussians:
         """A higher objective than that of the covariances which the moments are projected on."""

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from sklearn_lvm.core.gaussian.density import GaussianFamily, Gaussians
+from sklearn_lvm.core.gaussian.diagonal import Diagonal
 from sklearn_lvm.core.gaussian.kernels import ResidualKernel
 from sklearn_lvm.core.gaussian.low_rank import IsotropicLowRank, LowRank
 from sklearn_lvm.core.gaussian.low_rank_covariances import LowRankCovariances
+from sklearn_lvm.core.gaussian.missing import IncompleteRows, Reference
 from sklearn_lvm.core.gaussian.moments import Moments
 from sklearn_lvm.core.gaussian.prior import GaussianPrior
 from sklearn_lvm.core.gaussian.projected import family_of
@@ -196,3 +198,82 @@ def test_no_matrix_of_all_features_is_formed():
     assert np.isfinite(trace).all()
     assert peak < d * d * 8 / 2
     assert size < 2 * 8 * K * d * (Q + 3)
+
+
+# -- missing entries -----------------------------------------------------------------------------------
+
+
+def incomplete_rows(n, rng):
+    rows = 2.0 * rng.normal(size=(D, n))
+    rows[rng.uniform(size=rows.shape) < 0.4] = np.nan
+    rows[:, 0] = np.nan
+    rows[:, 1] = np.nan_to_num(rows[:, 1])
+    return rows
+
+
+def pair(kind, seed):
+    """The same Gaussians, projected and not."""
+    ours = gaussians(kind, seed, projected=True)
+    C = ours.covariance
+    return ours, Gaussians(
+        ours.mean, LowRankCovariances(kind(D, q=Q), C.loadings, C.noise, C.least_noise)
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_incomplete_rows_score_and_add_as_under_whole_matrices(kind):
+    ours, theirs = (components.kernel(np.log([0.2, 0.3, 0.5])) for components in pair(kind, 8))
+    rng = np.random.RandomState(9)
+    rows, resp = IncompleteRows.of(incomplete_rows(50, rng)), rng.uniform(size=(K, 50))
+    features, of_whole = ours.features(rows), theirs.features(rows)
+    np.testing.assert_allclose(ours.log_prob(features), theirs.log_prob(of_whole), rtol=1e-10)
+    found = ours.statistics(ours.accumulate(features, resp))
+    known = theirs.statistics(theirs.accumulate(of_whole, resp))
+    np.testing.assert_allclose(found.mean, known.mean, atol=1e-10)
+    np.testing.assert_allclose(
+        found.scatter, np.diagonal(known.scatter, axis1=1, axis2=2), rtol=1e-9
+    )
+    unit = found.deviation[:, :, None] * found.deviation[:, None, :]
+    np.testing.assert_allclose(found.projected, known.scatter / unit @ found.axes, atol=1e-8)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_missing_entries_are_expected_as_under_whole_matrices(kind):
+    ours, theirs = pair(kind, 10)
+    rows = IncompleteRows.of(incomplete_rows(30, np.random.RandomState(11)))
+    found, known = ours.conditionals(rows), theirs.conditionals(rows)
+    np.testing.assert_allclose(found.mean, known.mean, atol=1e-10)
+    np.testing.assert_allclose(found.square, known.square, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_draws_have_the_conditional_moments(kind):
+    ours, _ = pair(kind, 12)
+    one, n = ours.subset(np.array([0])), 40_000
+    row = np.array([1.0, np.nan, np.nan, -1.0, np.nan, 0.5, np.nan])
+    rows = np.repeat(row[:, None], n, axis=1)
+    drawn = one.draw_missing(IncompleteRows.of(rows), np.zeros(n, int), np.random.RandomState(13))
+    np.testing.assert_array_equal(drawn[:, [0, 3, 5]], rows.T[:, [0, 3, 5]])
+    C, missing = one.covariance.scatter[0], [1, 2, 4, 6]
+    _, others = one.conditional(np.array([0, 3, 5]), row[[0, 3, 5]])
+    size = np.sqrt(np.diagonal(C)[missing])
+    np.testing.assert_allclose(
+        (drawn[:, missing].mean(axis=0) - others.mean[0]) / size, 0.0, atol=0.02
+    )
+    spread = np.cov(drawn[:, missing].T) - others.covariance.scatter[0]
+    np.testing.assert_allclose(spread / np.outer(size, size), 0.0, atol=0.02)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("prior", [False, True])
+def test_no_step_on_incomplete_rows_falls(kind, prior):
+    rng, d = np.random.RandomState(14), D
+    rows = clustered(80, rng)
+    rows[rng.uniform(size=rows.shape) < 0.25] = np.nan
+    reference = Reference(np.zeros((1, d)), Diagonal(d).from_public(np.full((1, d), 4.0)))
+    block = IncompleteRows.of(rows, reference)
+    steps = steps_of(kind, projected=True, prior=prior)
+    start = steps.m_step(steps.family.statistics(block, rng.dirichlet(np.ones(K), 80).T))
+    trace, _ = climb(steps, (block, np.ones(80)), start, 150)
+    assert np.diff(trace).min() > -1e-12
+    assert trace[-1] > trace[0] + 0.1
