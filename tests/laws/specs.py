@@ -366,7 +366,7 @@ FAMILIES = [Family(structure, tied) for structure in STRUCTURES for tied in (Fal
 ONE_FACTOR = [LowRankFamily(structure, False, 1) for structure in (LowRank, IsotropicLowRank)]
 TWO_FACTORS = [LowRankFamily(structure, False, 2) for structure in (LowRank, IsotropicLowRank)]
 LOW_RANK = [*ONE_FACTOR, *TWO_FACTORS]
-GAUSSIANS = [*FAMILIES, *ONE_FACTOR]
+GAUSSIANS = [*FAMILIES, *LOW_RANK]
 MEMBERS = [*GAUSSIANS, *TWO_FACTORS, CoinFamily()]
 POSTERIORS = [
     GaussianPosteriorsOf(Full, tied=True),
@@ -382,8 +382,8 @@ every_low_rank = pytest.mark.parametrize("family", LOW_RANK, ids=str)
 every_maximized = pytest.mark.parametrize("family", MAXIMIZED, ids=str)
 every_member = pytest.mark.parametrize("family", MEMBERS, ids=str)
 every_fitted = pytest.mark.parametrize("family", FITTED, ids=str)
-every_separate_family = pytest.mark.parametrize(
-    "family", [family for family in FAMILIES if not family.tied], ids=str
+every_separate_gaussian = pytest.mark.parametrize(
+    "family", [family for family in GAUSSIANS if not family.tied], ids=str
 )
 every_structure = pytest.mark.parametrize("structure", STRUCTURES, ids=lambda s: s.__name__)
 
