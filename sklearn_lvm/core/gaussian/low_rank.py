@@ -20,7 +20,6 @@ from .low_rank_covariances import LowRankCovariances
 FIRST_SWEEPS = 10  # of an estimate that begins with half of each variance as noise
 N_COPIES = 3  # of a row, which the E-step of projected moments holds
 LEAST_SHARE = 1e-8  # of a variance that noise keeps: whitened eigenvalues have eight more digits
-CACHED = 1 << 15  # numbers of precisions that are updated together: 256 KB
 MAX_SWEEPS, LEVEL = 10_000, 1e-13  # of a decomposition, and the relative change at which it ends
 
 
@@ -215,25 +214,18 @@ def best_noise(S: Floats, current: LowRankCovariances) -> Floats:
     """The noise given W, (K, d), one entry after the other, each at its own maximum.
 
     With b the j-th column of inv(C), psi_j + (b'S b / b_j - 1) / b_j is that (Zhao, Yu & Jiang, 2008,
-    equation 12); inv(C) follows by an update of rank one.
+    equation 12), and inv(C) changes by a multiple of b b'. Only the column that is next is computed,
+    from those before it.
     """
-    d = S.shape[1]
-    noise, P = current.noise.copy(), current.precisions.copy()
-    step = max(CACHED // d**2, 1)
-    for k in range(0, len(noise), step):
-        some = slice(k, k + step)
-        _raise_each(S[some], P[some], noise[some], current.least_noise[some])
-    return noise
-
-
-def _raise_each(S: Floats, P: Floats, noise: Floats, least: Floats) -> None:
-    """Change the noise, (K, d), and the precisions with it, (K, d, d)."""
-    product = np.empty_like(P)
+    precisions, noise = current.precisions, current.noise.copy()
+    columns, share = np.empty_like(precisions), np.empty_like(noise)
     for j in range(S.shape[1]):
-        b = P[:, :, j].copy()
-        own, known = b[:, j], noise[:, j].copy()
-        square = (b * (S @ b[:, :, None])[:, :, 0]).sum(axis=1)
-        noise[:, j] = np.maximum(known + (square / own - 1.0) / own, least[:, j])
+        earlier = columns[:, :j]
+        b = precisions[:, j : j + 1] - (share[:, :j] * earlier[:, :, j])[:, None] @ earlier
+        columns[:, j] = b[:, 0]
+        own, known = b[:, 0, j], noise[:, j].copy()
+        square = (b @ S @ b.mT)[:, 0, 0]
+        noise[:, j] = np.maximum(known + (square / own - 1.0) / own, current.least_noise[:, j])
         change = noise[:, j] - known
-        share = (change / (1.0 + change * own))[:, None] * b
-        P -= np.multiply(share[:, :, None], b[:, None, :], out=product)
+        share[:, j] = change / (1.0 + change * own)
+    return noise
