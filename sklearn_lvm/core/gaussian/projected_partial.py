@@ -23,7 +23,7 @@ from .projected_kernel import ProjectedKernel
 from .projected_moments import ProjectedMoments
 
 
-class Latent(NamedTuple):
+class LatentMoments(NamedTuple):
     """The latent coordinates of rows under one Gaussian: means (p, g), covariances (p, p, g).
 
     ``log_det`` is log |A_o'A_o + I|, (g,).
@@ -39,7 +39,7 @@ class ProjectedCompletion(NamedTuple):
 
     values: Floats
     observed: Bools
-    latent: tuple[Latent, ...]
+    latent: tuple[LatentMoments, ...]
     distance: Floats
 
 
@@ -71,16 +71,16 @@ class ProjectedPartialKernel:
         distance = np.stack([self._distance(values, observed, k, t) for k, t in enumerate(latent)])
         return ProjectedCompletion(values, observed, latent, distance)
 
-    def _latent(self, values: Floats, observed: Bools, k: int) -> Latent:
+    def _latent(self, values: Floats, observed: Bools, k: int) -> LatentMoments:
         A = self._loadings(k)
         p = A.shape[1]
         information = (products(A, A) @ observed).reshape(p, p, -1)
         information[range(p), range(p)] += 1.0
         covariance, log_det = inverses(information)
         mean = np.einsum("pqg,qg->pg", covariance, A.T @ self._whitened(values, observed, k))
-        return Latent(mean, covariance, log_det)
+        return LatentMoments(mean, covariance, log_det)
 
-    def _distance(self, values: Floats, observed: Bools, k: int, latent: Latent) -> Floats:
+    def _distance(self, values: Floats, observed: Bools, k: int, latent: LatentMoments) -> Floats:
         """Squared distances of what was observed, (g,)."""
         residual = (
             self._whitened(values, observed, k) - (self._loadings(k) @ latent.mean) * observed
@@ -163,7 +163,7 @@ class ProjectedPartialKernel:
             )
         return rows.unsorted(values)
 
-    def _missing(self, rows: IncompleteRows) -> Iterator[tuple[Group, int, Latent, Bools]]:
+    def _missing(self, rows: IncompleteRows) -> Iterator[tuple[Group, int, LatentMoments, Bools]]:
         """The groups of incomplete rows under each Gaussian, and what is missing."""
         for group in rows.parts[1]:
             completion = self.complete(rows, group)
