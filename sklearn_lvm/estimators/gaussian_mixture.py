@@ -2,17 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from numbers import Real
-from typing import ClassVar, Literal, Self
+from numbers import Integral, Real
+from typing import ClassVar, Literal
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from .._compat import Interval, StrOptions
 from .._typing import Floats, Ints, RandomState
 from ..core.gaussian.density import GaussianFamily, Gaussians
 from ..core.gaussian.moments import Moments
-from ..core.gaussian.structure_names import COVARIANCE_TYPES
 from ..core.linalg import SingularCovarianceError
 from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
@@ -21,16 +19,15 @@ from ..core.standardization import Standardization
 from ..fitting.gaussian_priors import Chosen
 from .base.conditioning import Restriction
 from .base.docs import documented
-from .base.gaussian_mixture import CovarianceType
 from .base.gaussian_parameters import check_given
 from .base.gaussian_priors import chosen_prior, described
+from .base.known_mixture import KnownGaussianMixture
+from .base.low_rank_mixture import ALL_COVARIANCE_TYPES, AnyCovarianceType
 from .base.mixture import COUNT, EM_CONSTRAINTS, Acceleration, InitParams
-from .base.standard_errors import GaussianMixtureWithErrors
-from .base.validation import result_dtype
 
 
 @documented
-class EMGaussianMixture(GaussianMixtureWithErrors):
+class EMGaussianMixture(KnownGaussianMixture):
     """Mixture of Gaussians, p(x) = sum_k w_k N(x | m_k, C_k), fitted by expectation-maximization.
 
     EM finds a mode of the posterior. The likelihood alone has no bound: a component that shrinks
@@ -55,16 +52,23 @@ class EMGaussianMixture(GaussianMixtureWithErrors):
     Parameters
     ----------
     n_components : int, default=1
-    covariance_type : {'full', 'tied', 'diag', 'spherical'}, default='full'
-        A full matrix for each component, one for all, a diagonal for each, or a variance for each.
+    covariance_type : {'full', 'tied', 'diag', 'spherical', 'factor', 'ppca'}, default='full'
+        A full matrix for each component, one for all, a diagonal for each, a variance for each, or a
+        matrix of low rank plus noise, C_k = W_k W_k' + Psi_k, with W_k of ``n_factors`` columns. Of
+        'factor' Psi_k is diagonal, and features may have any units (mixtures of factor analyzers); of
+        'ppca' it is a number times I (of probabilistic PCA), for features of one common unit.
+    n_factors : int or 'auto', default='auto'
+        From 0 to n_features - 1, only with 'factor' and 'ppca'. 'auto' takes as many as the rows of a
+        component show beyond noise (parallel analysis: Horn, 1965), the same number for all. With 0
+        'factor' is 'diag' and 'ppca' 'spherical'; with n_features - 1 'ppca' is 'full'.
     reg_covar : float, default=1e-6
         The j-th diagonal entry of E is reg_covar * s_j**2, s_j being the standard deviation of feature
         j without outliers, which a few rows far out do not move, or the median of the others' where the
         feature is constant.
     covariance_prior : 'auto', None or array-like, default='auto'
         'auto' chooses how rows scatter, as within clusters of theirs or within fewer, and A. None is
-        maximum likelihood; then the other priors stay as they are. Else Psi0, of shape (n_features,
-        n_features) if 'full' or 'tied', (n_features,) if 'diag', a number if 'spherical'.
+        maximum likelihood; then the other priors stay as they are. Else Psi0, of shape (n_features,)
+        if 'diag', a number if 'spherical', and otherwise (n_features, n_features).
     degrees_of_freedom_prior : float, default=None
         nu0 = A - n_features - 2, greater than -n_features - 2, which goes with a matrix. Of a tied
         covariance Psi0 and A count once.
@@ -87,7 +91,8 @@ class EMGaussianMixture(GaussianMixtureWithErrors):
     weights_init : array-like of shape (n_components,), default=None
     means_init : array-like of shape (n_components, n_features), default=None
     precisions_init : array-like, default=None
-        Initial inverse covariances, in the shape of ``precisions_``.
+        Initial inverse covariances, in the shape of ``precisions_``; the covariances of low rank plus
+        noise that are most likely under these stand for them.
     {run_parameters}
 
     Attributes
@@ -95,12 +100,22 @@ class EMGaussianMixture(GaussianMixtureWithErrors):
     weights_ : ndarray of shape (n_components,)
     means_ : ndarray of shape (n_components, n_features)
     covariances_ : ndarray
-        (n_components, n_features, n_features) if 'full', (n_features, n_features) if 'tied',
-        (n_components, n_features) if 'diag', (n_components,) if 'spherical'.
+        (n_features, n_features) if 'tied', (n_components, n_features) if 'diag', (n_components,) if
+        'spherical', otherwise (n_components, n_features, n_features). With 'factor' and 'ppca' this and
+        the next two are computed whenever they are read.
     precisions_ : ndarray
         Inverses of the covariances, in the same shape.
     precisions_cholesky_ : ndarray
         Upper triangular U with U U' = precision, or its square root, in the same shape.
+    loadings_ : ndarray of shape (n_components, n_features, n_factors)
+        W_k, only with 'factor' and 'ppca', as are the next three. Any rotation of the columns gives the
+        same density.
+    noise_variance_ : ndarray of shape (n_components, n_features) or (n_components,)
+        Psi_k: its diagonal if 'factor', a number if 'ppca'.
+    heywood_ : ndarray of shape (n_components,)
+        How many features have no more noise than ``reg_covar`` adds, or a share 1e-8 of the variance
+        (Heywood cases): there the factors explain all of them.
+    n_factors_ : int
     covariance_prior_, degrees_of_freedom_prior_, mean_prior_, mean_precision_prior_ : ndarray or float
         The prior that was used, in the units of the data; None with ``covariance_prior=None``. Given to
         another mixture of as many components it is used again.
@@ -126,6 +141,18 @@ class EMGaussianMixture(GaussianMixtureWithErrors):
     Z. Ghahramani & M. I. Jordan, Supervised learning from incomplete data via an EM approach (1994),
     Advances in Neural Information Processing Systems 6.
 
+    Z. Ghahramani & G. E. Hinton, The EM algorithm for mixtures of factor analyzers (1996), University
+    of Toronto, CRG-TR-96-1.
+
+    J. L. Horn, A rationale and test for the number of factors in factor analysis (1965), Psychometrika
+    30.
+
+    M. E. Tipping & C. M. Bishop, Mixtures of probabilistic principal component analyzers (1999), Neural
+    Computation 11.
+
+    J.-H. Zhao, P. L. H. Yu & Q. Jiang, ML estimation for factor analysis: EM or non-EM? (2008),
+    Statistics and Computing 18.
+
     C. Fraley & A. E. Raftery, Bayesian regularization for normal mixture estimation and model-based
     clustering (2007), Journal of Classification 24.
 
@@ -150,6 +177,16 @@ class EMGaussianMixture(GaussianMixtureWithErrors):
     array([[ 4.,  4.],
            [-4., -4.]])
 
+    Where columns are many and rows few, a few factors say more of new rows than a full covariance:
+
+    >>> rng = np.random.RandomState(0)
+    >>> rows = rng.normal(size=(400, 2)) @ rng.normal(size=(2, 30)) + rng.normal(size=(400, 30))
+    >>> full, factor = EMGaussianMixture(), EMGaussianMixture(covariance_type="factor")
+    >>> full.fit(rows[:60]).score(rows[60:]) < factor.fit(rows[:60]).score(rows[60:]) - 1
+    True
+    >>> factor.n_factors_, factor.n_parameters_, full.n_parameters_
+    (2, 119, 495)
+
     Components that are too many do not collapse onto rows:
 
     >>> few, new = X[::10], X[1::10]
@@ -161,7 +198,8 @@ class EMGaussianMixture(GaussianMixtureWithErrors):
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "n_components": [COUNT],
-        "covariance_type": [StrOptions(set(COVARIANCE_TYPES))],
+        "covariance_type": [StrOptions(ALL_COVARIANCE_TYPES)],
+        "n_factors": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
         "covariance_prior": [StrOptions({"auto"}), "array-like", Real, None],
         "degrees_of_freedom_prior": [Interval(Real, None, None, closed="neither"), None],
@@ -187,7 +225,8 @@ class EMGaussianMixture(GaussianMixtureWithErrors):
         self,
         n_components: int = 1,
         *,
-        covariance_type: CovarianceType = "full",
+        covariance_type: AnyCovarianceType = "full",
+        n_factors: int | Literal["auto"] = "auto",
         reg_covar: float = 1e-6,
         covariance_prior: Literal["auto"] | ArrayLike | None = "auto",
         degrees_of_freedom_prior: float | None = None,
@@ -210,6 +249,7 @@ class EMGaussianMixture(GaussianMixtureWithErrors):
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
+        self.n_factors = n_factors
         self.reg_covar = reg_covar
         self.covariance_prior = covariance_prior
         self.degrees_of_freedom_prior = degrees_of_freedom_prior
@@ -229,84 +269,6 @@ class EMGaussianMixture(GaussianMixtureWithErrors):
         self.warm_start = warm_start
         self.verbose = verbose
         self.verbose_interval = verbose_interval
-
-    @classmethod
-    def from_parameters(
-        cls,
-        weights: ArrayLike,
-        means: ArrayLike,
-        covariances: ArrayLike,
-        *,
-        covariance_type: CovarianceType = "full",
-        **params: object,
-    ) -> Self:
-        """Build a fitted mixture from known parameters.
-
-        Parameters
-        ----------
-        weights : array-like of shape (n_components,)
-            Non-negative, with sum 1.
-        means : array-like of shape (n_components, n_features)
-        covariances : array-like
-            In the shape of ``covariances_``.
-        covariance_type : {'full', 'tied', 'diag', 'spherical'}, default='full'
-        **params
-            Further parameters of the estimator.
-
-        Returns
-        -------
-        mixture : EMGaussianMixture
-            Fitted: it scores, predicts and samples.
-
-        Raises
-        ------
-        ValueError
-            If a shape does not fit, the weights do not sum to 1, or a covariance is not positive
-            definite.
-
-        Examples
-        --------
-        >>> from sklearn_lvm import EMGaussianMixture
-        >>> coin = EMGaussianMixture.from_parameters(
-        ...     [0.5, 0.5], [[-1.0], [1.0]], [0.1, 0.1], covariance_type="spherical"
-        ... )
-        >>> coin.predict([[-2.0], [3.0]])
-        array([0, 1])
-        """
-        if covariance_type not in COVARIANCE_TYPES:
-            raise ValueError(
-                f"covariance_type={covariance_type!r} is not one of {sorted(COVARIANCE_TYPES)}."
-            )
-        centers = np.asarray(means)
-        if centers.ndim != 2:
-            raise ValueError(
-                f"means must be of shape (n_components, n_features), got {centers.shape}."
-            )
-        for name, value in (("weights", weights), ("covariances", covariances)):
-            if value is None:
-                raise ValueError(f"{name} must be an array, got None.")
-        K, d = centers.shape
-        mixture = cls(K, covariance_type=covariance_type, **params)  # type: ignore[arg-type]
-        mixture.n_features_in_, mixture._n_fitted_components = d, K
-        mixture._structure = COVARIANCE_TYPES[covariance_type](d)
-        given = check_given(
-            mixture._structure, K, weights=weights, means=centers, covariances=covariances
-        )
-        standardization, density = given.standardized()
-        mixture._dtype = result_dtype(centers)
-        mixture._set_fitted(
-            {
-                "weights_": np.exp(density.log_weights).astype(mixture._dtype),
-                **mixture._described(density, standardization),
-                "n_parameters_": density.n_parameters(),
-                "converged_": True,
-                "n_iter_": 0,
-                "_transformation": standardization,
-                "_model": density,
-                "_density": density,
-            }
-        )
-        return mixture
 
     # -- some of the features ----------------------------------------------------------------------
 
@@ -340,6 +302,7 @@ class EMGaussianMixture(GaussianMixtureWithErrors):
             known = replace(known, prior=moved)
         family = self._family(standardization)
         self._chosen_prior = chosen_prior(self, rows, standardization, family, known)
+        self._choose_factors(rows, replace(family, prior=self._chosen_prior.prior), warm)
 
     def _described_prior(self, standardization: Standardization) -> Mapping[str, object]:
         shown = described(self._chosen_prior, standardization, self._dtype)

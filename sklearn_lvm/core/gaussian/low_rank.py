@@ -7,12 +7,14 @@ of a component over its degrees of freedom, the variances that are added include
 """
 
 from dataclasses import dataclass, field, replace
+from math import sqrt
 
 import numpy as np
 
 from ..._typing import Floats
-from ..linalg import EPS, SingularCovarianceError, deviations
+from ..linalg import EPS, SingularCovarianceError, cholesky, deviations
 from .covariance import Covariances, Structure, per_weight
+from .decomposition import most_likely_noise
 from .diagonal import Diagonal
 from .full import Full
 from .low_rank_covariances import LowRankCovariances
@@ -20,7 +22,6 @@ from .low_rank_covariances import LowRankCovariances
 FIRST_SWEEPS = 10  # of an estimate that begins with half of each variance as noise
 N_COPIES = 3  # of a row, which the E-step of projected moments holds
 LEAST_SHARE = 1e-8  # of a variance that noise keeps: whitened eigenvalues have eight more digits
-MAX_SWEEPS, LEVEL = 10_000, 1e-13  # of a decomposition, and the relative change at which it ends
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,15 @@ class LowRank(Structure):
         return noise
 
     @property
+    def max_identified(self) -> float:
+        """Up to how many factors their number is no more than a full matrix has (Ledermann, 1937)."""
+        return 0.5 * (2 * self.d + 1 - sqrt(8 * self.d + 1))
+
+    def public_noise(self, noise: Floats) -> Floats:
+        """The free entries of the noise, (K, d) -> (K, d)."""
+        return noise
+
+    @property
     def _n_loadings(self) -> int:
         """Entries of W up to a rotation."""
         q = min(self.q, self.d)
@@ -137,7 +147,9 @@ class LowRank(Structure):
     def _swept(self, S: Floats, current: LowRankCovariances) -> LowRankCovariances:
         """Psi given W, and then W given Psi, each the best."""
         noise = self._best_noise(S, current)
-        return replace(current, noise=noise, loadings=self._best_loadings(S, noise))
+        loadings = self._best_loadings(S, noise)
+        # What is raised may have had another number of factors.
+        return replace(current, structure=self, noise=noise, loadings=loadings)
 
     def _best_noise(self, S: Floats, current: LowRankCovariances) -> Floats:
         return best_noise(S, current)
@@ -146,15 +158,14 @@ class LowRank(Structure):
         return best_loadings(S, noise, self.q)
 
     def _from_matrices(self, matrices: Floats) -> LowRankCovariances:
-        one, nothing = np.ones(len(matrices)), np.zeros(self.d)
-        found = self.estimate(matrices, one, nothing)
-        for _ in range(MAX_SWEEPS):
-            following = self.estimate(matrices, one, nothing, found)
-            change = np.abs(following.noise / found.noise - 1.0).max()
-            found = following
-            if change < LEVEL:
-                break
-        return found
+        cholesky(matrices)  # refuses what is not positive definite
+        return self._nearest(matrices)
+
+    def _nearest(self, matrices: Floats) -> LowRankCovariances:
+        """The covariances that are most likely under positive definite matrices."""
+        noise = np.stack([most_likely_noise(S, self.q, LEAST_SHARE) for S in matrices])
+        loadings = best_loadings(matrices, noise, self.q)
+        return LowRankCovariances(self, loadings, noise, LEAST_SHARE * self.diagonal(matrices))
 
     def _from_precisions(self, precisions: Floats) -> LowRankCovariances:
         return self._from_matrices(self._matrices.from_public_precision(precisions).scatter)
@@ -177,6 +188,14 @@ class IsotropicLowRank(LowRank):
     def shared_noise(self, noise: Floats) -> Floats:
         return np.broadcast_to(noise.mean(axis=1, keepdims=True), noise.shape)
 
+    @property
+    def max_identified(self) -> float:
+        return self.d - 1
+
+    def public_noise(self, noise: Floats) -> Floats:
+        """The one number that the noise of all features is, (K, d) -> (K,)."""
+        return noise[:, 0]
+
     def estimate(
         self,
         scatter: Floats,
@@ -195,10 +214,13 @@ class IsotropicLowRank(LowRank):
             k = int(lost.argmax())
             raise SingularCovarianceError(k, tuple(range(self.d)))
         size = np.sqrt(np.maximum(values[:, n_noise:] - noise[:, None], 0.0))
-        loadings = (axes[:, :, n_noise:] * size[:, None])[:, :, ::-1]
+        loadings = with_signs((axes[:, :, n_noise:] * size[:, None])[:, :, ::-1])
         each = np.repeat(noise[:, None], self.d, axis=1)
         least = self.least_noise(each, added_variance)
         return LowRankCovariances(self, loadings, each, least)
+
+    def _nearest(self, matrices: Floats) -> LowRankCovariances:
+        return self.estimate(matrices, np.ones(len(matrices)), np.zeros(self.d))
 
 
 def best_loadings(S: Floats, noise: Floats, q: int) -> Floats:
@@ -207,7 +229,15 @@ def best_loadings(S: Floats, noise: Floats, q: int) -> Floats:
     values, axes = np.linalg.eigh(S / size[:, :, None] / size[:, None, :])
     first = S.shape[1] - q
     length = np.sqrt(np.maximum(values[:, first:] - 1.0, 0.0))
-    return np.asarray((size[:, :, None] * axes[:, :, first:] * length[:, None])[:, :, ::-1])
+    return with_signs((size[:, :, None] * axes[:, :, first:] * length[:, None])[:, :, ::-1])
+
+
+def with_signs(loadings: Floats) -> Floats:
+    """Loadings (K, d, q) with the signs by which the largest entry of each column is positive."""
+    if not loadings.size:
+        return loadings
+    largest = np.take_along_axis(loadings, np.abs(loadings).argmax(axis=1)[:, None], axis=1)
+    return np.asarray(loadings * np.where(largest < 0, -1.0, 1.0))
 
 
 def best_noise(S: Floats, current: LowRankCovariances) -> Floats:

@@ -1,6 +1,6 @@
 """Arrays of covariances of low rank plus noise; no matrix is formed unless one is asked for."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, partial
 from typing import Self
 
@@ -39,6 +39,10 @@ class LowRankCovariances(Covariances):
     noise: Floats
     least_noise: Floats
 
+    def __getstate__(self) -> dict[str, object]:
+        # What is computed from the rest, such as matrices, is left out of pickles and copies.
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
     @cached_property
     def _deviation(self) -> Floats:
         """Psi^(1/2), (K, d, 1)."""
@@ -64,12 +68,6 @@ class LowRankCovariances(Covariances):
     def lengths(self) -> Floats:
         """r, (K, p, 1)."""
         return np.hypot(1.0, self._decomposed[1])[:, :, None]
-
-    def __getstate__(self) -> dict[str, object]:
-        # What follows from loadings and noise is not worth its place in a pickle.
-        return {
-            name: getattr(self, name) for name in ("structure", "loadings", "noise", "least_noise")
-        }
 
     @property
     def at_floor(self) -> Bools:

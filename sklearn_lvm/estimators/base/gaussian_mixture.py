@@ -1,15 +1,16 @@
 """The base of mixtures of Gaussians: their units, and what a user is told of them."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Generic, Literal
+from operator import attrgetter
+from typing import ClassVar, Generic, Literal, Self, overload
 
 import numpy as np
 
 from ..._typing import Floats, Ints
 from ...core.family import C
-from ...core.gaussian.covariance import Structure
+from ...core.gaussian.covariance import Covariances, Structure
 from ...core.gaussian.density import Gaussians
 from ...core.gaussian.kernels import row_width
 from ...core.gaussian.moments import Moments
@@ -27,6 +28,33 @@ from .validation import missing_entries, standardization_of
 CovarianceType = Literal["full", "tied", "diag", "spherical"]
 
 
+class Matrices:
+    """A fitted array of matrices, which is computed when it is read where it is not stored.
+
+    An estimator that stores none says how it is computed (``_matrices``).
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, estimator: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, estimator: "GaussianMixtureEstimator[C]", owner: type) -> Floats: ...
+    def __get__(
+        self, estimator: "GaussianMixtureEstimator[C] | None", owner: type
+    ) -> Self | Floats:
+        return self if estimator is None else estimator._matrices(self.name)
+
+
+# Fitted attribute -> what it is of covariances in the units of the data.
+MATRICES: dict[str, Callable[[Covariances], Floats]] = {
+    "covariances_": attrgetter("matrix"),
+    "precisions_": attrgetter("precision"),
+    "precisions_cholesky_": attrgetter("precision_factor"),
+}
+
+
 class GaussianMixtureEstimator(
     StandardizedRowsDensity, MixtureEstimator[Standardization, C, Moments], Generic[C]
 ):
@@ -35,14 +63,15 @@ class GaussianMixtureEstimator(
     A subclass says which Gaussians its components stand for (``_gaussians``).
     """
 
-    covariance_type: CovarianceType
+    covariance_type: str
 
     means_: Floats
-    covariances_: Floats
-    precisions_: Floats
-    precisions_cholesky_: Floats
+    covariances_ = Matrices()
+    precisions_ = Matrices()
+    precisions_cholesky_ = Matrices()
 
     _parameter_names = ("weights_", "means_", "covariances_")
+    _kept_when_warm: ClassVar[str] = "n_components, covariance_type"
     _structure: Structure  # of the covariances
     _part_gaussians: Gaussians  # only of what condition and marginal made
 
@@ -54,8 +83,12 @@ class GaussianMixtureEstimator(
     def _gaussians(self, model: Mixture[C]) -> Gaussians:
         """The Gaussians that a model describes."""
 
+    def _structure_of(self, d: int) -> Structure:
+        """That of covariances of so many features, as far as it is known without rows."""
+        return COVARIANCE_TYPES[self.covariance_type](d)
+
     def _fit_transformation(self, X: Floats, w: Floats) -> Standardization:
-        self._structure = COVARIANCE_TYPES[self.covariance_type](self.n_features_in_)
+        self._structure = self._structure_of(self.n_features_in_)
         return standardization_of(
             X, w, Standardization.of_observed, per_feature=self._structure.per_feature
         )
@@ -76,8 +109,8 @@ class GaussianMixtureEstimator(
         K, structure = len(gaussians.mean), self._structure
         if self.n_components != K or not structure.fits(gaussians.covariance, K):
             raise ValueError(
-                "warm_start=True cannot continue from a solution with another n_components, "
-                "covariance_type or number of features: set warm_start=False."
+                f"warm_start=True cannot continue from a solution with another {self._kept_when_warm} "
+                "or number of features: set warm_start=False."
             )
         with np.errstate(all="ignore"):
             shift = (old.center - standardization.center) / standardization.scale
@@ -111,12 +144,16 @@ class GaussianMixtureEstimator(
     ) -> Mapping[str, object]:
         with np.errstate(all="ignore"):  # in extreme units
             covariance = gaussians.covariance.rescale(standardization.scale)
-            return {
-                "means_": standardization.inverse_transform(gaussians.mean).astype(self._dtype),
-                "covariances_": covariance.matrix.astype(self._dtype),
-                "precisions_": covariance.precision.astype(self._dtype),
-                "precisions_cholesky_": covariance.precision_factor.astype(self._dtype),
-            }
+            mean = standardization.inverse_transform(gaussians.mean).astype(self._dtype)
+            return {"means_": mean, **self._described_covariances(covariance)}
+
+    def _described_covariances(self, covariance: Covariances) -> Mapping[str, object]:
+        """Fitted attributes of covariances in the units of the data."""
+        return {name: read(covariance).astype(self._dtype) for name, read in MATRICES.items()}
+
+    def _matrices(self, name: str) -> Floats:
+        """Matrices that are not stored, by the name of the attribute."""
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def _few_rows(self, n_rows: int, weight: float) -> StartStrategy:
         if self.n_components > weight:

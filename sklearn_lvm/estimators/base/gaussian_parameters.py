@@ -16,6 +16,7 @@ from ...core.mixture import Mixture
 from ...core.standardization import Standardization
 
 MAX_ASYMMETRY = 1e-6  # of a covariance, as a correlation
+MAX_GAP = 1e-6  # of a covariance from what stands for it, as a correlation
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,10 +151,26 @@ def check_covariances(
         raise ValueError(f"{name} must be symmetric.")
     read = structure.from_public_precision if inverse else structure.from_public
     try:
-        return read(matrix)
+        found = read(matrix)
     except SingularCovarianceError as error:
         which = name if structure.tied else f"{name}[{error.component}]"
         raise ValueError(f"{which} is not positive definite.") from None
+    if isinstance(structure, LowRank) and not inverse:
+        _check_rank(name, matrix, found, structure.q)
+    return found
+
+
+def _check_rank(name: str, matrices: Floats, found: Covariances, q: int) -> None:
+    """Raise a ValueError if matrices are not those of low rank plus noise that were found for them."""
+    size = np.sqrt(np.diagonal(matrices, axis1=1, axis2=2))
+    gap = np.abs(found.scatter - matrices) / (size[:, :, None] * size[:, None, :])
+    largest = gap.max(axis=(1, 2))
+    k = int(largest.argmax())
+    if largest[k] > MAX_GAP:
+        raise ValueError(
+            f"{name}[{k}] is not W W' + Psi with W of n_factors={q} columns: a correlation of the "
+            f"nearest of these is {largest[k]:.1g} off. Raise n_factors, or set covariance_type='full'."
+        )
 
 
 def _asymmetry(matrices: Floats) -> float:
