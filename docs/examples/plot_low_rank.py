@@ -55,7 +55,7 @@ plt.show()
 
 # %%
 # These columns are strongly correlated, and with diagonal covariances many components say less than
-# one full Gaussian. Few factors are not enough either. A dozen say what full covariances say, with fewer
+# one full Gaussian. Few factors are not enough either. A dozen say what full covariances say with fewer
 # numbers, and a few more say it better: 57 rows for each component do not tell all numbers of a full
 # covariance.
 
