@@ -58,8 +58,9 @@ class FactorProblem:
 
     def solved(self, rows: FactorRows) -> EMRun[Gaussians]:
         """The run to the maximum of the likelihood, or of the posterior density."""
-        solve = self._of_complete if isinstance(rows, CompleteSummary) else self._of_incomplete
-        return solve(rows)  # type: ignore[operator]
+        if isinstance(rows, CompleteSummary):
+            return self._of_complete(rows)
+        return self._of_incomplete(rows)
 
     def log_likelihood(
         self, rows: FactorRows, run: EMRun[Gaussians], standardization: Standardization

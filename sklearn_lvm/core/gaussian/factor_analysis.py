@@ -101,7 +101,7 @@ class Profile:
 
     def _whitened(self, x: Floats) -> Floats:
         size = np.exp(-0.5 * x)
-        return self.S * size[:, None] * size
+        return np.asarray(self.S * size[:, None] * size)
 
 
 @dataclass(frozen=True, eq=False)

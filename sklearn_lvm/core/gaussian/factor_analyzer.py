@@ -37,12 +37,12 @@ class FactorAnalyzer:
     @property
     def loadings(self) -> Floats:
         """W, (d, q)."""
-        return self.covariance.loadings[0]
+        return np.asarray(self.covariance.loadings[0])
 
     @property
     def noise(self) -> Floats:
         """The variances of the noise, (d,)."""
-        return self.covariance.noise[0]
+        return np.asarray(self.covariance.noise[0])
 
     def kernel(self) -> MixtureKernel:
         """The density prepared to score blocks of rows."""
@@ -69,7 +69,7 @@ class FactorAnalyzer:
         return FactorAnalyzer(self.mean[features], self.covariance.marginal(features))
 
     def conditional(self, features: Ints, values: Floats) -> tuple[Floats, "FactorAnalyzer"]:
-        """The log-density (1,) of values of some features, and the density of the others given these."""
+        """The log-density (1,) of values of some features, and the density of the others."""
         log_prob, others = self.gaussians.conditional(features, values)
         assert isinstance(others.covariance, LowRankCovariances)
         return log_prob, FactorAnalyzer(others.mean[0], others.covariance)

@@ -38,7 +38,7 @@ def rotated(loadings: Floats, unit: Floats, power: float) -> Floats:
     >>> import numpy as np
     >>> from sklearn_lvm.core.gaussian.rotation import rotated
     >>> simple = np.array([[1.0, 0.0], [0.5, 0.0], [0.0, 1.0], [0.0, 0.7]])
-    >>> turned = simple @ [[0.6, 0.8], [-0.8, 0.6]]
+    >>> turned = simple @ [[0.8, 0.6], [-0.6, 0.8]]
     >>> np.abs(rotated(turned, np.ones(4), 1.0)).round(6)
     array([[1. , 0. ],
            [0.5, 0. ],

@@ -103,16 +103,15 @@ class FactorAnalysisDensity(MomentsEstimator[FactorAnalyzer]):
         q, d = int(self.n_components), self.n_features_in_
         if q > d - 1:
             raise ValueError(
-                f"n_components={q}, but X has {d} features: it can be at most n_features - 1 = {d - 1}, "
-                "since more factors than that leave the noise undetermined. For a covariance of any form "
-                "use GaussianMLE."
+                f"n_components={q}, but X has n_features={d}: it can be at most n_features - 1 = {d - 1}. "
+                "Lower it; a covariance of any form is that of GaussianMLE."
             )
         most = int(LowRank(d).max_identified)
         if q > most:
             warn(
-                f"n_components={q} is more than the {most} with which loadings and noise of {d} features "
-                "have no more free parameters than a full covariance (Ledermann, 1937): other values of "
-                "them give the same density. Lower it, or use GaussianMLE.",
+                f"n_components={q} is more than the {most} with which loadings and noise of {d} "
+                "features have no more free parameters than a full covariance (Ledermann, 1937): other "
+                "values of them give the same density. Lower it, or use GaussianMLE.",
                 UserWarning,
             )
         return q
@@ -120,8 +119,8 @@ class FactorAnalysisDensity(MomentsEstimator[FactorAnalyzer]):
     def _warn_of_run(self) -> None:
         if not getattr(self, "converged_", True):
             warn(
-                f"the fit had not converged after max_iter={self.max_iter} iterations. Raise max_iter or "
-                "tol.",
+                f"the fit had not converged after max_iter={self.max_iter} iterations. Raise max_iter "
+                "or tol.",
                 ConvergenceWarning,
             )
 
@@ -264,9 +263,9 @@ class FactorAnalysisDensity(MomentsEstimator[FactorAnalyzer]):
         return self._in_units_of_data().precision[0].astype(self._dtype)
 
     def transform(self, X: ArrayLike) -> Floats:
-        """Compute the posterior mean of the factors, E[t | x] = inv(I + W' inv(Psi) W) W' inv(Psi) (x - mu).
+        """Compute the posterior mean of the factors, E[t | x].
 
-        Of a row of which only the entries x_o were observed, it is E[t | x_o]; 0 if there is none.
+        It is inv(I + W' inv(Psi) W) W' inv(Psi) (x - mu), with Psi = diag(psi). Of a row of which only the entries x_o were observed, it is E[t | x_o]; 0 if there is none.
 
         Parameters
         ----------

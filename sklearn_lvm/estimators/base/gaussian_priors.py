@@ -157,8 +157,8 @@ def prior_of_covariances(
         )
     if not degrees_of_freedom_prior > least:
         raise ValueError(
-            f"degrees_of_freedom_prior={degrees_of_freedom_prior:g} must be greater than -n_features - 2 "
-            f"= {least}."
+            f"degrees_of_freedom_prior={degrees_of_freedom_prior:g} must be greater than "
+            f"-n_features - 2 = {least}."
         )
     one = replace(structure.unconstrained, tied=True)
     assert covariance_prior is not None
