@@ -18,6 +18,7 @@ from ..._typing import Floats
 MAX_SEARCHES, LEAST_SHARE = 24, 0.1
 NEGLIGIBLE = 1e-12  # nats
 MAX_STEPS, MAX_HALVINGS, MAX_STEP = 100, 20, 3.0  # of one search; the last of a logarithm
+MAX_LAST_STEPS = 10
 LEAST_GAIN = 1e-5  # of the divergence, by a step: near S it shrinks by far more
 FLAT = 1e-10  # curvature, beside the largest, that is no more than rounding
 
@@ -56,10 +57,7 @@ class NoiseOf:
     def direction(self) -> Floats:
         """A step of Newton's method, or the part of it that is known, (d,)."""
         excess, axes = self._others
-        slope = -(axes**2) @ excess
-        curvature, directions = np.linalg.eigh((axes @ axes.T) ** 2)
-        known = np.maximum(curvature, FLAT * curvature[-1])
-        step = -directions @ ((directions.T @ slope) / known)
+        step = _solved((axes @ axes.T) ** 2, (axes**2) @ excess)
         return np.asarray(step * min(1.0, MAX_STEP / max(np.abs(step).max(), MAX_STEP)))
 
     def moved(self, step: Floats, least: float) -> "NoiseOf":
@@ -100,7 +98,10 @@ def most_likely_noise(S: Floats, q: int, least: float) -> Floats:
             break
         share = rng.uniform(np.log(LEAST_SHARE), 0.0, len(S))
         best = min(best, _searched(start.moved(share, least), least), key=_divergence)
-    return np.asarray(np.exp(best.log_noise) * variance)
+    noise = np.exp(best.log_noise)
+    if best.divergence < NEGLIGIBLE:
+        noise = _with_last_digits(noise, correlation, q, least)
+    return np.asarray(noise * variance)
 
 
 def _divergence(noise: NoiseOf) -> float:
@@ -115,3 +116,26 @@ def _searched(start: NoiseOf, least: float) -> NoiseOf:
             break
         found = following
     return found
+
+
+def _with_last_digits(noise: Floats, correlation: Floats, q: int, least: float) -> Floats:
+    """Noise for which d - q eigenvalues of S - Psi are 0, from where they are nearly: by least squares.
+
+    The divergence is the square of what is left, and ends in rounding at half of the digits.
+    """
+    left, before = np.inf, noise
+    for _ in range(MAX_LAST_STEPS):
+        values, axes = np.linalg.eigh(correlation - np.diag(noise))
+        excess, axes = values[: len(values) - q], axes[:, : len(values) - q]
+        if not np.abs(excess).max() < left:
+            return before
+        before, left = noise, np.abs(excess).max()
+        step = _solved((axes @ axes.T) ** 2, (axes**2) @ excess)
+        noise = np.clip(noise + step, least, 1.0)
+    return before
+
+
+def _solved(curvature: Floats, slope: Floats) -> Floats:
+    """inv(curvature) slope, as far as the curvature is more than rounding."""
+    values, axes = np.linalg.eigh(curvature)
+    return np.asarray(axes @ ((axes.T @ slope) / np.maximum(values, FLAT * values[-1])))
