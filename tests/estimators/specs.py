@@ -58,7 +58,8 @@ class Spec:
     measured : bool
         Whether entries are measurements, and not zeros and ones.
     prior : bool
-        Whether a prior counts beside the rows, so that twice their weight says something else.
+        Whether a prior or a choice counts beside the rows, so that twice their weight says something
+        else.
     one_scale : bool
         Whether only a change of all units by one factor leaves the model what it is.
     refused : dict
@@ -192,6 +193,7 @@ def _factor(q, **params):
         FactorAnalysis(q, **params),
         {"n_components": [0, 1], "reg_covar": [0.0, 1e-6]},
         factors=True,
+        prior=q is None,  # by the weights, which count rows, factors are told from noise
         refused={"reg_covar": -1.0},
     )
 
@@ -231,7 +233,7 @@ SPECS = [
     _ppca(1, solver="em", tol=1e-6),
     _ppca("mle", solver="covariance"),
     _factor(None),
-    _factor(1),
+    _factor(1, rotation=None),
     _factor(1, rotation="varimax"),
     _mixture("full", 1),
     _mixture("full", 3),
@@ -270,6 +272,7 @@ def _every(specs):
 COINS = [spec for spec in SPECS if spec.binary]
 MIXTURES = [spec for spec in SPECS if spec.mixture]
 FACTORS = [spec for spec in SPECS if spec.linear]
+FACTOR_ANALYSES = [spec for spec in SPECS if spec.factors]
 NEURAL = [spec for spec in SPECS if spec.neural]
 EXACT = [spec for spec in SPECS if not spec.neural]
 MEASURED = [spec for spec in SPECS if spec.measured]

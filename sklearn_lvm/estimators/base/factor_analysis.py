@@ -274,21 +274,21 @@ class FactorAnalysisDensity(MomentsEstimator[FactorAnalyzer]):
 
         Returns
         -------
-        T : ndarray of shape (n_samples, n_components)
+        Z : ndarray of shape (n_samples, n_components)
             Without units, in the order of the columns of ``loadings_``.
         """
         rows, density = self._check_rows(X), self._density_or_raise()
         latent = self._by_block(rows, lambda: density.latent_mean)
         return np.ascontiguousarray(latent.T, dtype=rows.dtype)
 
-    def inverse_transform(self, T: ArrayLike) -> Floats:
+    def inverse_transform(self, Z: ArrayLike) -> Floats:
         """Compute the mean of a row given its factors, E[x | t] = W t + mu.
 
         It is no projection: ``inverse_transform(transform(X))`` is nearer to the mean than X.
 
         Parameters
         ----------
-        T : array-like of shape (n_samples, n_components)
+        Z : array-like of shape (n_samples, n_components)
 
         Returns
         -------
@@ -296,7 +296,7 @@ class FactorAnalysisDensity(MomentsEstimator[FactorAnalyzer]):
         """
         check_is_fitted(self)
         density = self._density_or_raise()
-        latent = check_columns(T, "T", self.n_components_)
+        latent = check_columns(Z, "Z", self.n_components_)
         with np.errstate(over="ignore"):  # rows that are no floating point numbers are infinite
             rows = density.expected(latent.astype(np.float64))
             return self._transformation.inverse_transform(rows).astype(latent.dtype)
