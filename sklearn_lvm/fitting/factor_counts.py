@@ -54,18 +54,32 @@ def n_factors_for(
     held_back, rest = sample.split(HELD_BACK, seed=0)
     if not len(held_back) or len(rest) <= n_components:
         return 0
-    if structure.d > MAX_FEATURES:
-        return _beyond_noise(sample, rows, n_components, structure)
     known = in_units_of(family, rows.unit)
+    if structure.d > MAX_FEATURES:
+        strength = 0.0 if known.prior is None else float(known.prior.strength[0])
+        return _beyond_noise(sample, rows, n_components, structure, strength)
     with np.errstate(all="ignore"), ThreadMap() as block_map:
         contest = FactorContest(structure, known, rest, held_back, n_components, block_map)
         return contest.best()
 
 
-def _beyond_noise(sample: RowSource, rows: RowSource, n_components: int, structure: LowRank) -> int:
+def _beyond_noise(
+    sample: RowSource, rows: RowSource, n_components: int, structure: LowRank, strength: float
+) -> int:
     S = scatter_within(sample, n_components, structure.unconstrained)[0]
-    n_rows = min(rows.n_observations, rows.n_distinct) / n_components
-    return NOISE[type(structure)](S, n_rows)
+    n_rows = min(rows.n_observations, rows.n_distinct)
+    return NOISE[type(structure)](S, rows_behind(n_rows, n_components, strength))
+
+
+def rows_behind(n_rows: float, n_components: int, strength: float) -> float:
+    """From how many rows a covariance would be known as well as from its share and from the prior.
+
+    With m = n / K rows of its own and A pseudo-observations, which all n rows suggest, a covariance is
+    (m S + A S0) / (m + A). In units of the error of one row, the variance of S is 1 / m, that of S0 is
+    1 / n, and so is their covariance.
+    """
+    m, A = n_rows / n_components, strength
+    return (m + A) ** 2 / (m + A * (A + 2.0 * m) / n_rows)
 
 
 def in_units_of(family: GaussianFamily, weight: float) -> GaussianFamily:
