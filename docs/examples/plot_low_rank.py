@@ -48,7 +48,7 @@ for kind, width, color in zip(types, widths, colors, strict=True):
         right.axhline(level, color=color, linewidth=width)
         right.annotate(kind, (1, level), (0, 5), textcoords="offset points")
 right.plot(n_factors, [score for score, _ in by_factors], "o-", markersize=4, color="C3")
-left.set(xlabel="number of components K", ylabel="nats per held-out row", title="Factors by choice")
+left.set(xlabel="number of components K", ylabel="nats per held-out row", title="Default fits")
 left.legend(loc="lower right")
 right.set(xlabel="number of factors q", xticks=n_factors, title=f"From diagonal to full, K = {K}")
 plt.show()
