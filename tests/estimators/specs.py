@@ -302,6 +302,9 @@ every_posterior = _every([spec for spec in SPECS if spec.posterior])
 every_coin = _every(COINS)
 every_coin_mixture = _every(COIN_MIXTURES)
 every_covariance_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+every_em_covariance_type = pytest.mark.parametrize(
+    "covariance_type", [*COVARIANCE_TYPES, *LOW_RANK]
+)
 
 
 @cache
