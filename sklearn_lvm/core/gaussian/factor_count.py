@@ -56,7 +56,7 @@ def n_factors_beyond_noise(S: Floats, n_rows: float) -> int:
     >>> from sklearn_lvm.core.gaussian.factor_count import n_factors_beyond_noise
     >>> W = np.array([[3.0, 0.0], [3.0, 0.0], [3.0, 0.5], [3.0, 0.5], [3.0, -0.5], [3.0, -0.5]])
     >>> [n_factors_beyond_noise(W @ W.T + np.eye(6), n) for n in (4, 20, 1000)]
-    [1, 1, 2]
+    [0, 1, 2]
     """
     S = _with_variance(S)
     noise, most, q = np.diagonal(S), _most(len(S), n_rows), 0
