@@ -18,7 +18,7 @@ from ..core.rows import RowSource
 from ..inference.block_map import ThreadMap
 from ..inference.problem import Problem
 from .clusters import cluster_centers, nearest
-from .gaussian_priors import nearby, scatter_within
+from .gaussian_priors import FEW, nearby, scatter_within
 from .prior_choice import HELD_BACK, LLOYD_STEPS, rows_for_choice
 from .sample import Sample
 
@@ -37,8 +37,8 @@ def n_factors_for(
 ) -> int:
     """The number of factors, the same of all components, under which rows held back are most likely.
 
-    Of several that are as good it is the smallest. Where features are many it is the number that
-    parallel analysis finds in the rows of one component, and does not know of the prior.
+    Of several that are as good it is the smallest. Parallel analysis of the rows of one component
+    takes for noise what these rows predict well all the same. It is left for many features.
 
     Parameters
     ----------
@@ -66,20 +66,14 @@ def n_factors_for(
 def _beyond_noise(
     sample: RowSource, rows: RowSource, n_components: int, structure: LowRank, strength: float
 ) -> int:
+    """The number of factors within clusters, by parallel analysis of the rows of a component.
+
+    Under a prior of several observations these are all rows, which have suggested it: what they have
+    in common need not be learned from a few of them.
+    """
     S = scatter_within(sample, n_components, structure.unconstrained)[0]
     n_rows = min(rows.n_observations, rows.n_distinct)
-    return NOISE[type(structure)](S, rows_behind(n_rows, n_components, strength))
-
-
-def rows_behind(n_rows: float, n_components: int, strength: float) -> float:
-    """From how many rows a covariance would be known as well as from its share and from the prior.
-
-    With m = n / K rows of its own and A pseudo-observations, which all n rows suggest, a covariance is
-    (m S + A S0) / (m + A). In units of the error of one row, the variance of S is 1 / m, that of S0 is
-    1 / n, and so is their covariance.
-    """
-    m, A = n_rows / n_components, strength
-    return (m + A) ** 2 / (m + A * (A + 2.0 * m) / n_rows)
+    return NOISE[type(structure)](S, n_rows if strength > FEW else n_rows / n_components)
 
 
 def in_units_of(family: GaussianFamily, weight: float) -> GaussianFamily:

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
 
 from sklearn_lvm import EMGaussianMixture
 from sklearn_lvm.core.gaussian.density import GaussianFamily
@@ -12,7 +11,7 @@ from sklearn_lvm.core.gaussian.prior import GaussianPrior
 from sklearn_lvm.core.gaussian.structure_names import LOW_RANK
 from sklearn_lvm.core.standardization import Standardization
 from sklearn_lvm.fitting import factor_counts
-from sklearn_lvm.fitting.factor_counts import n_factors_for, rows_behind
+from sklearn_lvm.fitting.factor_counts import n_factors_for
 from sklearn_lvm.fitting.incomplete_rows import incomplete_rows
 
 from .samples import row_source
@@ -130,19 +129,11 @@ def row_source_of(X, standardization):
 
 @every_kind
 def test_many_features_are_counted_by_parallel_analysis(kind, monkeypatch):
-    X = rows_of(600, q=2)
     monkeypatch.setattr(factor_counts, "MAX_FEATURES", 7)
-    assert found(X, kind) == 2
-    assert found(X[:30], kind, 10) == 0
-
-
-def test_a_share_of_the_rows_and_a_prior_are_worth_some_rows():
-    assert rows_behind(1000.0, 10, 0.0) == 100.0
-    assert 110.0 < rows_behind(1000.0, 10, 10.0) < 125.0
-    assert 999.0 < rows_behind(1000.0, 10, 1e9) <= 1000.0
-    assert_allclose(
-        rows_behind(1000.0, 1, 10.0), 1000.0
-    )  # which suggest nothing that they do not show
+    assert found(rows_of(600), kind) == 2
+    few = rows_of(60, K=4)
+    assert [found(few, kind, 4, strength=A) for A in (None, 0.5)] == [0, 0]
+    assert found(few, kind, 4, strength=8.0) >= 2  # all rows have told of that prior
 
 
 def test_a_mixture_with_chosen_factors_predicts_as_with_the_best_of_fixed_ones():

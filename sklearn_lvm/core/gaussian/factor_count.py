@@ -55,8 +55,8 @@ def n_factors_beyond_noise(S: Floats, n_rows: float) -> int:
     >>> import numpy as np
     >>> from sklearn_lvm.core.gaussian.factor_count import n_factors_beyond_noise
     >>> W = np.array([[3.0, 0.0], [3.0, 0.0], [3.0, 0.5], [3.0, 0.5], [3.0, -0.5], [3.0, -0.5]])
-    >>> [n_factors_beyond_noise(W @ W.T + np.eye(6), n) for n in (3, 20, 1000)]
-    [1, 1, 2]
+    >>> [n_factors_beyond_noise(W @ W.T + np.eye(6), n) for n in (4, 20, 1000)]
+    [0, 1, 2]
     """
     S = _with_variance(S)
     noise, most, q = np.diagonal(S), _most(len(S), n_rows), 0
@@ -107,7 +107,7 @@ def _noise_left(S: Floats, noise: Floats, q: int) -> Floats:
     first = len(S) - q
     factors = axes[:, first:] ** 2 @ np.maximum(values[first:] - 1.0, 0.0) * noise
     variance = np.diagonal(S)
-    return np.maximum(variance - factors, LEAST_SHARE * variance)
+    return np.asarray(np.maximum(variance - factors, LEAST_SHARE * variance))
 
 
 def _beyond(values: Floats, q: int, n_rows: float) -> int:
