@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import minimize_scalar
 from sklearn.datasets import load_iris, load_wine
 from sklearn.decomposition import FactorAnalysis
 
@@ -12,7 +13,7 @@ from sklearn_lvm.core.factor.density import PPCADensity
 from sklearn_lvm.core.factor.spectrum import Spectrum
 from sklearn_lvm.core.gaussian.density import GaussianFamily
 from sklearn_lvm.core.gaussian.full import Full
-from sklearn_lvm.core.gaussian.low_rank import LEAST_SHARE, IsotropicLowRank, LowRank
+from sklearn_lvm.core.gaussian.low_rank import LEAST_SHARE, IsotropicLowRank, LowRank, best_noise
 from sklearn_lvm.core.gaussian.low_rank_covariances import LowRankCovariances
 from sklearn_lvm.core.gaussian.prior import GaussianPrior
 from sklearn_lvm.core.linalg import SingularCovarianceError
@@ -25,6 +26,7 @@ from sklearn_lvm.inference.problem import Problem
 from ...helpers import Recorder
 from ...laws.specs import LowRankFamily, plain_objective
 
+FINE = {"xatol": 1e-12}
 every_structure = pytest.mark.parametrize("structure", [LowRank, IsotropicLowRank])
 
 
@@ -125,6 +127,26 @@ def test_no_step_falls_wherever_it_begins(S, structure, q, added, seed):
         now = one(structure(d, q=q), S, added, now)
     assert (np.diff(heights) >= -1e-13 * np.abs(heights[1:])).all()
     assert heights[-1] > heights[0]
+
+
+def test_each_noise_is_at_its_own_maximum_given_the_rest():
+    """One entry after the other, by a search along each with dense matrices."""
+    rng, S, W = np.random.default_rng(0), SCATTERS["iris"], np.array([[0.5, 0.1, 0.9, 0.8]]).T
+    noise = rng.uniform(0.2, 2.0, size=4)
+    start = LowRankCovariances(LowRank(4, q=1), W[None], noise[None], np.full((1, 4), 0.3))
+    found = best_noise(S[None], start)[0]
+
+    def cost(x, j):
+        C = W @ W.T + np.diag(np.where(np.arange(4) == j, np.exp(x), noise))
+        return np.linalg.slogdet(C)[1] + np.trace(np.linalg.solve(C, S))
+
+    for j in range(4):
+        bounds = np.log([0.3, 20.0])
+        best = minimize_scalar(cost, args=(j,), bounds=bounds, method="bounded", options=FINE)
+        noise[j] = np.exp(best.x)
+        assert_allclose(found[j], noise[j], rtol=1e-5)
+    assert (found == 0.3).any()
+    assert (found > 0.31).any()
 
 
 @every_structure
