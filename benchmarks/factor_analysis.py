@@ -1,6 +1,7 @@
 """FactorAnalysis against scikit-learn's: CPU time and log-likelihood.
 
-    python benchmarks/factor_analysis.py [--data PATH] [--threads N] [--repeats R] [--quick] [--json PATH]
+    python benchmarks/factor_analysis.py [--threads N] [--repeats R] [--quick] [--json PATH]
+        [--data PATH]
 
 Narrow: standardized tables, q factors. Scikit-learn's estimator by default, and to the maximum:
 tol=1e-8, svd_method='lapack', max_iter=20000, which seldom is enough. Wide: 2000 rows of 784 columns,

@@ -181,7 +181,15 @@ def many(asked: argparse.Namespace) -> Rows:
 def nothing(message: str) -> dict[str, Any]:
     """The numbers of a fit that has failed, of which a line says why."""
     print(message.strip().splitlines()[-1] if message.strip() else "killed")
-    names = "steps", "fit [s]", "fit [MB]", "score [s]", "score [MB]", "pickle [MB]", "nats per new row"
+    names = (
+        "steps",
+        "fit [s]",
+        "fit [MB]",
+        "score [s]",
+        "score [MB]",
+        "pickle [MB]",
+        "nats per new row",
+    )
     return dict.fromkeys(names, np.nan)
 
 
