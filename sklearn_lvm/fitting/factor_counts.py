@@ -18,7 +18,7 @@ from ..core.rows import RowSource
 from ..inference.block_map import ThreadMap
 from ..inference.problem import Problem
 from .clusters import cluster_centers, nearest
-from .gaussian_priors import nearby, scatter_within
+from .gaussian_priors import FEW, nearby, scatter_within
 from .prior_choice import HELD_BACK, LLOYD_STEPS, rows_for_choice
 from .sample import Sample
 
@@ -37,8 +37,8 @@ def n_factors_for(
 ) -> int:
     """The number of factors, the same of all components, under which rows held back are most likely.
 
-    Of several that are as good it is the smallest. Where features are many it is the number that
-    parallel analysis finds in the rows of one component, and does not know of the prior.
+    Of several that are as good it is the smallest. Parallel analysis of the rows of one component
+    takes for noise what these rows predict well all the same. It is left for many features.
 
     Parameters
     ----------
@@ -54,18 +54,26 @@ def n_factors_for(
     held_back, rest = sample.split(HELD_BACK, seed=0)
     if not len(held_back) or len(rest) <= n_components:
         return 0
-    if structure.d > MAX_FEATURES:
-        return _beyond_noise(sample, rows, n_components, structure)
     known = in_units_of(family, rows.unit)
+    if structure.d > MAX_FEATURES:
+        strength = 0.0 if known.prior is None else float(known.prior.strength[0])
+        return _beyond_noise(sample, rows, n_components, structure, strength)
     with np.errstate(all="ignore"), ThreadMap() as block_map:
         contest = FactorContest(structure, known, rest, held_back, n_components, block_map)
         return contest.best()
 
 
-def _beyond_noise(sample: RowSource, rows: RowSource, n_components: int, structure: LowRank) -> int:
+def _beyond_noise(
+    sample: RowSource, rows: RowSource, n_components: int, structure: LowRank, strength: float
+) -> int:
+    """The number of factors within clusters, by parallel analysis of the rows of a component.
+
+    Under a prior of several observations these are all rows, which have suggested it: what they have
+    in common need not be learned from a few of them.
+    """
     S = scatter_within(sample, n_components, structure.unconstrained)[0]
-    n_rows = min(rows.n_observations, rows.n_distinct) / n_components
-    return NOISE[type(structure)](S, n_rows)
+    n_rows = min(rows.n_observations, rows.n_distinct)
+    return NOISE[type(structure)](S, n_rows if strength > FEW else n_rows / n_components)
 
 
 def in_units_of(family: GaussianFamily, weight: float) -> GaussianFamily:

@@ -134,23 +134,42 @@ def _given_prior(
     standardization: Standardization,
     means: GaussianPrior,
 ) -> Chosen:
-    structure, freedom = means.structure, given.degrees_of_freedom_prior
-    least = -structure.d - 2
-    if freedom is None:
+    covariance, freedom = given.covariance_prior, given.degrees_of_freedom_prior
+    prior = prior_of_covariances(covariance, freedom, standardization, means)
+    return ChosenPrior(prior, "given", float(prior.strength[0]) / unit)
+
+
+def prior_of_covariances(
+    covariance_prior: ArrayLike | None,
+    degrees_of_freedom_prior: float | None,
+    standardization: Standardization,
+    means: GaussianPrior,
+) -> GaussianPrior:
+    """A prior of covariances as a user gives it, standardized, with a prior of means.
+
+    Raises
+    ------
+    ValueError
+        If one of the two is not given, or they are no prior.
+    """
+    structure, least = means.structure, -means.structure.d - 2
+    if degrees_of_freedom_prior is None:
         raise ValueError(
             "degrees_of_freedom_prior is None, but covariance_prior is a matrix: give both."
         )
-    if not freedom > least:
+    if not degrees_of_freedom_prior > least:
         raise ValueError(
-            f"degrees_of_freedom_prior={freedom:g} must be greater than -n_features - 2 = {least}."
+            f"degrees_of_freedom_prior={degrees_of_freedom_prior:g} must be greater than "
+            f"-n_features - 2 = {least}."
         )
-    assert given.covariance_prior is not None
-    scatter = _checked_scatter(given.covariance_prior, structure)
-    prior = replace(means, scatter=scatter, strength=np.array([freedom - least]))
+    assert covariance_prior is not None
+    scatter = _checked_scatter(covariance_prior, structure)
+    strength = np.array([degrees_of_freedom_prior - least])
+    prior = replace(means, scatter=scatter, strength=strength)
     with np.errstate(all="ignore"):
         prior = standardized(prior, standardization).with_mean_of(means)
     check_size("covariance_prior", prior.scatter)
-    return ChosenPrior(prior, "given", (freedom - least) / unit)
+    return prior
 
 
 def is_matrix(covariance_prior: object) -> bool:
