@@ -20,6 +20,7 @@ from .full import Full
 from .low_rank_covariances import LowRankCovariances
 
 FIRST_SWEEPS = 10  # of an estimate that begins with half of each variance as noise
+MANY_FEATURES = 100  # from which on moments are projected: estimates of whole scatters take d^3
 N_COPIES = 3  # of a row, which the E-step of projected moments holds
 LEAST_SHARE = 1e-8  # of a variance that noise keeps: whitened eigenvalues have eight more digits
 
