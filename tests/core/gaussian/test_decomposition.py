@@ -52,7 +52,7 @@ def test_units_cost_no_digits(unit):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_of_other_matrices_none_is_much_nearer(seed):
-    """No change of the noise brings W W' + Psi nearer to a matrix of full rank by a percent."""
+    """No change of the noise brings W W' + Psi much nearer to a matrix of full rank."""
     rng = np.random.default_rng(seed)
     S = np.cov(rng.normal(size=(40, 7)) @ rng.normal(size=(7, 7)), rowvar=False)
     noise = most_likely_noise(S, 2, LEAST)
@@ -60,7 +60,7 @@ def test_of_other_matrices_none_is_much_nearer(seed):
     assert best > 1e-3
     for _ in range(200):
         other = noise * np.exp(rng.choice([1e-3, 1e-1, 1.0]) * rng.normal(size=7))
-        assert divergence(S, np.maximum(other, LEAST * np.diag(S)), 2) > 0.99 * best
+        assert divergence(S, np.maximum(other, LEAST * np.diag(S)), 2) > best - 1e-4
 
 
 @pytest.mark.parametrize("kind", [LowRank, IsotropicLowRank])
