@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .estimators.bernoulli_mixture import BernoulliMixture as BernoulliMixture
     from .estimators.beta_bernoulli import BetaBernoulli as BetaBernoulli
     from .estimators.bootstrap import bootstrap as bootstrap
+    from .estimators.factor_analysis import FactorAnalysis as FactorAnalysis
     from .estimators.gaussian_mixture import EMGaussianMixture as EMGaussianMixture
     from .estimators.gaussian_mle import GaussianMLE as GaussianMLE
     from .estimators.imputer import DensityImputer as DensityImputer
@@ -38,6 +39,7 @@ _HOMES = {
     "DensityEstimator": "estimators.base.density",
     "DensityImputer": "estimators.imputer",
     "EMGaussianMixture": "estimators.gaussian_mixture",
+    "FactorAnalysis": "estimators.factor_analysis",
     "GaussianMLE": "estimators.gaussian_mle",
     "PPCA": "estimators.ppca",
     "Selection": "selection.report",
@@ -60,6 +62,7 @@ __all__ = [  # noqa: RUF022 - in the order of sorted()
     "DensityEstimator",
     "DensityImputer",
     "EMGaussianMixture",
+    "FactorAnalysis",
     "GaussianMLE",
     "PPCA",
     "Selection",

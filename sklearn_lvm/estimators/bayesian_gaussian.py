@@ -20,13 +20,9 @@ from ..core.standardization import Standardization
 from ..fitting.one_gaussian import Posterior
 from .base.closed_form import NoDensityError
 from .base.gaussian_posterior import GaussianPosteriorEstimator
+from .base.moments import OneGaussianRows
 from .base.normal_wishart_priors import described_prior, given_prior, marginal_freedom
-from .base.one_gaussian import (
-    EM_CONSTRAINTS,
-    SEPARATE,
-    OneGaussianEstimator,
-    OneGaussianRows,
-)
+from .base.one_gaussian import EM_CONSTRAINTS, SEPARATE, OneGaussianEstimator
 from .base.validation import too_few_rows
 
 LARGER_PRIOR = "give a larger covariance_prior."

@@ -11,6 +11,7 @@ from .._compat import Interval, StrOptions
 from .._typing import Floats, Ints, RandomState
 from ..core.gaussian.density import GaussianFamily, Gaussians
 from ..core.gaussian.moments import Moments
+from ..core.gaussian.projected import family_of
 from ..core.linalg import SingularCovarianceError
 from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
@@ -294,16 +295,16 @@ class EMGaussianMixture(KnownGaussianMixture):
         return MixtureSteps(family, self.weight_concentration_prior)
 
     def _family(self, standardization: Standardization) -> GaussianFamily:
-        return GaussianFamily(self._structure, self.reg_covar * standardization.feature_variance)
+        return family_of(self._structure, self.reg_covar * standardization.feature_variance)
 
     def _choose_prior(self, rows: RowSource, standardization: Standardization, warm: bool) -> None:
-        self._choose_factors(rows, warm)
         known: Chosen | None = getattr(self, "_chosen_prior", None) if warm else None
         if known is not None and known.prior is not None:
             moved = known.prior.rescale(*self._change_of_units(standardization))
             known = replace(known, prior=moved)
         family = self._family(standardization)
         self._chosen_prior = chosen_prior(self, rows, standardization, family, known)
+        self._choose_factors(rows, replace(family, prior=self._chosen_prior.prior), warm)
 
     def _described_prior(self, standardization: Standardization) -> Mapping[str, object]:
         shown = described(self._chosen_prior, standardization, self._dtype)

@@ -11,12 +11,8 @@ from ..core.gaussian.density import Gaussians
 from ..core.mixture import Mixture
 from ..core.standardization import Standardization
 from ..fitting.one_gaussian import IncompleteTable
-from .base.one_gaussian import (
-    EM_CONSTRAINTS,
-    SEPARATE,
-    OneGaussianEstimator,
-    OneGaussianRows,
-)
+from .base.moments import OneGaussianRows
+from .base.one_gaussian import EM_CONSTRAINTS, SEPARATE, OneGaussianEstimator
 
 
 class GaussianMLE(OneGaussianEstimator[Mixture[Gaussians]]):

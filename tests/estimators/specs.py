@@ -18,6 +18,7 @@ from sklearn_lvm import (
     BernoulliMixture,
     BetaBernoulli,
     EMGaussianMixture,
+    FactorAnalysis,
     GaussianMLE,
     VAEDensity,
     VariationalGaussianMixture,
@@ -51,13 +52,14 @@ class Spec:
 
     Attributes
     ----------
-    mixture, binary, neural, linear, posterior, variational : bool
-        The kind of model: several components; zeros and ones; known by a bound; PPCA; one Gaussian
-        with a posterior; several with posteriors.
+    mixture, binary, neural, linear, factors, posterior, variational : bool
+        The kind of model: several components; zeros and ones; known by a bound; PPCA; factor analysis;
+        one Gaussian with a posterior; several with posteriors.
     measured : bool
         Whether entries are measurements, and not zeros and ones.
     prior : bool
-        Whether a prior counts beside the rows, so that twice their weight says something else.
+        Whether a prior or a choice counts beside the rows, so that twice their weight says something
+        else.
     one_scale : bool
         Whether only a change of all units by one factor leaves the model what it is.
     refused : dict
@@ -73,6 +75,7 @@ class Spec:
     binary: bool = False
     neural: bool = False
     linear: bool = False
+    factors: bool = False
     posterior: bool = False
     variational: bool = False
     measured: bool = True
@@ -183,6 +186,18 @@ def _ppca(q, **params):
     )
 
 
+def _factor(q, **params):
+    named = "-".join(str(value) for value in params.values())
+    return Spec(
+        f"factors-{q}" + (f"-{named}" if named else ""),
+        FactorAnalysis(q, **params),
+        {"n_components": [0, 1], "reg_covar": [0.0, 1e-6]},
+        factors=True,
+        prior=q is None,  # by the weights, which count rows, factors are told from noise
+        refused={"reg_covar": -1.0},
+    )
+
+
 def _neural(likelihood, **params):
     """A small one, trained for a few epochs: a promise is kept from the first on."""
     return Spec(
@@ -217,6 +232,9 @@ SPECS = [
     _ppca(1, solver="subspace"),
     _ppca(1, solver="em", tol=1e-6),
     _ppca("mle", solver="covariance"),
+    _factor(None),
+    _factor(1, rotation=None),
+    _factor(1, rotation="varimax"),
     _mixture("full", 1),
     _mixture("full", 3),
     _mixture("full", 2, init_params="random", n_init=2),
@@ -254,10 +272,11 @@ def _every(specs):
 COINS = [spec for spec in SPECS if spec.binary]
 MIXTURES = [spec for spec in SPECS if spec.mixture]
 FACTORS = [spec for spec in SPECS if spec.linear]
+FACTOR_ANALYSES = [spec for spec in SPECS if spec.factors]
 NEURAL = [spec for spec in SPECS if spec.neural]
 EXACT = [spec for spec in SPECS if not spec.neural]
 MEASURED = [spec for spec in SPECS if spec.measured]
-GAUSSIANS = [spec for spec in MEASURED if not (spec.linear or spec.neural)]
+GAUSSIANS = [spec for spec in MEASURED if not (spec.linear or spec.factors or spec.neural)]
 GAUSSIAN_MIXTURES = [spec for spec in MIXTURES if not spec.binary]
 EM_MIXTURES = [spec for spec in GAUSSIAN_MIXTURES if not spec.variational]
 VARIATIONAL = [spec for spec in SPECS if spec.variational]
@@ -415,6 +434,13 @@ class PPCAReference(GaussianReference):
         return np.ones(1), model.mean_[None], C[None]
 
 
+class FactorReference(GaussianReference):
+    @staticmethod
+    def parameters(model):
+        W = model.loadings_
+        return np.ones(1), model.mean_[None], (W @ W.T + np.diag(model.noise_variance_))[None]
+
+
 class BernoulliReference:
     """Densities that are mixtures of independent zeros and ones, by scipy."""
 
@@ -456,6 +482,7 @@ REFERENCES = {
     EMGaussianMixture: GaussianReference,
     VariationalGaussianMixture: VariationalReference,
     PPCA: PPCAReference,
+    FactorAnalysis: FactorReference,
     BetaBernoulli: SingleBernoulliReference,
     BernoulliMixture: BernoulliReference,
 }
@@ -489,7 +516,7 @@ def sides(model, X):
 
 def added_variance(model, X, w=None):
     """What reg_covar adds to every variance, in the units of the data."""
-    if isinstance(model, GaussianMLE):  # whose statistics know of variances alone
+    if isinstance(model, GaussianMLE | FactorAnalysis):  # whose statistics know of variances alone
         return model.reg_covar * np.diag(np.cov(X.T, aweights=w, bias=True).reshape(X.shape[1], -1))
     return model.reg_covar * np.array([scale_of(x, w) for x in X.T]) ** 2
 

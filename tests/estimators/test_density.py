@@ -81,6 +81,10 @@ def test_parameters_are_counted(spec):
         q = model.n_components_
         assert model.n_parameters_ == d + 1 + d * q - q * (q - 1) // 2
         return
+    if spec.factors:
+        q = model.n_components_
+        assert model.n_parameters_ == 2 * d + d * q - q * (q - 1) // 2
+        return
     K = len(parameters(model)[0])
     matrix = {"full": d * (d + 1) // 2, "diag": d, "spherical": 1}
     q = getattr(model, "n_factors_", 0)

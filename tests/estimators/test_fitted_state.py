@@ -38,6 +38,7 @@ OTHERS = {
     "priors": ("fixed", "empirical"),
     "inference": ("mle", "map"),
     "binarize": (1.5, -1.5),
+    "rotation": ("varimax", "quartimax"),
     "random_state": (3, 4),
     "n_jobs": (2, -1),
     "warm_start": (True, False),

@@ -17,6 +17,7 @@ from sklearn_lvm.core.gaussian.normal_wishart import NormalWisharts
 from sklearn_lvm.core.gaussian.posterior import GaussianPosteriorFamily
 from sklearn_lvm.core.standardization import Standardization
 from sklearn_lvm.estimators.base import vae_parameters
+from sklearn_lvm.fitting import factor_analysis
 from sklearn_lvm.inference.em import EMRun
 
 from .specs import (
@@ -24,6 +25,7 @@ from .specs import (
     COINS,
     EM_MIXTURES,
     EXACT_MEASURED,
+    FACTOR_ANALYSES,
     FACTORS,
     GAUSSIANS,
     MIXTURES,
@@ -58,6 +60,7 @@ PLACES = {
     "making a kernel of posteriors": (GaussianPosteriorFamily, "kernel", 1, VARIATIONAL),
     "moving": (EMRun, "moved", 0, MIXTURES),
     "centering": (CenteredRows, "of", 0, FACTORS),
+    "finding factors": (factor_analysis, "most_likely", 0, FACTOR_ANALYSES),
     "choosing": (PPCADensity, "from_spectrum", 0, FACTORS),
     "binarizing": (Binarization, "transform", 0, COINS),
     "counting": (Counts, "of", 0, COINS),
@@ -215,6 +218,7 @@ def test_a_fit_after_a_broken_one_is_a_fresh_fit(spec, X, monkeypatch):
         owner, name = posteriors if spec.variational else (owner, name)
         owner, name = (PPCADensity, "from_spectrum") if spec.linear else (owner, name)
         owner, name = (vae_parameters, "canonical_with_missing") if spec.neural else (owner, name)
+        owner, name = (factor_analysis, "most_likely") if spec.factors else (owner, name)
         patch.setattr(owner, name, _interrupt)
         with pytest.raises(KeyboardInterrupt):
             model.fit(X)

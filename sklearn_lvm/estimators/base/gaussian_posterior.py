@@ -5,7 +5,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..._typing import Floats, RandomState
 from ...fitting.one_gaussian import Posterior
-from .one_gaussian import M, OneGaussianEstimator
+from .moments import M
+from .one_gaussian import OneGaussianEstimator
 from .validation import check_level
 
 

@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike, DTypeLike
 from ..._typing import Floats
 from ...core.gaussian.covariance import Structure
 from ...core.gaussian.density import GaussianFamily
+from ...core.gaussian.diagonal import Diagonal
+from ...core.gaussian.low_rank import LowRank
 from ...core.gaussian.prior import GaussianPrior
 from ...core.rows import RowSource
 from ...core.standardization import MAX_DEVIATIONS, Standardization
@@ -132,24 +134,61 @@ def _given_prior(
     standardization: Standardization,
     means: GaussianPrior,
 ) -> Chosen:
-    structure, freedom = means.structure, given.degrees_of_freedom_prior
-    least = -structure.d - 2
-    if freedom is None:
+    covariance, freedom = given.covariance_prior, given.degrees_of_freedom_prior
+    prior = prior_of_covariances(covariance, freedom, standardization, means)
+    return ChosenPrior(prior, "given", float(prior.strength[0]) / unit)
+
+
+def prior_of_covariances(
+    covariance_prior: ArrayLike | None,
+    degrees_of_freedom_prior: float | None,
+    standardization: Standardization,
+    means: GaussianPrior,
+) -> GaussianPrior:
+    """A prior of covariances as a user gives it, standardized, with a prior of means.
+
+    Raises
+    ------
+    ValueError
+        If one of the two is not given, or they are no prior.
+    """
+    structure, least = means.structure, -means.structure.d - 2
+    if degrees_of_freedom_prior is None:
         raise ValueError(
             "degrees_of_freedom_prior is None, but covariance_prior is a matrix: give both."
         )
-    if not freedom > least:
+    if not degrees_of_freedom_prior > least:
         raise ValueError(
-            f"degrees_of_freedom_prior={freedom:g} must be greater than -n_features - 2 = {least}."
+            f"degrees_of_freedom_prior={degrees_of_freedom_prior:g} must be greater than "
+            f"-n_features - 2 = {least}."
         )
-    one = replace(structure.unconstrained, tied=True)
-    assert given.covariance_prior is not None
-    scatter = check_covariances("covariance_prior", given.covariance_prior, 1, one).scatter
-    prior = replace(means, scatter=scatter, strength=np.array([freedom - least]))
+    assert covariance_prior is not None
+    scatter = _checked_scatter(covariance_prior, structure)
+    strength = np.array([degrees_of_freedom_prior - least])
+    prior = replace(means, scatter=scatter, strength=strength)
     with np.errstate(all="ignore"):
         prior = standardized(prior, standardization).with_mean_of(means)
     check_size("covariance_prior", prior.scatter)
-    return ChosenPrior(prior, "given", (freedom - least) / unit)
+    return prior
+
+
+def is_matrix(covariance_prior: object) -> bool:
+    """Whether a prior of covariances is given as a matrix, and not as a diagonal or a name."""
+    if covariance_prior is None or isinstance(covariance_prior, str):
+        return False
+    try:
+        return np.ndim(covariance_prior) != 1  # type: ignore[arg-type]
+    except ValueError:  # rows of several lengths, which are refused elsewhere
+        return True
+
+
+def _checked_scatter(covariance_prior: ArrayLike, structure: Structure) -> Floats:
+    """The scatter of a prior in stored form, (1, *S); of low rank it may be given as its diagonal."""
+    diagonal = isinstance(structure, LowRank) and not is_matrix(covariance_prior)
+    stored = Diagonal(structure.d) if diagonal else structure.unconstrained
+    one = replace(stored, tied=True)
+    scatter = check_covariances("covariance_prior", covariance_prior, 1, one).scatter
+    return structure.of_variances(scatter[0]) if diagonal else scatter
 
 
 def standardized(prior: GaussianPrior, standardization: Standardization) -> GaussianPrior:

@@ -11,13 +11,15 @@ from sklearn.utils.metaestimators import available_if
 
 from ..._typing import Floats, Ints
 from ...core.gaussian.covariance import Covariances, Structure
+from ...core.gaussian.density import GaussianFamily
 from ...core.gaussian.latent import latent_means
-from ...core.gaussian.low_rank import LowRank
+from ...core.gaussian.low_rank import MANY_FEATURES, LowRank
 from ...core.gaussian.low_rank_covariances import LowRankCovariances
 from ...core.gaussian.structure_names import COVARIANCE_TYPES, LOW_RANK
 from ...core.rows import RowSource
 from ...fitting.factor_counts import n_factors_for
 from .gaussian_mixture import MATRICES
+from .gaussian_priors import is_matrix
 from .standard_errors import GaussianMixtureWithErrors
 from .transaction import warn
 from .validation import result_dtype
@@ -82,6 +84,7 @@ class LowRankMixture(GaussianMixtureWithErrors):
     """Base of mixtures of Gaussians that have the parameter ``n_factors``."""
 
     n_components: int
+    covariance_prior: Literal["auto"] | ArrayLike | None
     n_factors: int | Literal["auto"]
 
     loadings_: Floats
@@ -132,7 +135,8 @@ class LowRankMixture(GaussianMixtureWithErrors):
     def _structure_of(self, d: int) -> Structure:
         if self.covariance_type not in LOW_RANK:
             return super()._structure_of(d)
-        structure = LOW_RANK[self.covariance_type](d)
+        projected = d >= MANY_FEATURES and not is_matrix(self.covariance_prior)
+        structure = LOW_RANK[self.covariance_type](d, projected=projected)
         return structure if self._chooses_factors else with_n_factors(structure, self.n_factors)
 
     def _structure_without_rows(self, d: int) -> Structure:
@@ -149,14 +153,15 @@ class LowRankMixture(GaussianMixtureWithErrors):
     def _chooses_factors(self) -> bool:
         return isinstance(self.n_factors, str)
 
-    def _choose_factors(self, rows: RowSource, warm: bool) -> None:
-        """Choose the number of factors of a fit; a warm start keeps the one that it has."""
+    def _choose_factors(self, rows: RowSource, family: GaussianFamily, warm: bool) -> None:
+        """Choose the number of factors under the prior; a warm start keeps the one that it has."""
         structure = self._structure
         if not (isinstance(structure, LowRank) and self._chooses_factors):
             return
         known: int | None = getattr(self, "n_factors_", None) if warm else None
-        q = n_factors_for(rows, self.n_components, structure) if known is None else known
-        self._structure = replace(structure, q=min(q, structure.d - 1))
+        if known is None:
+            known = n_factors_for(rows, self.n_components, structure, family)
+        self._structure = replace(structure, q=known)
 
     def _params_of_features(self, kept: Ints) -> dict[str, object]:
         found = super()._params_of_features(kept)
