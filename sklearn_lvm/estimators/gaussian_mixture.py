@@ -61,7 +61,8 @@ class EMGaussianMixture(KnownGaussianMixture):
     n_factors : int or 'auto', default='auto'
         From 0 to n_features - 1, only with 'factor' and 'ppca'. 'auto' takes as many as the rows of a
         component show beyond noise (parallel analysis: Horn, 1965), the same number for all. With 0
-        'factor' is 'diag' and 'ppca' 'spherical'; with n_features - 1 'ppca' is 'full'.
+        'factor' is 'diag' and 'ppca' 'spherical'; with n_features - 1 'ppca' is 'full'. With 'factor' a
+        number beyond Ledermann's bound, (2 d + 1 - sqrt(8 d + 1)) / 2 for d features, warns.
     reg_covar : float, default=1e-6
         The j-th diagonal entry of E is reg_covar * s_j**2, s_j being the standard deviation of feature
         j without outliers, which a few rows far out do not move, or the median of the others' where the

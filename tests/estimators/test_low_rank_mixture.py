@@ -25,7 +25,7 @@ from sklearn_lvm import (
     select_n_components,
 )
 
-from .specs import LOW_RANK
+from .specs import LOW_RANK, added_variance
 
 N, D, Q = 240, 6, 2
 LIKELIHOOD = {"covariance_prior": None}
@@ -303,10 +303,10 @@ def raw_objectives(model, X, n_steps):
 @pytest.mark.parametrize("n_missing", [0, 1])
 def test_no_step_lowers_the_objective(covariance_type, params, n_missing, X):
     """Steps as they are, from a start: the trace of a run ends before a fall, and shows none."""
-    X = hidden(X) if n_missing else X
+    X = hidden(X[:60]) if n_missing else X
     for q in (1, 3):
         start = mixture(covariance_type, 3, q, max_iter=0, init_params="random", **params)
-        found = raw_objectives(start, X, 60)
+        found = raw_objectives(start, X, 40)
         assert (np.diff(found) > -1e-12).all()
         assert found[-1] > found[0] + 0.1
 

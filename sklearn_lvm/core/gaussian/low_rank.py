@@ -163,7 +163,7 @@ class LowRank(Structure):
         return self._nearest(matrices)
 
     def _nearest(self, matrices: Floats) -> LowRankCovariances:
-        """The covariances that are most likely under positive definite matrices."""
+        """The covariances that are about the most likely under positive definite matrices."""
         noise = np.stack([most_likely_noise(S, self.q, LEAST_SHARE) for S in matrices])
         loadings = best_loadings(matrices, noise, self.q)
         return LowRankCovariances(self, loadings, noise, LEAST_SHARE * self.diagonal(matrices))
