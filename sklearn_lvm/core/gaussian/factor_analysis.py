@@ -170,7 +170,7 @@ class ProfilePoints:
         return ProfilePoints(self.x[chosen], self.q, *parts)
 
     def solution(self, i: int, values: list[float], converged: bool) -> FactorSolution:
-        """One of the points, with the values of those on the way; each column's largest entry positive."""
+        """One of the points, with the values of those on the way; largest entries are positive."""
         W = self.axes[i, :, : self.q] * np.sqrt(self.excess[i])
         loadings = fix_signs((W * np.exp(0.5 * self.x[i])[:, None]).T).T
         best = -np.minimum.accumulate(values)  # but for rounding they never rise
