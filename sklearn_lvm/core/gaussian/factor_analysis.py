@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 from scipy.linalg import eigh
-from scipy.optimize import minimize
+from scipy.optimize import Bounds, minimize
 from scipy.sparse.linalg import ArpackNoConvergence, eigsh
 
 from ..._typing import Bools, Floats
@@ -316,7 +316,7 @@ def _by_quasi_newton(profile: Profile, starts: Floats, tol: float, max_iter: int
         current.x[0],
         jac=True,
         method="L-BFGS-B",
-        bounds=[(least, None) for least in profile.least],
+        bounds=Bounds(profile.least, np.full(profile.d, np.inf)),
         callback=lambda x: trace.append(current.value[0]),
         options={
             "maxiter": max_iter,
