@@ -26,7 +26,10 @@ HALVINGS = 30  # of a step, before rounding must be what stands against it
 SUFFICIENT = 1e-4  # share of the gain that a gradient promises
 SMALL_NOISE = 100.0  # variances in units of the noise, from which on it may go to its floor at once
 LEAST_WEIGHT = 1e-10  # of an eigenvalue, by which it differs from the next at least
-NEAR = 0.1  # variances by which noise may differ from that of a run that has ended, and lead there
+NEAR = (
+    0.2  # by which noise may differ from that of a run that has ended, and lead there, as a share
+)
+NEGLIGIBLE = 0.01  # share of a variance, below which noise is nearly none
 NOISE_OF_SUMS = 16 * EPS  # of the profile, as a share of the trace of the whitened matrix
 
 
@@ -238,12 +241,13 @@ def _by_newton(
 
 
 def _near(points: ProfilePoints, ends: list[FactorSolution], variance: Floats) -> Bools:
-    """Which points lie near the end of another run, (r,)."""
+    """Which points lie near the end of another run, and no higher, (r,)."""
     if not ends:
         return np.zeros(len(points.x), dtype=bool)
     known = np.stack([end.noise for end in ends])
-    gaps = np.abs(np.exp(points.x)[:, None] - known) / variance
-    return np.asarray((gaps.max(axis=2) < NEAR).any(axis=1))
+    gaps = np.abs(np.exp(points.x)[:, None] - known) / (known + NEGLIGIBLE * variance)
+    lower = -points.value[:, None] <= [end.trace[-1] for end in ends]
+    return np.asarray(((gaps.max(axis=2) < NEAR) & lower).any(axis=1))
 
 
 @dataclass(frozen=True, eq=False)
