@@ -9,17 +9,15 @@ from functools import cached_property
 
 import numpy as np
 from scipy.linalg import eigh
-from scipy.optimize import minimize
+from scipy.optimize import Bounds, minimize
 from scipy.sparse.linalg import ArpackNoConvergence, eigsh
 
 from ..._typing import Bools, Floats
 from ..linalg import EPS, fix_signs, inverse_triangular
 
 MAX_NEWTON = 100  # features up to which second derivatives are worth their cubes
-MIN_LANCZOS, MAX_LANCZOS_SHARE = (
-    150,
-    0.02,
-)  # features, and the share of factors, for leading pairs alone
+MIN_LANCZOS = 150  # features, from which on leading eigenpairs are found by products
+MAX_LANCZOS_SHARE = 0.06  # of factors in features, up to which they are
 LANCZOS_TOL = 1e-9  # of residuals, as a share of eigenvalues, whose errors are squares of it
 MAX_RESTARTED = 50  # features up to which the search begins at several points
 MAX_CHANGE = 3.0  # of the logarithm of a noise variance, in one step
@@ -28,7 +26,11 @@ HALVINGS = 30  # of a step, before rounding must be what stands against it
 SUFFICIENT = 1e-4  # share of the gain that a gradient promises
 SMALL_NOISE = 100.0  # variances in units of the noise, from which on it may go to its floor at once
 LEAST_WEIGHT = 1e-10  # of an eigenvalue, by which it differs from the next at least
-ROUNDING = 16 * EPS  # of the profile, as a share of the trace of the whitened matrix
+NEAR = (
+    0.2  # by which noise may differ from that of a run that has ended, and lead there, as a share
+)
+NEGLIGIBLE = 0.01  # share of a variance, below which noise is nearly none
+NOISE_OF_SUMS = 16 * EPS  # of the profile, as a share of the trace of the whitened matrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +130,7 @@ class ProfilePoints:
     @cached_property
     def excess(self) -> Floats:
         """By how much eigenvalues of factors exceed those of noise, (r, q); 0 if they do not."""
-        return np.maximum(self.values[:, : self.q] - 1.0, 0.0)
+        return np.asarray(np.maximum(self.values[:, : self.q] - 1.0, 0.0))
 
     @cached_property
     def trace(self) -> Floats:
@@ -170,7 +172,7 @@ class ProfilePoints:
         return ProfilePoints(self.x[chosen], self.q, *parts)
 
     def solution(self, i: int, values: list[float], converged: bool) -> FactorSolution:
-        """One of the points, with the values of those on the way; each column's largest entry positive."""
+        """One of the points, with the values of those on the way; largest entries are positive."""
         W = self.axes[i, :, : self.q] * np.sqrt(self.excess[i])
         loadings = fix_signs((W * np.exp(0.5 * self.x[i])[:, None]).T).T
         best = -np.minimum.accumulate(values)  # but for rounding they never rise
@@ -227,7 +229,8 @@ def _by_newton(
         step = NewtonSteps.of(points, profile.least)
         following, moved = _searched(profile, points, step, step.gain >= tol)
         # Where none is made, nothing is left to gain, or rounding hides it.
-        ends += [points.solution(i, runs[i], True) for i in np.flatnonzero(~moved)]
+        ends += [points.solution(i, runs[i], True) for i in np.flatnonzero(~moved).tolist()]
+        moved &= ~_near(following, ends, np.diagonal(profile.S))
         points, runs = following.subset(moved), [runs[i] for i in np.flatnonzero(moved)]
         if not runs:
             break
@@ -235,6 +238,16 @@ def _by_newton(
             run.append(value)
     ends += [points.solution(i, run, False) for i, run in enumerate(runs)]
     return max(ends, key=lambda end: end.trace[-1])
+
+
+def _near(points: ProfilePoints, ends: list[FactorSolution], variance: Floats) -> Bools:
+    """Which points lie near the end of another run, and no higher, (r,)."""
+    if not ends:
+        return np.zeros(len(points.x), dtype=bool)
+    known = np.stack([end.noise for end in ends])
+    gaps = np.abs(np.exp(points.x)[:, None] - known) / (known + NEGLIGIBLE * variance)
+    lower = -points.value[:, None] <= [end.trace[-1] for end in ends]
+    return np.asarray(((gaps.max(axis=2) < NEAR) & lower).any(axis=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -275,7 +288,7 @@ def _searched(
     """The first of ever shorter steps that gains enough, for points where one is wanted and exists."""
     longest = np.abs(step.change).max(axis=1, keepdims=True)
     size = np.minimum(1.0, MAX_CHANGE / np.maximum(longest, EPS))
-    slack, floored, reached = ROUNDING * points.trace, step.falling, ~wanted
+    slack, floored, reached = NOISE_OF_SUMS * points.trace, step.falling, ~wanted
     x = points.x
     for _ in range(HALVINGS):
         plain = np.maximum(points.x + size * step.change, profile.least)
@@ -307,7 +320,7 @@ def _by_quasi_newton(profile: Profile, starts: Floats, tol: float, max_iter: int
         current.x[0],
         jac=True,
         method="L-BFGS-B",
-        bounds=[(least, None) for least in profile.least],
+        bounds=Bounds(profile.least, np.full(profile.d, np.inf)),
         callback=lambda x: trace.append(current.value[0]),
         options={
             "maxiter": max_iter,
