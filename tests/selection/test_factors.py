@@ -45,14 +45,22 @@ def test_starts_are_shared_by_components_whose_chosen_factors_differ():
     assert np.isfinite(selection.results_["bic"]).all()
 
 
-@pytest.mark.parametrize("criterion", ["bic", "cv"])
-def test_factor_analysis_has_the_factors_of_the_rows(criterion):
-    selection = select_n_components(
-        FactorAnalysis(), ROWS, criterion=criterion, cv=3, n_components=range(5)
-    )
+def test_factor_analysis_has_the_factors_of_the_rows():
+    selection = select_n_components(FactorAnalysis(), ROWS, n_components=range(5))
     assert selection.best_params_ == {"n_components": 2}
     own = FactorAnalysis(2).fit(ROWS)
     assert_allclose(selection.best_estimator_.score(ROWS), own.score(ROWS), rtol=1e-12)
+
+
+def test_rows_held_out_refuse_too_few_factors():
+    """More than there are cost less than the error of the score."""
+    selection = select_n_components(
+        FactorAnalysis(random_state=0), ROWS, criterion="cv", n_components=range(4)
+    )
+    none, one, two, _ = selection.results_["cv"]
+    error = selection.results_["standard_error"][2]
+    assert none + error < one < one + error < two
+    assert selection.best_score_ < two + error
 
 
 def test_noise_has_no_factors():
