@@ -11,6 +11,7 @@ from .._compat import Interval, StrOptions
 from .._typing import Floats, Ints, RandomState
 from ..core.gaussian.density import GaussianFamily, Gaussians
 from ..core.gaussian.moments import Moments
+from ..core.gaussian.projected import family_of
 from ..core.linalg import SingularCovarianceError
 from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
@@ -293,7 +294,7 @@ class EMGaussianMixture(KnownGaussianMixture):
         return MixtureSteps(family, self.weight_concentration_prior)
 
     def _family(self, standardization: Standardization) -> GaussianFamily:
-        return GaussianFamily(self._structure, self.reg_covar * standardization.feature_variance)
+        return family_of(self._structure, self.reg_covar * standardization.feature_variance)
 
     def _choose_prior(self, rows: RowSource, standardization: Standardization, warm: bool) -> None:
         known: Chosen | None = getattr(self, "_chosen_prior", None) if warm else None

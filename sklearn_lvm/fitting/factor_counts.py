@@ -1,6 +1,5 @@
 """How many factors the components of a mixture have: as many as make rows held back most likely."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -8,8 +7,7 @@ import numpy as np
 
 from .._typing import BlockMap, Floats
 from ..core.gaussian.density import GaussianFamily, Gaussians
-from ..core.gaussian.factor_count import n_components_beyond_noise, n_factors_beyond_noise
-from ..core.gaussian.low_rank import IsotropicLowRank, LowRank
+from ..core.gaussian.low_rank import LowRank
 from ..core.gaussian.moments import Moments
 from ..core.linalg import SingularCovarianceError
 from ..core.mixture import Mixture, normalize
@@ -18,18 +16,12 @@ from ..core.rows import RowSource
 from ..inference.block_map import ThreadMap
 from ..inference.problem import Problem
 from .clusters import cluster_centers, nearest
-from .gaussian_priors import FEW, nearby, scatter_within
+from .gaussian_priors import nearby
 from .prior_choice import HELD_BACK, LLOYD_STEPS, rows_for_choice
 from .sample import Sample
 
 SWEEPS = 2  # of an estimate that begins with the noise that fewer factors leave
 MAX_ERRORS = 1.0  # standard errors, below which a loss is not one
-MAX_FEATURES = 100  # up to which estimates are compared: a sweep takes time with their cube
-
-NOISE: dict[type[LowRank], Callable[[Floats, float], int]] = {
-    LowRank: n_factors_beyond_noise,
-    IsotropicLowRank: n_components_beyond_noise,
-}
 
 
 def n_factors_for(
@@ -38,7 +30,7 @@ def n_factors_for(
     """The number of factors, the same of all components, under which rows held back are most likely.
 
     Of several that are as good it is the smallest. Parallel analysis of the rows of one component
-    takes for noise what these rows predict well all the same. It is left for many features.
+    takes for noise what these rows predict well all the same.
 
     Parameters
     ----------
@@ -55,25 +47,9 @@ def n_factors_for(
     if not len(held_back) or len(rest) <= n_components:
         return 0
     known = in_units_of(family, rows.unit)
-    if structure.d > MAX_FEATURES:
-        strength = 0.0 if known.prior is None else float(known.prior.strength[0])
-        return _beyond_noise(sample, rows, n_components, structure, strength)
+    kind = ProjectedFactorContest if structure.projected else FactorContest
     with np.errstate(all="ignore"), ThreadMap() as block_map:
-        contest = FactorContest(structure, known, rest, held_back, n_components, block_map)
-        return contest.best()
-
-
-def _beyond_noise(
-    sample: RowSource, rows: RowSource, n_components: int, structure: LowRank, strength: float
-) -> int:
-    """The number of factors within clusters, by parallel analysis of the rows of a component.
-
-    Under a prior of several observations these are all rows, which have suggested it: what they have
-    in common need not be learned from a few of them.
-    """
-    S = scatter_within(sample, n_components, structure.unconstrained)[0]
-    n_rows = min(rows.n_observations, rows.n_distinct)
-    return NOISE[type(structure)](S, n_rows if strength > FEW else n_rows / n_components)
+        return kind(structure, known, rest, held_back, n_components, block_map).best()
 
 
 def in_units_of(family: GaussianFamily, weight: float) -> GaussianFamily:
@@ -159,10 +135,12 @@ class FactorContest:
         sample = Sample(MixtureSteps(self.family), held, self.block_map, Problem, len(held))
         return normalize(sample.joint(mixture), 1.0)[0]
 
+    def _steps(self, q: int) -> MixtureSteps[Gaussians, Moments]:
+        return MixtureSteps(replace(self.family, structure=replace(self.structure, q=q)))
+
     def _estimate(self, q: int) -> Mixture[Gaussians]:
         """The mixture of the clusters with q factors, from that with the next fewer, if any."""
-        steps = MixtureSteps(replace(self.family, structure=replace(self.structure, q=q)))
-        fewer = [p for p in self._found if p < q]
+        steps, fewer = self._steps(q), [p for p in self._found if p < q]
         found = self._found[max(fewer)] if fewer else steps.m_step(self._clusters)
         for _ in range(SWEEPS if fewer else 0):
             found = steps.m_step(self._clusters, found)
@@ -171,8 +149,26 @@ class FactorContest:
 
     @cached_property
     def _clusters(self) -> Moments:
-        """The moments of the clusters of the rows."""
+        """The moments of the clusters of the rows, of any number of factors."""
+        return self.family.statistics(self.rows.block, self._shares)
+
+    @cached_property
+    def _shares(self) -> Floats:
+        """The weights of the rows in each cluster, (K, n)."""
         points, w, rng = self.rows.points(), self.rows.w, np.random.RandomState(0)
         centers = cluster_centers(points, w[None], self.n_components, LLOYD_STEPS, rng)
-        shares = (nearest(points, centers)[0] == np.arange(self.n_components)[:, None]) * w
-        return self.family.statistics(self.rows.block, shares)
+        shares: Floats = (nearest(points, centers)[0] == np.arange(self.n_components)[:, None]) * w
+        return shares
+
+
+class ProjectedFactorContest(FactorContest):
+    """The same of many features, whose moments are projected on as many axes as there are factors."""
+
+    def _estimate(self, q: int) -> Mixture[Gaussians]:
+        steps = self._steps(q)
+        found = steps.m_step(steps.family.statistics(self.rows.block, self._shares))
+        sample = Sample(steps, self.rows, self.block_map, Problem, len(self.rows))
+        for _ in range(SWEEPS):
+            kernel = steps.family.kernel(found.components, found.log_weights)
+            found = steps.m_step(sample.statistics(kernel, self._shares), found)
+        return found

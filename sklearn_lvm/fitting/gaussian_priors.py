@@ -13,6 +13,7 @@ from ..core.gaussian.density import GaussianFamily, Gaussians
 from ..core.gaussian.moments import Moments
 from ..core.gaussian.partial import filled
 from ..core.gaussian.prior import GaussianPrior
+from ..core.gaussian.projected import family_of
 from ..core.mixture_em import MixtureSteps
 from ..core.rows import RowSource
 from .clusters import cluster_centers, nearest
@@ -127,7 +128,7 @@ class GaussianPriorChoice:
         close to the best under them, and found in a fraction of the time.
         """
         structure = self.family.structure.unconstrained
-        family = replace(self.family, structure=structure)
+        family = family_of(structure, self.family.added_variance)
         return replace(self, family=family, means=replace(self.means, structure=structure))
 
     def _in_units_of(self, weight: float) -> Self:

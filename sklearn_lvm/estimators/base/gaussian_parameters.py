@@ -147,7 +147,7 @@ def check_covariances(
 ) -> Covariances:
     """Covariances from their public form, or from that of their inverses; the ValueError names them."""
     matrix = check_shape(name, value, structure.public_shape(K))
-    if isinstance(structure, Full) and _asymmetry(matrix) > MAX_ASYMMETRY:
+    if isinstance(structure, Full | LowRank) and _asymmetry(matrix) > MAX_ASYMMETRY:
         raise ValueError(f"{name} must be symmetric.")
     read = structure.from_public_precision if inverse else structure.from_public
     try:

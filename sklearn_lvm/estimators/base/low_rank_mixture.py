@@ -13,12 +13,13 @@ from ..._typing import Floats, Ints
 from ...core.gaussian.covariance import Covariances, Structure
 from ...core.gaussian.density import GaussianFamily
 from ...core.gaussian.latent import latent_means
-from ...core.gaussian.low_rank import LowRank
+from ...core.gaussian.low_rank import MANY_FEATURES, LowRank
 from ...core.gaussian.low_rank_covariances import LowRankCovariances
 from ...core.gaussian.structure_names import COVARIANCE_TYPES, LOW_RANK
 from ...core.rows import RowSource
 from ...fitting.factor_counts import n_factors_for
 from .gaussian_mixture import MATRICES
+from .gaussian_priors import is_matrix
 from .standard_errors import GaussianMixtureWithErrors
 from .transaction import warn
 from .validation import result_dtype
@@ -83,6 +84,7 @@ class LowRankMixture(GaussianMixtureWithErrors):
     """Base of mixtures of Gaussians that have the parameter ``n_factors``."""
 
     n_components: int
+    covariance_prior: Literal["auto"] | ArrayLike | None
     n_factors: int | Literal["auto"]
 
     loadings_: Floats
@@ -133,7 +135,8 @@ class LowRankMixture(GaussianMixtureWithErrors):
     def _structure_of(self, d: int) -> Structure:
         if self.covariance_type not in LOW_RANK:
             return super()._structure_of(d)
-        structure = LOW_RANK[self.covariance_type](d)
+        projected = d >= MANY_FEATURES and not is_matrix(self.covariance_prior)
+        structure = LOW_RANK[self.covariance_type](d, projected=projected)
         return structure if self._chooses_factors else with_n_factors(structure, self.n_factors)
 
     def _structure_without_rows(self, d: int) -> Structure:
