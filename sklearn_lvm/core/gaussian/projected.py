@@ -23,6 +23,10 @@ from .projected_moments import ProjectedMoments
 class ProjectedFamily(GaussianFamily):
     """Estimation of Gaussians of low rank from projected moments."""
 
+    @property
+    def n_parts(self) -> int:
+        return self.structure.d
+
     def statistics(self, rows: Rows, resp: Floats) -> ProjectedMoments:
         assert isinstance(self.structure, LowRank)
         moments = moments_of(rows, resp, self.structure)
