@@ -10,11 +10,13 @@ from typing import Any
 
 from sklearn.base import clone
 
-from .paths import Model
+from .paths import Model, path_of
 
 __all__ = ["Combination", "Grid"]
 
 Combination = dict[str, object]
+
+NUMBERS_FROM = {0: "integers, 0 or more", 1: "positive integers"}
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class Grid:
                     f"{name} is no parameter of {type(estimator).__name__}: it has "
                     f"{', '.join(sorted(known))}."
                 )
-        grid = cls(_counts(n_components), {name: _listed(name, v) for name, v in others.items()})
+        counts = _counts(n_components, path_of(estimator).least)
+        grid = cls(counts, {name: _listed(name, v) for name, v in others.items()})
         for model in grid.models(estimator):
             model.set_params(n_components=grid.counts[0])._validate_params()
         return grid
@@ -65,13 +68,13 @@ class Grid:
         return [clone(estimator).set_params(**params) for params in self.combinations()]
 
 
-def _counts(n_components: object) -> list[int]:
+def _counts(n_components: object, least: int) -> list[int]:
     counts = _listed("n_components", n_components)
     for count in counts:
-        if isinstance(count, bool) or not isinstance(count, Integral) or count < 1:
+        if isinstance(count, bool) or not isinstance(count, Integral) or count < least:
             raise ValueError(
-                f"n_components must be positive integers, such as range(1, 11), got {count!r} among "
-                "them."
+                f"n_components must be {NUMBERS_FROM[least]}, such as range(1, 11), got {count!r} "
+                "among them."
             )
     return sorted({int(count) for count in counts})
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 from .._typing import Floats, Table
-from ..estimators import mixture_path, ppca_path
+from ..estimators import factor_path, mixture_path, ppca_path
 from ..estimators.base.exact import ExactDensityEstimator
 from ..estimators.base.mixture import MixtureEstimator
+from ..estimators.factor_analysis import FactorAnalysis
 from ..estimators.ppca import PPCA
 from ..estimators.ppca_path import Fold
 
@@ -63,11 +64,14 @@ class Path:
         The same for the training rows of each fold, under the priors of the estimator.
     together : bool
         Whether folds share what is measured of them, so that they are fitted together.
+    least : int
+        The smallest number of components.
     """
 
     fit_counts: Callable[[Any, Table, Floats, Sequence[int], bool], Fits]
     fit_folds: Callable[[Any, Table, Floats, Sequence[int], Sequence[Fold]], list[Fits]]
     together: bool
+    least: int = 1
 
     def groups(self, folds: Sequence[Fold]) -> list[Sequence[Fold]]:
         """Folds in groups that are fitted apart."""
@@ -86,6 +90,7 @@ def mixture_folds(
 PATHS: dict[type[Model], Path] = {
     MixtureEstimator: Path(mixture_path.fit_counts, mixture_folds, together=False),
     PPCA: Path(ppca_path.fit_counts, ppca_path.fit_folds, together=True),
+    FactorAnalysis: Path(factor_path.fit_counts, factor_path.fit_folds, together=False, least=0),
 }
 
 
@@ -95,12 +100,12 @@ def path_of(estimator: object) -> Path:
     Raises
     ------
     ValueError
-        If it is neither a mixture nor PPCA.
+        If it is neither a mixture, nor PPCA or FactorAnalysis.
     """
     for kind, path in PATHS.items():
         if isinstance(estimator, kind):
             return path
     raise ValueError(
-        f"estimator must be a mixture of this package or PPCA, such as EMGaussianMixture(), got "
-        f"{estimator!r}."
+        f"estimator must be a mixture of this package, PPCA or FactorAnalysis, such as "
+        f"EMGaussianMixture(), got {estimator!r}."
     )

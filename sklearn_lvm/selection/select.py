@@ -37,7 +37,7 @@ def select_n_components(
     n_components: Iterable[int] = range(1, 11),
     **grid: Iterable[object],
 ) -> Selection:
-    r"""Choose the number of components of a mixture, or of PPCA, and further parameters.
+    r"""Choose the number of components of a mixture, PPCA or FactorAnalysis, and further parameters.
 
     Every combination is fitted. With K components, p parameters and n rows (the sum of the weights)
     the criterion is one of
@@ -61,8 +61,8 @@ def select_n_components(
     Parameters
     ----------
     estimator : estimator
-        A mixture, such as :class:`~sklearn_lvm.EMGaussianMixture`, or :class:`~sklearn_lvm.PPCA`. It is
-        not changed.
+        A mixture, such as :class:`~sklearn_lvm.EMGaussianMixture`, :class:`~sklearn_lvm.PPCA` or
+        :class:`~sklearn_lvm.FactorAnalysis`. It is not changed.
     X : array-like of shape (n_samples, n_features)
         Sparse where the estimator takes it.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -78,7 +78,7 @@ def select_n_components(
         How many combinations, or folds, are fitted side by side, in threads. Numbers of components
         share their starts, and are fitted one after the other.
     n_components : iterable of int, default=range(1, 11)
-        Positive numbers.
+        Positive numbers, and 0 for FactorAnalysis, which then has independent columns.
     **grid
         Further parameters of the estimator, each with a list of values, such as
         ``covariance_type=["full", "tied"]``.
