@@ -1,11 +1,12 @@
 """FactorAnalysis against scikit-learn's: time and log-likelihood.
 
-    python benchmarks/factor_analysis.py [--threads N] [--repeats R] [--quick] [--json PATH] [--data PATH]
+    python benchmarks/factor_analysis.py [--threads N] [--repeats R] [--quick] [--json PATH]
+        [--data PATH]
 
-Narrow: standardized tables, q factors. Scikit-learn's estimator by default, and to the maximum: tol=1e-8,
-svd_method='lapack', max_iter=20000, which seldom is enough. Wide: 2000 rows of 784 columns, scikit-learn
-by default alone. ``--data`` names a folder with redwine.npz and mnist.npz; MNIST's columns that are
-constant in its first 2000 rows are left out.
+Narrow: standardized tables, q factors. Scikit-learn's estimator by default, and to the maximum:
+tol=1e-8, svd_method='lapack', max_iter=20000, which seldom is enough. Wide: 2000 rows of 784 columns,
+scikit-learn by default alone. ``--data`` names a folder with redwine.npz and mnist.npz; MNIST's columns
+that are constant in its first 2000 rows are left out.
 """
 
 import sys

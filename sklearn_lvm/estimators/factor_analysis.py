@@ -21,8 +21,8 @@ class FactorAnalysis(FactorAnalysisDensity):
 
     mu is the weighted mean. W and psi maximize -(log|C| + tr(inv(C) S)) / 2, with S the covariance of
     the rows (divided by N, the sum of the weights). Given psi the best W is known: with (l_m, u_m) the
-    eigenpairs of Psi^-1/2 S Psi^-1/2, its columns are sqrt(l_m - 1) Psi^1/2 u_m of the q largest l_m, as
-    far as these exceed 1. What remains is a function of log psi whose derivatives have a closed
+    eigenpairs of Psi^-1/2 S Psi^-1/2, its columns are sqrt(l_m - 1) Psi^1/2 u_m of the q largest l_m,
+    as far as these exceed 1. What remains is a function of log psi whose derivatives have a closed
     form, and it is maximized by Newton's method, of more than 100 columns by L-BFGS-B (Joreskog, 1967).
     There may be several maxima: the best of three runs is kept, of more than 50 columns that of the
     best start.

@@ -4,23 +4,21 @@ Given the noise the best loadings are known (Joreskog, 1967). What remains is a 
 logarithms of the noise alone, the profile, with derivatives in closed form.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from scipy.linalg import eigh
-from scipy.optimize import minimize
+from scipy.optimize import Bounds, minimize
 from scipy.sparse.linalg import ArpackNoConvergence, eigsh
 
 from ..._typing import Bools, Floats
 from ..linalg import EPS, fix_signs, inverse_triangular
 
 MAX_NEWTON = 100  # features up to which second derivatives are worth their cubes
-MIN_LANCZOS, MAX_LANCZOS_SHARE = (
-    150,
-    0.02,
-)  # features, and the share of factors, for leading pairs alone
+MIN_LANCZOS = 150  # features, from which on leading eigenpairs are found by products
+MAX_LANCZOS_SHARE = 0.06  # of factors in features, up to which they are
+LANCZOS_TOL = 1e-9  # of residuals, as a share of eigenvalues, whose errors are squares of it
 MAX_RESTARTED = 50  # features up to which the search begins at several points
 MAX_CHANGE = 3.0  # of the logarithm of a noise variance, in one step
 LEAST_CURVATURE = 1e-8  # as a share of the largest
@@ -28,7 +26,11 @@ HALVINGS = 30  # of a step, before rounding must be what stands against it
 SUFFICIENT = 1e-4  # share of the gain that a gradient promises
 SMALL_NOISE = 100.0  # variances in units of the noise, from which on it may go to its floor at once
 LEAST_WEIGHT = 1e-10  # of an eigenvalue, by which it differs from the next at least
-ROUNDING = 16 * EPS  # of the profile, as a share of the trace of the whitened matrix
+NEAR = (
+    0.2  # by which noise may differ from that of a run that has ended, and lead there, as a share
+)
+NEGLIGIBLE = 0.01  # share of a variance, below which noise is nearly none
+NOISE_OF_SUMS = 16 * EPS  # of the profile, as a share of the trace of the whitened matrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,43 +80,44 @@ class Profile:
     def d(self) -> int:
         return len(self.S)
 
-    def at(self, x: Floats) -> "ProfilePoint":
-        """The profile at x, (d,), with all eigenpairs."""
+    def at(self, x: Floats) -> "ProfilePoints":
+        """The profile at r points, (r, d), with all eigenpairs."""
         A = self._whitened(x)
         values, axes = np.linalg.eigh(A)
-        return ProfilePoint(x, self.q, np.diagonal(A), values[::-1], axes[:, ::-1])
+        return ProfilePoints(x, self.q, _diagonals(A), values[:, ::-1], axes[:, :, ::-1])
 
-    def leading_at(self, x: Floats, near: Floats) -> "ProfilePoint":
-        """The profile at x with leading eigenpairs alone, found from a vector near to them."""
+    def leading_at(self, x: Floats, near: Floats) -> "ProfilePoints":
+        """The profile at a point, (1, d), with leading eigenpairs alone, found from a vector near."""
         A = self._whitened(x)
-        values, axes = _leading(A, self.q, near)
-        return ProfilePoint(x, self.q, np.diagonal(A), values, axes)
+        values, axes = _leading(A[0], self.q, near)
+        return ProfilePoints(x, self.q, _diagonals(A), values[None], axes[None])
 
-    def starts(self) -> Iterable[Floats]:
+    def starts(self) -> Floats:
         """Noise to begin with: half of each variance, all of it, or what the others do not explain."""
-        variance = np.log(np.diagonal(self.S))
-        yield np.maximum(variance - np.log(2.0), self.least)
-        yield np.maximum(variance, self.least)
+        variance = np.diagonal(self.S)
+        found = [0.5 * variance, variance]
         unexplained = _unexplained(self.S)
         if unexplained is not None:
-            yield np.maximum(np.log(unexplained), self.least)
+            found.append(unexplained)
+        return np.maximum(np.log(found), self.least)
 
     def _whitened(self, x: Floats) -> Floats:
         size = np.exp(-0.5 * x)
-        return np.asarray(self.S * size[:, None] * size)
+        return np.asarray(self.S * size[:, :, None] * size[:, None, :])
 
 
 @dataclass(frozen=True, eq=False)
-class ProfilePoint:
-    """The profile at logarithms of the noise, from the whitened matrix A = Psi^-1/2 S Psi^-1/2.
+class ProfilePoints:
+    """The profile at r points, from the whitened matrices A = Psi^-1/2 S Psi^-1/2.
 
     Attributes
     ----------
-    x : ndarray of shape (d,)
+    x : ndarray of shape (r, d)
+        Logarithms of the noise.
     q : int
-    diagonal : ndarray of shape (d,)
+    diagonal : ndarray of shape (r, d)
         Of A.
-    values, axes : ndarray of shape (p,) and (d, p)
+    values, axes : ndarray of shape (r, p) and (r, d, p)
         Eigenpairs of A in falling order, all or no less than the first q.
     """
 
@@ -125,52 +128,55 @@ class ProfilePoint:
     axes: Floats
 
     @cached_property
-    def n_used(self) -> int:
-        """How many columns of W are not zero."""
-        return int(np.count_nonzero(self.values[: self.q] > 1.0))
-
-    @property
-    def _used(self) -> tuple[Floats, Floats]:
-        return self.values[: self.n_used], self.axes[:, : self.n_used]
-
-    @property
-    def trace(self) -> float:
-        return float(self.diagonal.sum())
+    def excess(self) -> Floats:
+        """By how much eigenvalues of factors exceed those of noise, (r, q); 0 if they do not."""
+        return np.asarray(np.maximum(self.values[:, : self.q] - 1.0, 0.0))
 
     @cached_property
-    def value(self) -> float:
-        values, _ = self._used
-        explained = (np.log(values) + 1.0 - values).sum()
-        return float(0.5 * (self.x.sum() + explained + self.trace))
+    def trace(self) -> Floats:
+        return np.asarray(self.diagonal.sum(axis=1))
+
+    @cached_property
+    def value(self) -> Floats:
+        explained = (np.log1p(self.excess) - self.excess).sum(axis=1)
+        return np.asarray(0.5 * (self.x.sum(axis=1) + explained + self.trace))
 
     @cached_property
     def gradient(self) -> Floats:
-        values, axes = self._used
-        return np.asarray(0.5 * (1.0 - self.diagonal + axes**2 @ (values - 1.0)))
+        """First derivatives, (r, d)."""
+        along = self.axes[:, :, : self.q] ** 2 @ self.excess[:, :, None]
+        return np.asarray(0.5 * (1.0 - self.diagonal + along[:, :, 0]))
 
     def hessian(self) -> Floats:
-        """Second derivatives, (d, d), which need all eigenpairs (Joreskog, 1967, section 5)."""
-        values, axes = self._used
-        others, rest = self.values[self.n_used :], self.axes[:, self.n_used :]
-        first = values[:, None]
+        """Second derivatives, (r, d, d), which need all eigenpairs (Joreskog, 1967, section 5)."""
+        (r, d), q = self.x.shape, self.q
+        used = self.excess > 0
+        first, others = 1.0 + self.excess[:, :, None], self.values[:, None, :]
         gap = np.maximum(first - others, LEAST_WEIGHT * first)
-        weight = (first - 1.0) * (first + others) / gap
-        product = (axes[:, :, None] * rest[:, None, :]).reshape(len(axes), -1)
-        H = -((axes * values) @ axes.T) * (axes @ axes.T) - (product * weight.ravel()) @ product.T
-        H[np.diag_indices_from(H)] += self.diagonal
+        weight = self.excess[:, :, None] * (first + others) / gap
+        weight[:, :, :q][np.broadcast_to(used[:, None, :], (r, q, q))] = 0.0
+        factors = self.axes[:, :, :q]
+        pairs = (factors[:, :, :, None] * self.axes[:, :, None, :]).reshape(r, d, -1)
+        W = factors * used[:, None, :]
+        H = -((W * first.mT) @ W.mT) * (W @ W.mT) - (pairs * weight.reshape(r, 1, -1)) @ pairs.mT
+        H.reshape(r, -1)[:, :: d + 1] += self.diagonal
         return np.asarray(0.5 * H)
 
     def free(self, least: Floats) -> Bools:
-        """Which entries are not held at their least value by the gradient."""
+        """Which entries are not held at their least value by the gradient, (r, d)."""
         return ~((self.x <= least) & (self.gradient > 0))
 
-    def loadings(self) -> Floats:
-        """The best W, (d, q), each column with its largest entry positive."""
-        values, axes = self._used
-        W = np.zeros((len(self.x), self.q))
-        signed = fix_signs((axes * np.exp(0.5 * self.x)[:, None]).T).T
-        W[:, : self.n_used] = signed * np.sqrt(values - 1.0)
-        return W
+    def subset(self, chosen: Bools) -> "ProfilePoints":
+        """Some of the points."""
+        parts = (part[chosen] for part in (self.diagonal, self.values, self.axes))
+        return ProfilePoints(self.x[chosen], self.q, *parts)
+
+    def solution(self, i: int, values: list[float], converged: bool) -> FactorSolution:
+        """One of the points, with the values of those on the way; largest entries are positive."""
+        W = self.axes[i, :, : self.q] * np.sqrt(self.excess[i])
+        loadings = fix_signs((W * np.exp(0.5 * self.x[i])[:, None]).T).T
+        best = -np.minimum.accumulate(values)  # but for rounding they never rise
+        return FactorSolution(loadings, np.exp(self.x[i]), tuple(best.tolist()), converged)
 
 
 def most_likely(S: Floats, least: Floats, q: int, *, tol: float, max_iter: int) -> FactorSolution:
@@ -204,110 +210,132 @@ def most_likely(S: Floats, least: Floats, q: int, *, tol: float, max_iter: int) 
     (True, True)
     """
     profile = Profile(S, q, np.log(least))
-    starts = list(profile.starts())
+    starts = profile.starts()
     if profile.d > MAX_NEWTON:
         return _by_quasi_newton(profile, starts, tol, max_iter)
-    points = [profile.at(x) for x in starts]
+    points = profile.at(starts)
     if profile.d > MAX_RESTARTED:
-        points = [min(points, key=lambda point: point.value)]
-    runs = [_by_newton(profile, point, tol, max_iter) for point in points]
-    return max(runs, key=lambda run: run.trace[-1])
+        points = points.subset(points.value == points.value.min())
+    return _by_newton(profile, points, tol, max_iter)
 
 
-def _by_newton(profile: Profile, point: ProfilePoint, tol: float, max_iter: int) -> FactorSolution:
-    """Newton's method, with curvatures by their magnitudes, so that every step leads down."""
-    trace = [point.value]
-    while len(trace) <= max_iter:
-        step = NewtonStep.of(point, profile.least)
-        following = None if step.gain < tol else _searched(profile, point, step)
-        if following is None:  # nothing is left to gain, or rounding hides it
-            return _solution(point, trace, True)
-        point = following
-        trace.append(point.value)
-    return _solution(point, trace, False)
+def _by_newton(
+    profile: Profile, points: ProfilePoints, tol: float, max_iter: int
+) -> FactorSolution:
+    """Newton's method from several points side by side, of which the best end is kept."""
+    runs = [[value] for value in points.value]
+    ends: list[FactorSolution] = []
+    for _ in range(max_iter):
+        step = NewtonSteps.of(points, profile.least)
+        following, moved = _searched(profile, points, step, step.gain >= tol)
+        # Where none is made, nothing is left to gain, or rounding hides it.
+        ends += [points.solution(i, runs[i], True) for i in np.flatnonzero(~moved).tolist()]
+        moved &= ~_near(following, ends, np.diagonal(profile.S))
+        points, runs = following.subset(moved), [runs[i] for i in np.flatnonzero(moved)]
+        if not runs:
+            break
+        for run, value in zip(runs, points.value, strict=True):
+            run.append(value)
+    ends += [points.solution(i, run, False) for i, run in enumerate(runs)]
+    return max(ends, key=lambda end: end.trace[-1])
+
+
+def _near(points: ProfilePoints, ends: list[FactorSolution], variance: Floats) -> Bools:
+    """Which points lie near the end of another run, and no higher, (r,)."""
+    if not ends:
+        return np.zeros(len(points.x), dtype=bool)
+    known = np.stack([end.noise for end in ends])
+    gaps = np.abs(np.exp(points.x)[:, None] - known) / (known + NEGLIGIBLE * variance)
+    lower = -points.value[:, None] <= [end.trace[-1] for end in ends]
+    return np.asarray(((gaps.max(axis=2) < NEAR) & lower).any(axis=1))
 
 
 @dataclass(frozen=True, eq=False)
-class NewtonStep:
-    """A step of the profile.
+class NewtonSteps:
+    """A step of each point, with curvatures by their magnitudes, so that every step leads down.
 
     Attributes
     ----------
-    change : ndarray of shape (d,)
-    gain : float
+    change : ndarray of shape (r, d)
+    gain : ndarray of shape (r,)
         What it gains, to second order.
-    falling : ndarray of bool of shape (d,)
+    falling : ndarray of bool of shape (r, d)
         Small entries of the noise that gain by any decrease, as far as their derivatives tell.
     """
 
     change: Floats
-    gain: float
+    gain: Floats
     falling: Bools
 
     @classmethod
-    def of(cls, point: ProfilePoint, least: Floats) -> "NewtonStep":
-        free, H, gradient = point.free(least), point.hessian(), point.gradient
-        curvature, axes = np.linalg.eigh(H[np.ix_(free, free)])
-        size = np.abs(curvature)
-        size = np.maximum(size, LEAST_CURVATURE * max(1.0, size.max(initial=0.0)))
-        along = axes.T @ gradient[free]
-        change = np.zeros_like(point.x)
-        change[free] = -(axes @ (along / size))
+    def of(cls, points: ProfilePoints, least: Floats) -> "NewtonSteps":
+        free, H, slope = points.free(least), points.hessian(), points.gradient
         # As a function of the noise itself, a parabola has its minimum below zero.
-        downwards = (gradient > 0) & (np.diagonal(H) < 2.0 * gradient)
-        falling = free & downwards & (point.diagonal > SMALL_NOISE)
-        return cls(change, float(0.5 * (along**2 / size).sum()), falling)
+        downwards = (slope > 0) & (_diagonals(H) < 2.0 * slope)
+        falling = free & downwards & (points.diagonal > SMALL_NOISE)
+        H = np.where(free[:, :, None] & free[:, None, :], H, np.eye(H.shape[1]))
+        curvature, axes = np.linalg.eigh(H)
+        size = np.abs(curvature)
+        size = np.maximum(size, LEAST_CURVATURE * np.maximum(size.max(axis=1, keepdims=True), 1.0))
+        along = (axes.mT @ np.where(free, slope, 0.0)[:, :, None])[:, :, 0]
+        change = -(axes @ (along / size)[:, :, None])[:, :, 0]
+        return cls(change, 0.5 * (along**2 / size).sum(axis=1), falling)
 
 
-def _searched(profile: Profile, point: ProfilePoint, step: NewtonStep) -> ProfilePoint | None:
-    """The first of ever shorter steps that gains enough; None if none does."""
-    size = min(1.0, MAX_CHANGE / max(float(np.abs(step.change).max()), EPS))
-    slack = ROUNDING * point.trace
-    floored = step.falling
+def _searched(
+    profile: Profile, points: ProfilePoints, step: NewtonSteps, wanted: Bools
+) -> tuple[ProfilePoints, Bools]:
+    """The first of ever shorter steps that gains enough, for points where one is wanted and exists."""
+    longest = np.abs(step.change).max(axis=1, keepdims=True)
+    size = np.minimum(1.0, MAX_CHANGE / np.maximum(longest, EPS))
+    slack, floored, reached = NOISE_OF_SUMS * points.trace, step.falling, ~wanted
+    x = points.x
     for _ in range(HALVINGS):
-        x = np.maximum(point.x + size * step.change, profile.least)
-        promised = float(point.gradient @ (x - point.x))
-        found = profile.at(np.where(floored, profile.least, x))
-        if found.value <= point.value + SUFFICIENT * promised + slack:
-            return found
-        size, floored = size if floored.any() else size / 2.0, np.zeros_like(floored)
-    return None
+        plain = np.maximum(points.x + size * step.change, profile.least)
+        promised = (points.gradient * (plain - points.x)).sum(axis=1)
+        x = np.where(reached[:, None], x, np.where(floored, profile.least, plain))
+        found = profile.at(x)
+        reached = reached | (found.value <= points.value + SUFFICIENT * promised + slack)
+        if reached.all():
+            break
+        size = np.where(floored.any(axis=1, keepdims=True) | reached[:, None], size, 0.5 * size)
+        floored = np.zeros_like(floored)
+    return found, wanted & reached
 
 
-def _by_quasi_newton(
-    profile: Profile, starts: list[Floats], tol: float, max_iter: int
-) -> FactorSolution:
+def _by_quasi_newton(profile: Profile, starts: Floats, tol: float, max_iter: int) -> FactorSolution:
     """L-BFGS-B, which needs leading eigenpairs alone (Byrd, Lu, Nocedal & Zhu, 1995)."""
     near: Floats = np.ones(profile.d)
-    candidates = [profile.leading_at(x, near) for x in starts]
-    current = min(candidates, key=lambda point: point.value)
-    trace = [current.value]
+    candidates = [profile.leading_at(x[None], near) for x in starts]
+    current = min(candidates, key=lambda point: float(point.value[0]))
+    trace = [current.value[0]]
 
     def function(x: Floats) -> tuple[float, Floats]:
         nonlocal current
-        current = profile.leading_at(x, current.axes.sum(axis=1))
-        return current.value, current.gradient
+        current = profile.leading_at(x[None].copy(), current.axes[0].sum(axis=1))
+        return float(current.value[0]), current.gradient[0]
 
     found = minimize(
         function,
-        current.x,
+        current.x[0],
         jac=True,
         method="L-BFGS-B",
-        bounds=[(least, None) for least in profile.least],
-        callback=lambda x: trace.append(current.value),
+        bounds=Bounds(profile.least, np.full(profile.d, np.inf)),
+        callback=lambda x: trace.append(current.value[0]),
         options={
             "maxiter": max_iter,
             "maxfun": 20 * max_iter,
-            "ftol": 0.1 * tol / max(abs(current.value), 1.0),
+            "ftol": 0.1 * tol / max(abs(current.value[0]), 1.0),
             "gtol": 0.1 * np.sqrt(tol / profile.d),
         },
     )
-    return _solution(profile.leading_at(found.x, near), trace, len(trace) <= max_iter)
+    if not np.array_equal(current.x[0], found.x):
+        current = profile.leading_at(found.x[None], near)
+    return current.solution(0, trace, found.status != 1)
 
 
-def _solution(point: ProfilePoint, values: list[float], converged: bool) -> FactorSolution:
-    best = np.minimum.accumulate(values)  # but for rounding they never rise
-    return FactorSolution(point.loadings(), np.exp(point.x), tuple((-best).tolist()), converged)
+def _diagonals(matrices: Floats) -> Floats:
+    return np.diagonal(matrices, axis1=1, axis2=2)
 
 
 def _leading(A: Floats, q: int, near: Floats) -> tuple[Floats, Floats]:
@@ -317,7 +345,7 @@ def _leading(A: Floats, q: int, near: Floats) -> tuple[Floats, Floats]:
         return np.empty(0), np.empty((d, 0))
     if d >= MIN_LANCZOS and q <= MAX_LANCZOS_SHARE * d:
         try:
-            values, axes = eigsh(A, q, which="LA", v0=near)
+            values, axes = eigsh(A, q, which="LA", v0=near, tol=LANCZOS_TOL)
         except ArpackNoConvergence:
             pass
         else:

@@ -103,8 +103,8 @@ class FactorAnalysisDensity(MomentsEstimator[FactorAnalyzer]):
         q, d = int(self.n_components), self.n_features_in_
         if q > d - 1:
             raise ValueError(
-                f"n_components={q}, but X has n_features={d}: it can be at most n_features - 1 = {d - 1}. "
-                "Lower it; a covariance of any form is that of GaussianMLE."
+                f"n_components={q}, but X has n_features={d}: it can be at most n_features - 1 = "
+                f"{d - 1}. Lower it; a covariance of any form is that of GaussianMLE."
             )
         most = int(LowRank(d).max_identified)
         if q > most:
@@ -265,7 +265,8 @@ class FactorAnalysisDensity(MomentsEstimator[FactorAnalyzer]):
     def transform(self, X: ArrayLike) -> Floats:
         """Compute the posterior mean of the factors, E[t | x].
 
-        It is inv(I + W' inv(Psi) W) W' inv(Psi) (x - mu), with Psi = diag(psi). Of a row of which only the entries x_o were observed, it is E[t | x_o]; 0 if there is none.
+        It is inv(I + W' inv(Psi) W) W' inv(Psi) (x - mu), with Psi = diag(psi). Of a row of which only
+        the entries x_o were observed, it is E[t | x_o]; 0 if there is none.
 
         Parameters
         ----------
