@@ -82,6 +82,8 @@ class Poissons:
 class PoissonFamily:
     """How Poisson densities are estimated from counts."""
 
+    n_parts = 1
+
     def statistics(self, Z, resp):
         return Counts(resp.sum(axis=1), resp @ Z.T)
 

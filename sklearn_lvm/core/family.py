@@ -152,6 +152,11 @@ class Components(ScoringComponents, Protocol):
 class Family(Protocol[C, S]):
     """How K densities, or beliefs about them, are estimated from their statistics."""
 
+    @property
+    def n_parts(self) -> int:
+        """Parts of a row that tell of parameters of their own: 1, or features given latent ones."""
+        ...
+
     def statistics(self, rows: Rows, resp: Floats, /) -> S:
         """Measure rows under K sets of weights, (K, n)."""
         ...

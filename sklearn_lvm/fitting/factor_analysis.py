@@ -78,7 +78,7 @@ class FactorProblem:
     # -- complete rows -----------------------------------------------------------------------------
 
     def _of_complete(self, rows: CompleteSummary) -> EMRun[Gaussians]:
-        q = self._count(rows.moments) if self.q is None else self.q
+        q = self._count(rows.moments, rows.n_rows) if self.q is None else self.q
         known = self._with_prior(rows.moments)
         share = float(known.dof[0]) / rows.n_rows
         solution, covariance = self._maximum(known, q, self.tol / share, self.max_iter)
@@ -102,9 +102,9 @@ class FactorProblem:
         parts = found.loadings[None], found.noise[None], least[None]
         return found, LowRankCovariances(structure, *parts)
 
-    def _count(self, moments: Moments) -> int:
-        """As many factors as rows of these moments show, and as loadings and noise can tell apart."""
-        S, n_rows = moments.scatter[0] / moments.dof[0], float(moments.weight[0])
+    def _count(self, moments: Moments, n_rows: float) -> int:
+        """As many factors as so many rows show, and as loadings and noise can tell apart."""
+        S = moments.scatter[0] / moments.dof[0]
         return min(n_factors_beyond_noise(S, n_rows), int(LowRank(self.d).max_identified))
 
     # -- incomplete rows ---------------------------------------------------------------------------
@@ -113,7 +113,7 @@ class FactorProblem:
         """EM, which completes rows, from the factors of a full covariance."""
         steps, tol = (COUNT_STEPS, COUNT_TOL) if self.q is None else (START_STEPS, START_TOL)
         full = self._full_covariance(rows, steps, tol)
-        q = self._count(full) if self.q is None else self.q
+        q = self._count(full, _rows_with_pairs(rows)) if self.q is None else self.q
         _, covariance = self._maximum(full, q, START_TOL, self.max_iter)
         start = Mixture(np.zeros(1), Gaussians(full.mean, covariance))
         run = run_squarem(
@@ -145,3 +145,9 @@ class FactorProblem:
         run = run_squarem(steps, rows.blocks, steps.m_step(start), max_iter=max_iter, tol=tol)
         found = run.model.components
         return replace(start, mean=found.mean, scatter=rows.n_rows * found.covariance.scatter)
+
+
+def _rows_with_pairs(rows: IncompleteTable) -> float:
+    """In how many rows both of two typical features were observed, if that is independent."""
+    share = float(rows.columns.weight.mean()) / rows.n_rows
+    return rows.n_rows * share**2

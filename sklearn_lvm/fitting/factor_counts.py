@@ -115,6 +115,8 @@ class FactorContest:
 
     def _is_as_good(self, q: int, best: int) -> bool:
         """Whether a row held back loses less than its own standard error says."""
+        if q == best:  # also where no number has a score
+            return True
         w = self.held_back.w
         loss = self._score(best) - self._score(q)
         mean = float(loss @ w / w.sum())

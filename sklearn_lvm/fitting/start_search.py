@@ -163,7 +163,7 @@ def search_samples(data: Sample[C, S], n_components: int) -> list[Sample[C, S]] 
         return None
     nested = nested_samples(rows, sizes)
     components = attempt(same_components, data.steps, nested[0], K)
-    most = MAX_PARAMETERS_PER_ROW * data.n_observations
+    most = MAX_PARAMETERS_PER_ROW * data.n_observations * data.steps.family.n_parts
     if components is None or components.n_parameters() > most:
         return None
     each = data.n_observations / n

@@ -104,6 +104,7 @@ class Swaps(Generic[C, S]):
         """
         n_rows = np.exp(model.log_weights) * self.sample.n_observations
         n_parameters = model.components.n_parameters() / len(n_rows)
+        n_parameters /= self.sample.steps.family.n_parts
         component: Ints = np.flatnonzero(n_rows > MIN_ROWS_PER_PARAMETER * n_parameters)
         shares = resp[component] * self.sample.rows.w
         if not len(component):

@@ -10,7 +10,6 @@ from sklearn_lvm.core.gaussian.density import GaussianFamily
 from sklearn_lvm.core.gaussian.prior import GaussianPrior
 from sklearn_lvm.core.gaussian.structure_names import LOW_RANK
 from sklearn_lvm.core.standardization import Standardization
-from sklearn_lvm.fitting import factor_counts
 from sklearn_lvm.fitting.factor_counts import n_factors_for
 from sklearn_lvm.fitting.incomplete_rows import incomplete_rows
 
@@ -127,13 +126,12 @@ def row_source_of(X, standardization):
     return replace(row_source(np.nan_to_num(X)), X=X, transformation=standardization)
 
 
-@every_kind
-def test_many_features_are_counted_by_parallel_analysis(kind, monkeypatch):
-    monkeypatch.setattr(factor_counts, "MAX_FEATURES", 7)
-    assert found(rows_of(600), kind) == 2
-    few = rows_of(60, K=4)
-    assert [found(few, kind, 4, strength=A) for A in (None, 0.5)] == [0, 0]
-    assert found(few, kind, 4, strength=8.0) >= 2  # all rows have told of that prior
+def test_without_any_score_there_are_none():
+    """A column that is constant among the rows has no variance, and no density either."""
+    X = rows_of(60)
+    X[:, 0] = 3.0
+    rows, structure = source(X, "factor"), LOW_RANK["factor"](8)
+    assert n_factors_for(rows, 2, structure, GaussianFamily(structure, np.zeros(8))) == 0
 
 
 def test_a_mixture_with_chosen_factors_predicts_as_with_the_best_of_fixed_ones():

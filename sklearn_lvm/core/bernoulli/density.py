@@ -175,6 +175,10 @@ class BernoulliFamily:
 
     prior: Counts | None = None
 
+    @property
+    def n_parts(self) -> int:
+        return 1
+
     def statistics(self, rows: BinaryRows, resp: Floats) -> Counts:
         """Counts of rows under K sets of weights (K, n)."""
         return Counts.of(rows, resp)

@@ -142,6 +142,10 @@ class BernoulliPosteriorFamily:
 
     prior: BetaPosterior
 
+    @property
+    def n_parts(self) -> int:
+        return 1
+
     def statistics(self, rows: BinaryRows, resp: Floats) -> Counts:
         """Counts of rows under K sets of weights (K, n)."""
         return Counts.of(rows, resp)

@@ -152,6 +152,10 @@ class GaussianFamily:
     added_variance: Floats
     prior: GaussianPrior | None = None
 
+    @property
+    def n_parts(self) -> int:
+        return 1
+
     def statistics(self, rows: Rows, resp: Floats) -> Moments:
         """Moments of rows (d, n) under K sets of weights (K, n)."""
         return moments_of(rows, resp, self.structure)

@@ -111,6 +111,10 @@ class GaussianPosteriorFamily:
     prior: NormalWisharts
     least_variance: Floats
 
+    @property
+    def n_parts(self) -> int:
+        return 1
+
     def statistics(self, rows: Rows, resp: Floats) -> Moments:
         """Moments of rows (d, n) under K sets of weights (K, n)."""
         return moments_of(rows, resp, self.prior.structure)

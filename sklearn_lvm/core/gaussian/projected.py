@@ -23,6 +23,10 @@ from .projected_moments import ProjectedMoments
 class ProjectedFamily(GaussianFamily):
     """Estimation of Gaussians of low rank from projected moments."""
 
+    @property
+    def n_parts(self) -> int:
+        return self.structure.d
+
     def statistics(self, rows: Rows, resp: Floats) -> ProjectedMoments:
         assert isinstance(self.structure, LowRank)
         moments = moments_of(rows, resp, self.structure)
@@ -50,7 +54,7 @@ def expanded_step(moments: ProjectedMoments, added_variance: Floats) -> LowRankC
     share = 1.0 / np.where(held, moments.dof, 1.0)
     variance = moments.scatter * share[:, None] + added_variance
     variance[~held] += 1.0
-    deviations(variance)  # a feature without any variance is refused by name
+    deviations(structure.shared_noise(variance))  # what has no variance is refused by name
     S_axes = moments.projected * share[:, None, None] + moments.with_diagonal(added_variance)
     gain = moments.sizes / (1.0 + moments.sizes**2)
     S_latent = S_axes * gain[:, None]

@@ -74,7 +74,7 @@ class ProjectedPartialKernel:
     def _latent(self, values: Floats, observed: Bools, k: int) -> LatentMoments:
         A = self._loadings(k)
         p = A.shape[1]
-        information = (products(A, A) @ observed).reshape(p, p, -1)
+        information = (products(A, A) @ observed).reshape(p, p, values.shape[1])
         information[range(p), range(p)] += 1.0
         covariance, log_det = inverses(information)
         mean = np.einsum("pqg,qg->pg", covariance, A.T @ self._whitened(values, observed, k))
@@ -184,7 +184,7 @@ def correlated(A: Floats, covariance: Floats, e: Floats, missing: Bools) -> Floa
     """
     e, p = e * missing, A.shape[1]
     F = np.linalg.cholesky(covariance.transpose(2, 0, 1))
-    squares = (products(A, A) @ missing).reshape(p, p, -1).transpose(2, 0, 1)
+    squares = (products(A, A) @ missing).reshape(p, p, e.shape[1]).transpose(2, 0, 1)
     values, R = np.linalg.eigh(F.mT @ squares @ F)
     growth = 1.0 / (np.sqrt(1.0 + np.maximum(values, 0.0)) + 1.0)  # f(l), whatever the size of l
     basis = F @ R
