@@ -592,6 +592,36 @@ def test_matrices_of_higher_rank_are_refused(covariance_type, X):
 
 
 @every_type
+def test_matrices_must_be_symmetric(covariance_type):
+    lopsided = np.eye(D)
+    lopsided[0, 1] = 0.5
+    with pytest.raises(ValueError, match="covariances must be symmetric"):
+        given([np.eye(D), lopsided], covariance_type=covariance_type, n_factors=2)
+
+
+@every_type
+def test_matrices_of_many_features_are_decomposed(covariance_type):
+    d = 120
+    rng = np.random.default_rng(0)
+    W, noise = rng.normal(size=(1, d, 3)), np.full((1, d), 0.5)
+    if covariance_type == "factor":
+        noise = rng.uniform(0.1, 2.0, size=(1, d))
+    C = W @ W.mT + noise[:, :, None] * np.eye(d)
+    model = EMGaussianMixture.from_parameters(
+        [1.0], np.zeros((1, d)), C, covariance_type=covariance_type, n_factors=3
+    )
+    rows = model.sample(20, random_state=0)
+    expected = multivariate_normal(np.zeros(d), C[0]).logpdf(rows)
+    assert_allclose(model.score_samples(rows), expected, rtol=1e-9)
+    assert_array_equal(model.heywood_, [0])
+    rows = hidden(rows)
+    each = np.array([expected_latent(model, row) for row in rows])
+    assert_allclose(model.latent(rows), each, rtol=1e-8, atol=1e-10)
+    part = model.marginal([3, 1, 99])
+    assert_allclose(part.covariances_[0], C[0][np.ix_([1, 3, 99], [1, 3, 99])], rtol=1e-9)
+
+
+@every_type
 def test_given_matrices_need_a_number_of_factors(covariance_type):
     with pytest.raises(ValueError, match=r"n_factors='auto' is chosen by rows.* 0 to .* = 5"):
         given([np.eye(D)] * 2, covariance_type=covariance_type)
