@@ -156,6 +156,7 @@ print(json.dumps({{
 }}))
 """
 BY_LIKELIHOOD = "covariance_prior=None, reg_covar=1e-3"
+MAX_FULL = 1000  # columns; twenty full covariances of 4096 take gigabytes
 
 
 def many(asked: argparse.Namespace) -> Rows:
@@ -166,8 +167,9 @@ def many(asked: argparse.Namespace) -> Rows:
             "factor": f"covariance_type='factor', n_factors={q}, {BY_LIKELIHOOD}",
             "factor, default prior": f"covariance_type='factor', n_factors={q}",
             "ppca": f"covariance_type='ppca', n_factors={q}, {BY_LIKELIHOOD}",
-            "full": BY_LIKELIHOOD,
         }
+        if d <= MAX_FULL:
+            kinds["full"] = BY_LIKELIHOOD
         for kind, given in kinds.items():
             script = MANY.format(path=sys.path, n=n, d=d, q=q, K=K, given=given)
             environment = {**os.environ, "OPENBLAS_NUM_THREADS": str(asked.threads)}
