@@ -59,9 +59,11 @@ class EMGaussianMixture(KnownGaussianMixture):
         'factor' Psi_k is diagonal, and features may have any units (mixtures of factor analyzers); of
         'ppca' it is a number times I (of probabilistic PCA), for features of one common unit.
     n_factors : int or 'auto', default='auto'
-        From 0 to n_features - 1, only with 'factor' and 'ppca'. 'auto' takes as many as the rows of a
-        component show beyond noise (parallel analysis: Horn, 1965), the same number for all. With 0
-        'factor' is 'diag' and 'ppca' 'spherical'; with n_features - 1 'ppca' is 'full'.
+        From 0 to n_features - 1, only with 'factor' and 'ppca'. 'auto' takes the smallest number, the
+        same of all components, under which rows that are held back are about as likely as under any.
+        With 0 'factor' is 'diag' and 'ppca' 'spherical'; with n_features - 1 'ppca' is 'full'. With
+        'factor' an integer beyond Ledermann's bound, (2 d + 1 - sqrt(8 d + 1)) / 2 with d features, has
+        a warning.
     reg_covar : float, default=1e-6
         The j-th diagonal entry of E is reg_covar * s_j**2, s_j being the standard deviation of feature
         j without outliers, which a few rows far out do not move, or the median of the others' where the
@@ -144,9 +146,6 @@ class EMGaussianMixture(KnownGaussianMixture):
 
     Z. Ghahramani & G. E. Hinton, The EM algorithm for mixtures of factor analyzers (1996), University
     of Toronto, CRG-TR-96-1.
-
-    J. L. Horn, A rationale and test for the number of factors in factor analysis (1965), Psychometrika
-    30.
 
     M. E. Tipping & C. M. Bishop, Mixtures of probabilistic principal component analyzers (1999), Neural
     Computation 11.
@@ -297,13 +296,16 @@ class EMGaussianMixture(KnownGaussianMixture):
         return family_of(self._structure, self.reg_covar * standardization.feature_variance)
 
     def _choose_prior(self, rows: RowSource, standardization: Standardization, warm: bool) -> None:
+        if warm:  # it says whether the last solution can be continued
+            self._keep_factors()
         known: Chosen | None = getattr(self, "_chosen_prior", None) if warm else None
         if known is not None and known.prior is not None:
             moved = known.prior.rescale(*self._change_of_units(standardization))
             known = replace(known, prior=moved)
         family = self._family(standardization)
         self._chosen_prior = chosen_prior(self, rows, standardization, family, known)
-        self._choose_factors(rows, replace(family, prior=self._chosen_prior.prior), warm)
+        if not warm:
+            self._choose_factors(rows, replace(family, prior=self._chosen_prior.prior))
 
     def _described_prior(self, standardization: Standardization) -> Mapping[str, object]:
         shown = described(self._chosen_prior, standardization, self._dtype)

@@ -163,10 +163,11 @@ class LowRank(Structure):
         return self._nearest(matrices)
 
     def _nearest(self, matrices: Floats) -> LowRankCovariances:
-        """The covariances that are most likely under positive definite matrices."""
+        """The covariances that are about the most likely under positive definite matrices."""
         noise = np.stack([most_likely_noise(S, self.q, LEAST_SHARE) for S in matrices])
         loadings = best_loadings(matrices, noise, self.q)
-        return LowRankCovariances(self, loadings, noise, LEAST_SHARE * self.diagonal(matrices))
+        variance = np.diagonal(matrices, axis1=1, axis2=2)
+        return LowRankCovariances(self, loadings, noise, LEAST_SHARE * variance)
 
     def _from_precisions(self, precisions: Floats) -> LowRankCovariances:
         return self._from_matrices(self._matrices.from_public_precision(precisions).scatter)

@@ -153,15 +153,19 @@ class LowRankMixture(GaussianMixtureWithErrors):
     def _chooses_factors(self) -> bool:
         return isinstance(self.n_factors, str)
 
-    def _choose_factors(self, rows: RowSource, family: GaussianFamily, warm: bool) -> None:
-        """Choose the number of factors under the prior; a warm start keeps the one that it has."""
+    def _keep_factors(self) -> None:
+        """Of a warm start the number of factors is that of the last fit, unless it is given."""
         structure = self._structure
-        if not (isinstance(structure, LowRank) and self._chooses_factors):
-            return
-        known: int | None = getattr(self, "n_factors_", None) if warm else None
-        if known is None:
-            known = n_factors_for(rows, self.n_components, structure, family)
-        self._structure = replace(structure, q=known)
+        if isinstance(structure, LowRank) and self._chooses_factors:
+            most = structure.d - 1  # fewer than in a marginal or conditional, perhaps
+            self._structure = replace(structure, q=min(getattr(self, "n_factors_", 0), most))
+
+    def _choose_factors(self, rows: RowSource, family: GaussianFamily) -> None:
+        """Choose the number of factors under the prior of the family, unless it is given."""
+        structure = self._structure
+        if isinstance(structure, LowRank) and self._chooses_factors:
+            q = n_factors_for(rows, self.n_components, structure, family)
+            self._structure = replace(structure, q=q)
 
     def _params_of_features(self, kept: Ints) -> dict[str, object]:
         found = super()._params_of_features(kept)
