@@ -35,6 +35,8 @@ N_COMPONENTS = (1, 2, 3, 5, 10, 20, 40, 80)
 MAX_COMPONENTS = (1, 5, 10, 20, 40)
 # More full covariances than this take long to fit, and posteriors gain little by them.
 MAX_FULL = 40
+# Factors save few parameters of few columns, and take long to estimate of many columns or components.
+FACTORED_FEATURES, MAX_FACTORED = range(5, 101), 10
 N_LATENT = (1, 2, 3, 5, 10, 15, 20, 30, 40, 60)
 # In units of Scott's bandwidth, which suits one Gaussian: tables with structure need a narrower one.
 BANDWIDTHS_PER_SCOTT = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0)
@@ -191,10 +193,13 @@ def _em_gaussian_mixture(size: TrainingSize) -> Candidate:
     from ..estimators.gaussian_mixture import EMGaussianMixture
 
     # Its prior keeps a component that few rows belong to from collapsing.
-    grid: Parameters = {
-        "covariance_type": ["full", "tied", "diag"],
-        "n_components": _n_components(size),
-    }
+    n_components = _n_components(size)
+    grid: list[Parameters] = [
+        {"covariance_type": ["full", "tied", "diag"], "n_components": n_components}
+    ]
+    if size.n_features in FACTORED_FEATURES:
+        few = _up_to(n_components, MAX_FACTORED)
+        grid.append({"covariance_type": ["factor"], "n_components": few})
     return Candidate(EMGaussianMixture(), grid)
 
 
@@ -239,15 +244,15 @@ def _pca(size: TrainingSize) -> Candidate:
 def _ppca(size: TrainingSize) -> Candidate:
     from ..estimators.ppca import PPCA
 
-    # n rows vary in n - 1 dimensions, one of which has to be left to the noise.
-    n_components = _up_to(N_LATENT, min(size.n_samples - 2, size.n_features - 1))
-    return _standardized(PPCA(), [{"n_components": n_components}], per_feature=[True, False])
+    grid = {"n_components": _n_factors(size) or [1]}
+    return _standardized(PPCA(), [grid], per_feature=[True, False])
 
 
 def _factor_analysis(size: TrainingSize) -> Candidate:
-    from sklearn.decomposition import FactorAnalysis
+    from ..estimators.factor_analysis import FactorAnalysis
 
-    return _standardized(FactorAnalysis(), [{"n_components": _n_latent(size)}])
+    # Scikit-learn's has the same maximum, and takes longer to come near it.
+    return Candidate(FactorAnalysis(), {"n_components": _n_factors(size) or [0]})
 
 
 def _kernel_density(size: TrainingSize) -> Candidate:
@@ -305,6 +310,12 @@ def _n_components(size: TrainingSize) -> list[int]:
 def _n_latent(size: TrainingSize) -> list[int]:
     """Leave one dimension to the noise, where there are several."""
     return _up_to(N_LATENT, min(size) - 1)
+
+
+def _n_factors(size: TrainingSize) -> list[int]:
+    """Leave one dimension to the noise: n rows vary in n - 1 of them."""
+    limit = min(size.n_samples - 2, size.n_features - 1)
+    return [n_components for n_components in N_LATENT if n_components <= limit]
 
 
 def _up_to(choices: Sequence[int], limit: int) -> list[int]:

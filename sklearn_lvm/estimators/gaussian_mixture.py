@@ -11,6 +11,7 @@ from .._compat import Interval, StrOptions
 from .._typing import Floats, Ints, RandomState
 from ..core.gaussian.density import GaussianFamily, Gaussians
 from ..core.gaussian.moments import Moments
+from ..core.gaussian.projected import family_of
 from ..core.linalg import SingularCovarianceError
 from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
@@ -58,9 +59,11 @@ class EMGaussianMixture(KnownGaussianMixture):
         'factor' Psi_k is diagonal, and features may have any units (mixtures of factor analyzers); of
         'ppca' it is a number times I (of probabilistic PCA), for features of one common unit.
     n_factors : int or 'auto', default='auto'
-        From 0 to n_features - 1, only with 'factor' and 'ppca'. 'auto' takes as many as the rows of a
-        component show beyond noise (parallel analysis: Horn, 1965). With 0 'factor' is 'diag' and 'ppca'
-        'spherical'; with n_features - 1 'ppca' is 'full'.
+        From 0 to n_features - 1, only with 'factor' and 'ppca'. 'auto' takes the smallest number, the
+        same of all components, under which rows that are held back are about as likely as under any.
+        With 0 'factor' is 'diag' and 'ppca' 'spherical'; with n_features - 1 'ppca' is 'full'. With
+        'factor' an integer beyond Ledermann's bound, (2 d + 1 - sqrt(8 d + 1)) / 2 with d features, has
+        a warning.
     reg_covar : float, default=1e-6
         The j-th diagonal entry of E is reg_covar * s_j**2, s_j being the standard deviation of feature
         j without outliers, which a few rows far out do not move, or the median of the others' where the
@@ -141,8 +144,8 @@ class EMGaussianMixture(KnownGaussianMixture):
     Z. Ghahramani & M. I. Jordan, Supervised learning from incomplete data via an EM approach (1994),
     Advances in Neural Information Processing Systems 6.
 
-    Z. Ghahramani & G. E. Hinton, The EM algorithm for mixtures of factor analyzers (1996), University of
-    Toronto, CRG-TR-96-1.
+    Z. Ghahramani & G. E. Hinton, The EM algorithm for mixtures of factor analyzers (1996), University
+    of Toronto, CRG-TR-96-1.
 
     M. E. Tipping & C. M. Bishop, Mixtures of probabilistic principal component analyzers (1999), Neural
     Computation 11.
@@ -173,6 +176,16 @@ class EMGaussianMixture(KnownGaussianMixture):
     >>> mixture.impute([[4.2, np.nan], [-4.2, np.nan]]).round()
     array([[ 4.,  4.],
            [-4., -4.]])
+
+    Where columns are many and rows few, a few factors say more of new rows than a full covariance:
+
+    >>> rng = np.random.RandomState(0)
+    >>> rows = rng.normal(size=(400, 2)) @ rng.normal(size=(2, 30)) + rng.normal(size=(400, 30))
+    >>> full, factor = EMGaussianMixture(), EMGaussianMixture(covariance_type="factor")
+    >>> full.fit(rows[:60]).score(rows[60:]) < factor.fit(rows[:60]).score(rows[60:]) - 1
+    True
+    >>> factor.n_factors_, factor.n_parameters_, full.n_parameters_
+    (2, 119, 495)
 
     Components that are too many do not collapse onto rows:
 
@@ -280,16 +293,19 @@ class EMGaussianMixture(KnownGaussianMixture):
         return MixtureSteps(family, self.weight_concentration_prior)
 
     def _family(self, standardization: Standardization) -> GaussianFamily:
-        return GaussianFamily(self._structure, self.reg_covar * standardization.feature_variance)
+        return family_of(self._structure, self.reg_covar * standardization.feature_variance)
 
     def _choose_prior(self, rows: RowSource, standardization: Standardization, warm: bool) -> None:
-        self._choose_factors(rows, warm)
+        if warm:  # it says whether the last solution can be continued
+            self._keep_factors()
         known: Chosen | None = getattr(self, "_chosen_prior", None) if warm else None
         if known is not None and known.prior is not None:
             moved = known.prior.rescale(*self._change_of_units(standardization))
             known = replace(known, prior=moved)
         family = self._family(standardization)
         self._chosen_prior = chosen_prior(self, rows, standardization, family, known)
+        if not warm:
+            self._choose_factors(rows, replace(family, prior=self._chosen_prior.prior))
 
     def _described_prior(self, standardization: Standardization) -> Mapping[str, object]:
         shown = described(self._chosen_prior, standardization, self._dtype)

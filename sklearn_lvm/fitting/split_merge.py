@@ -109,5 +109,6 @@ def _gain_by_merges(
 
 def _estimated(sample: Sample[C, S], model: Mixture[C], similar: Ints, resp: Floats) -> Mixture[C]:
     """The mixture of the rows under responsibilities, each component similar to one of a model."""
-    kernel = sample.steps.family.kernel(model.components.subset(similar), np.zeros(len(similar)))
-    return sample.steps.m_step(sample.statistics(kernel, resp * sample.rows.w))
+    known = Mixture(np.zeros(len(similar)), model.components.subset(similar))
+    kernel = sample.steps.family.kernel(known.components, known.log_weights)
+    return sample.steps.m_step(sample.statistics(kernel, resp * sample.rows.w), known)

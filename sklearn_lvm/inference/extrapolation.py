@@ -15,6 +15,7 @@ LINEAR_GAIN = 1e-5  # nats per unit of weight; where steps gain less, EM is clos
 LINEAR_TOLERANCES = 3.0  # or less than so many tolerances, where that is more
 ROUNDING_GAIN = 1e-11  # nats per unit of weight; steps that gain less are rounding
 MIN_PAIRS, MAX_PAIRS = 4, 10  # steps that a Jacobian is estimated from
+MAX_NUMBERS = 1 << 22  # in the iterates of so many steps: of long vectors fewer are kept
 MAX_DOUBLINGS = 40  # of the number of steps ahead: beyond, only directions away from a saddle go on
 RANK_TOL = 3e-3  # share of the largest singular value below which a direction of the steps is noise
 
@@ -80,6 +81,8 @@ class SecantHistory:
 
     def add(self, path: list[Floats]) -> None:
         self.pairs.extend(pairwise(path))
+        while len(self.pairs) > max(MIN_PAIRS, MAX_NUMBERS // max(path[0].size, 1)):
+            self.pairs.popleft()
 
     def jacobian(self) -> Jacobian | None:
         """The Jacobian of EM in the space of the last steps, if these determine it."""

@@ -17,12 +17,44 @@ def test_components_are_limited_by_what_a_fold_can_estimate():
     # Full covariances need more rows than columns in each component, unless there is a prior.
     for (size, of_full), few in {((640, 63), 10): 40, ((10**5, 2), 80): 80, ((3, 2), 1): 1}.items():
         assert most("GaussianMixture", size) == [of_full, few]
-        assert most("EMGaussianMixture", size) == [few]
+        assert most("EMGaussianMixture", size)[0] == few
         assert most("VariationalGaussianMixture", size) == [min(few, 40), few]
     assert most("PCA", (50, 4)) == [3]
-    assert most("FactorAnalysis", (3, 40)) == [2]
-    assert most("PPCA", (50, 4)) == [3]
-    assert most("PPCA", (12, 40)) == [10]
+    assert most("EMGaussianMixture", (640, 63)) == [40, 10]
+    assert most("EMGaussianMixture", (30, 5)) == [3, 3]
+    for name in ("FactorAnalysis", "PPCA"):
+        assert most(name, (50, 4)) == [3]
+        assert most(name, (12, 40)) == [10]
+
+
+def test_one_column_has_no_factors():
+    rng = np.random.default_rng(0)
+    for row in compare_densities(rng.normal(size=(60, 1)), ["FactorAnalysis", "PPCA"]).rows:
+        assert np.isfinite(row.log_likelihood)
+
+
+def test_components_of_low_rank_compete_where_columns_are_several():
+    """Two groups of many columns, each with a factor of its own."""
+    rng = np.random.default_rng(0)
+    W = 3.0 * rng.normal(size=(2, 12, 1))
+    groups = [rng.normal(size=(16, 1)) @ W[k].T + rng.normal(size=(16, 12)) for k in (0, 1)]
+    row = compare_densities(np.concatenate(groups), ["EMGaussianMixture"], cv=3).rows[0]
+    assert row.best_params["covariance_type"] == "factor"
+    few = MODELS["EMGaussianMixture"](TrainingSize(1000, 4)).grid
+    many = MODELS["EMGaussianMixture"](TrainingSize(1000, 784)).grid
+    assert "factor" not in [kind for grid in (*few, *many) for kind in grid["covariance_type"]]
+
+
+def test_factor_analysis_does_not_depend_on_units():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 1)) @ rng.normal(size=(1, 6)) + rng.normal(size=(80, 6))
+    unit = 10.0 ** np.arange(-3, 3)
+    one, other = (
+        compare_densities(rows, ["FactorAnalysis"], dequantize=False).rows[0]
+        for rows in (X, unit * X)
+    )
+    assert one.best_params == other.best_params
+    assert np.isclose(one.log_likelihood - other.log_likelihood, np.log(unit).sum())
 
 
 def test_isotropic_models_choose_between_common_and_separate_scales():

@@ -29,6 +29,8 @@ from ..laws.specs import wishart_divergence
 
 DIRICHLET = "dirichlet_distribution"
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
+LOW_RANK = ("factor", "ppca")
+ONE_UNIT = ("spherical", "ppca")  # of all features
 
 # covariance_type -> public covariances as one d x d matrix for each of K components.
 DENSE = {
@@ -36,6 +38,8 @@ DENSE = {
     "tied": lambda C, K, d: np.stack([C] * K),
     "diag": lambda C, K, d: C[:, :, None] * np.eye(d),
     "spherical": lambda C, K, d: C[:, None, None] * np.eye(d),
+    "factor": lambda C, K, d: C,
+    "ppca": lambda C, K, d: C,
 }
 
 
@@ -117,7 +121,7 @@ def _mixture(covariance_type, K, **params):
         {"n_components": [1, 2], "covariance_type": ["full", "spherical"]},
         mixture=True,
         prior="mean_precision_prior" in params,
-        one_scale=covariance_type == "spherical",
+        one_scale=covariance_type in ONE_UNIT,
         refused={"reg_covar": -1.0},
         # What is added to the variances makes one row data enough for a component, and a repeated
         # row data enough for several.
@@ -238,6 +242,9 @@ SPECS = [
     _mixture("diag", 3, init_params="random_from_data", n_init=2),
     _mixture("spherical", 3, init_params="k-means++"),
     _mixture("full", 2, covariance_prior=None),
+    _mixture("factor", 2),
+    _mixture("factor", 3, covariance_prior=None, reg_covar=1e-2),
+    _mixture("ppca", 2, n_factors=1),
     _mixture("full", 3, mean_precision_prior=0.5, weight_concentration_prior=1.5),
     _posterior_mixture("full", 1),
     _posterior_mixture("full", 3, priors="empirical", reg_covar=1e-3),
@@ -295,6 +302,9 @@ every_posterior = _every([spec for spec in SPECS if spec.posterior])
 every_coin = _every(COINS)
 every_coin_mixture = _every(COIN_MIXTURES)
 every_covariance_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+every_em_covariance_type = pytest.mark.parametrize(
+    "covariance_type", [*COVARIANCE_TYPES, *LOW_RANK]
+)
 
 
 @cache
@@ -520,7 +530,7 @@ def gaussian_log_prior(model, X, w=None):
         return 0.0
     d, tied = X.shape[1], model.covariance_type == "tied"
     scale = np.array([scale_of(x, w) for x in X.T])
-    if model.covariance_type == "spherical":
+    if model.covariance_type in ONE_UNIT:
         scale = np.full(d, np.sqrt(np.mean(scale**2)))
     weights, means, covariances = parameters(model)
     beta, c = model.mean_precision_prior_, model.weight_concentration_prior_

@@ -30,6 +30,7 @@ MODELS = [
     (EMGaussianMixture(3, random_state=0), MIXTURE),
     (EMGaussianMixture(3, covariance_type="tied", random_state=0), MIXTURE),
     (EMGaussianMixture(2, covariance_type="spherical", covariance_prior=None), MIXTURE),
+    (EMGaussianMixture(2, covariance_type="ppca", n_factors=1, random_state=0), MIXTURE),
     (BernoulliMixture(2, random_state=0), ("weights_", "probabilities_")),
     (GaussianMLE(), ("mean_", "covariance_")),
     (BetaBernoulli(), ("probability_",)),

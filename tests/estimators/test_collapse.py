@@ -10,7 +10,15 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_lvm import EMGaussianMixture
 
-from .specs import COVARIANCE_TYPES, every_covariance_type, objective, parameters
+from .specs import (
+    COVARIANCE_TYPES,
+    LOW_RANK,
+    ONE_UNIT,
+    every_covariance_type,
+    every_em_covariance_type,
+    objective,
+    parameters,
+)
 
 
 def spread(n=60, d=3, seed=0):
@@ -119,7 +127,7 @@ def check_error(error):
     assert re.search(REMEDY, str(error))
 
 
-@every_covariance_type
+@every_em_covariance_type
 @pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.__name__)
 def test_with_reg_covar_a_fit_ends_in_a_density(table, init_params, covariance_type):
@@ -129,7 +137,7 @@ def test_with_reg_covar_a_fit_ends_in_a_density(table, init_params, covariance_t
     check_density(found, X)
 
 
-@every_covariance_type
+@every_em_covariance_type
 @pytest.mark.parametrize("covariance_prior", ["auto", None])
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.__name__)
 def test_without_reg_covar_a_fit_ends_in_a_density_or_a_remedy(
@@ -144,19 +152,19 @@ def test_without_reg_covar_a_fit_ends_in_a_density_or_a_remedy(
         check_error(found)
 
 
-@every_covariance_type
+@every_em_covariance_type
 def test_without_reg_covar_a_collapse_names_component_and_features(covariance_type):
     X = a_constant_column()
     params = {"reg_covar": 0.0, "covariance_prior": None, "init_params": "random"}
     found = outcome(X, covariance_type=covariance_type, **params)
-    if covariance_type == "spherical":
+    if covariance_type in ONE_UNIT:
         check_density(found, X)
         return
     assert re.search(r"singular.*component \d+.*features \[3\]", str(found))
     check_error(found)
 
 
-@every_covariance_type
+@every_em_covariance_type
 @pytest.mark.parametrize("init_params", ["auto", "k-means++", "random", "random_from_data"])
 @pytest.mark.parametrize("covariance_prior", ["auto", None])
 @pytest.mark.parametrize("K", [3, 5, 10])
@@ -179,7 +187,7 @@ def test_components_of_fewer_distinct_rows_coincide(
         assert_allclose(model.score(rows), two.score(rows), rtol=1e-9)
 
 
-@every_covariance_type
+@every_em_covariance_type
 @pytest.mark.parametrize("reg_covar", [0.0, 1e-6])
 def test_components_beyond_rows_and_repetitions_are_refused(covariance_type, reg_covar):
     X = np.array([[0.0, 1.0]] * 3 + [[2.0, 5.0]] * 2)
@@ -193,7 +201,7 @@ def test_components_beyond_rows_and_repetitions_are_refused(covariance_type, reg
         EMGaussianMixture(3, **params).fit(X[2:4], sample_weight=[0.2, 0.3])
 
 
-@every_covariance_type
+@every_em_covariance_type
 def test_without_reg_covar_as_many_rows_as_components_have_no_extent(covariance_type):
     X = np.array([[0.0, 1.0]] * 3 + [[2.0, 5.0]] * 2)
     with pytest.raises(ValueError, match=r"singular.*Raise reg_covar, lower n_components"):
@@ -225,7 +233,7 @@ def test_a_start_that_collapses_does_not_spoil_the_others(covariance_type):
     check_density(model, X)
 
 
-@every_covariance_type
+@every_em_covariance_type
 def test_a_collapsed_component_still_has_the_right_objective(covariance_type):
     X = a_heap_of_copies()
     model = outcome(X, covariance_type=covariance_type, reg_covar=1e-3)
@@ -263,6 +271,5 @@ def test_tight_clusters_are_measured_exactly(covariance_type, size):
 
 
 def test_every_covariance_type_is_covered():
-    assert set(EMGaussianMixture._parameter_constraints["covariance_type"][0].options) == set(
-        COVARIANCE_TYPES
-    )
+    covered = {*COVARIANCE_TYPES, *LOW_RANK}
+    assert set(EMGaussianMixture._parameter_constraints["covariance_type"][0].options) == covered

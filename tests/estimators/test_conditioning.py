@@ -21,17 +21,20 @@ from sklearn_lvm import (
     VariationalGaussianMixture,
 )
 
-from .specs import COVARIANCE_TYPES, DENSE
+from .specs import COVARIANCE_TYPES, DENSE, LOW_RANK
 
 D = 4
 NAMES = ["a", "b", "c", "d"]
 ONE = ("full", "diag", "spherical")
-SHORT = {"random_state": 0, "max_iter": 20, "tol": 1e-2, "init_params": "k-means++"}
+SHORT = {"random_state": 0, "max_iter": 60, "tol": 1e-2, "init_params": "k-means++"}
 GAUSSIAN = [
     *(GaussianMLE(covariance_type=kind) for kind in ONE),
     *(BayesianGaussian(covariance_type=kind, random_state=0) for kind in ONE),
     BayesianGaussian(inference="map"),
-    *(EMGaussianMixture(3, covariance_type=kind, **SHORT) for kind in COVARIANCE_TYPES),
+    *(
+        EMGaussianMixture(3, covariance_type=kind, **SHORT)
+        for kind in (*COVARIANCE_TYPES, *LOW_RANK)
+    ),
     *(VariationalGaussianMixture(3, covariance_type=kind, **SHORT) for kind in COVARIANCE_TYPES),
     PPCA(2, random_state=0),
     PPCA(3, random_state=0),
@@ -144,7 +147,7 @@ def test_samples_have_the_scores_of_the_part(fitted):
         assert_allclose(first.mean(axis=0), part.mean_, atol=6 * first.std(axis=0).max() / 60)
 
 
-@pytest.mark.parametrize("kind", COVARIANCE_TYPES)
+@pytest.mark.parametrize("kind", [*COVARIANCE_TYPES, *LOW_RANK])
 def test_a_conditioned_mixture_is_that_of_the_formula(kind):
     X = table(None)
     model = EMGaussianMixture(3, covariance_type=kind, **SHORT).fit(X)

@@ -87,6 +87,9 @@ def test_parameters_are_counted(spec):
         return
     K = len(parameters(model)[0])
     matrix = {"full": d * (d + 1) // 2, "diag": d, "spherical": 1}
+    q = getattr(model, "n_factors_", 0)
+    loadings = d * q - q * (q - 1) // 2
+    matrix |= {"factor": loadings + d, "ppca": loadings + 1}
     per_type = {name: K * size for name, size in matrix.items()} | {"tied": matrix["full"]}
     assert model.n_parameters_ == K - 1 + K * d + per_type[model.covariance_type]
 

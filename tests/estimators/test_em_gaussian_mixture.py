@@ -70,6 +70,7 @@ def test_the_estimate_is_stationary(spec, X):
             model.means_ + t * move,
             model.covariances_,
             covariance_type=model.covariance_type,
+            n_factors=getattr(model, "n_factors_", "auto"),
             reg_covar=model.reg_covar,
         )
         vars(moved).update({k: v for k, v in vars(model).items() if k.endswith("_prior_")})
@@ -263,6 +264,7 @@ def test_without_warm_start_a_fit_begins_anew(spec, X):
         {"covariance_type": "tied"},
         {"covariance_type": "diag"},
         {"covariance_type": "spherical"},
+        {"covariance_type": "factor"},
     ],
     ids=str,
 )

@@ -15,6 +15,7 @@ N, D = 120, 3
 OTHERS = {
     "n_components": (5, 4),
     "covariance_type": ("diag", "spherical"),
+    "n_factors": (2, 1),
     "reg_covar": (0.5, 0.25),
     "solver": ("em", "svd"),
     "covariance_prior": (None, "auto"),

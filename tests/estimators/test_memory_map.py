@@ -12,7 +12,7 @@ from sklearn_lvm import EMGaussianMixture
 from sklearn_lvm.core.blocks import Blocks
 from sklearn_lvm.core.standardization import Standardization
 
-from .specs import clouds, every_covariance_type, same_state, weights
+from .specs import clouds, every_em_covariance_type, same_state, weights
 
 N = 40_000
 
@@ -37,7 +37,7 @@ def watched(monkeypatch):
     return sizes, blocks
 
 
-@every_covariance_type
+@every_em_covariance_type
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_rows_on_disk_are_fitted_block_by_block(covariance_type, dtype, tmp_path, watched):
     sizes, blocks = watched

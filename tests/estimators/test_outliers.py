@@ -5,7 +5,7 @@ import pytest
 
 from sklearn_lvm import EMGaussianMixture, VAEDensity
 
-from .specs import every_covariance_type
+from .specs import every_em_covariance_type
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def with_codes(clean, code, count=1):
     return np.r_[clean, np.full((count, 2), code)]
 
 
-@every_covariance_type
+@every_em_covariance_type
 @pytest.mark.parametrize("code", [-999999.0, -9999.0, 1e9])
 @pytest.mark.parametrize("count", [1, 5])
 def test_a_code_for_missing_does_not_blur_the_other_rows(covariance_type, code, count, clean):

@@ -26,10 +26,12 @@ from sklearn_lvm import (
     VariationalGaussianMixture,
 )
 
-from .specs import COVARIANCE_TYPES, DENSE
+from .specs import COVARIANCE_TYPES, DENSE, LOW_RANK
 
-SHORT = {"random_state": 0, "max_iter": 30, "tol": 1e-3, "init_params": "k-means++"}
-GAUSSIAN = [EMGaussianMixture(3, covariance_type=kind, **SHORT) for kind in COVARIANCE_TYPES]
+SHORT = {"random_state": 0, "max_iter": 60, "tol": 1e-3, "init_params": "k-means++"}
+GAUSSIAN = [
+    EMGaussianMixture(3, covariance_type=kind, **SHORT) for kind in (*COVARIANCE_TYPES, *LOW_RANK)
+]
 STUDENT = [
     VariationalGaussianMixture(2, covariance_type=kind, **SHORT) for kind in COVARIANCE_TYPES
 ]

@@ -15,6 +15,8 @@ from sklearn_lvm.core.bernoulli.posterior import BernoulliPosteriorFamily
 from sklearn_lvm.core.gaussian.density import GaussianFamily, Gaussians
 from sklearn_lvm.core.gaussian.diagonal import Diagonal, Spherical
 from sklearn_lvm.core.gaussian.full import Full
+from sklearn_lvm.core.gaussian.low_rank import IsotropicLowRank, LowRank
+from sklearn_lvm.core.gaussian.low_rank_covariances import LowRankCovariances
 from sklearn_lvm.core.gaussian.moments import Moments
 from sklearn_lvm.core.gaussian.normal_wishart import NormalWisharts
 from sklearn_lvm.core.gaussian.posterior import GaussianPosteriorFamily
@@ -26,16 +28,22 @@ from sklearn_lvm.core.mixture_variational import EmpiricalSteps, VariationalStep
 # How arrays of covariances become d x d matrices, and what of a matrix a structure stores.
 DENSE = {
     Full: lambda matrix, d: matrix,
+    LowRank: lambda matrix, d: matrix,
+    IsotropicLowRank: lambda matrix, d: matrix,
     Diagonal: lambda matrix, d: matrix[:, :, None] * np.eye(d),
     Spherical: lambda matrix, d: matrix[:, None, None] * np.eye(d),
 }
 PART = {
     Full: lambda C: C,
+    LowRank: lambda C: C,
+    IsotropicLowRank: lambda C: C,
     Diagonal: lambda C: np.diagonal(C, axis1=1, axis2=2),
     Spherical: lambda C: np.trace(C, axis1=1, axis2=2),
 }
 PUBLIC = {
     Full: lambda C: C,
+    LowRank: lambda C: C,
+    IsotropicLowRank: lambda C: C,
     Diagonal: lambda C: np.diagonal(C, axis1=1, axis2=2),
     Spherical: lambda C: np.trace(C, axis1=1, axis2=2) / C.shape[1],
 }
@@ -155,6 +163,30 @@ class Family(Spec):
 
     def numbers(self, components):
         return components.mean, np.asarray(components.covariance.matrix)
+
+
+@dataclass(frozen=True)
+class LowRankFamily(Family):
+    """Gaussians of q factors, or of as many as there may be of few features."""
+
+    q: int
+
+    def __str__(self):
+        return f"{super().__str__()}-{self.q}"
+
+    def of(self, d):
+        return self.structure(d, self.tied, q=min(self.q, d - 1))
+
+    def covariance(self, K, d, rng):
+        structure = self.of(d)
+        noise = rng.uniform(0.5, 2.0, size=(K, d if structure.per_feature else 1))
+        loadings = rng.normal(size=(K, d, structure.q))
+        return LowRankCovariances(
+            structure, loadings, np.broadcast_to(noise, (K, d)), np.zeros((K, d))
+        )
+
+    def matrices(self, K, d, rng):
+        return self.covariance(K, d, rng).scatter
 
 
 class CoinFamily(Spec):
@@ -331,17 +363,27 @@ class FittedGaussianPosteriors(GaussianPosteriorsOf):
 
 STRUCTURES = (Full, Diagonal, Spherical)
 FAMILIES = [Family(structure, tied) for structure in STRUCTURES for tied in (False, True)]
-MEMBERS = [*FAMILIES, CoinFamily()]
+ONE_FACTOR = [LowRankFamily(structure, False, 1) for structure in (LowRank, IsotropicLowRank)]
+TWO_FACTORS = [LowRankFamily(structure, False, 2) for structure in (LowRank, IsotropicLowRank)]
+LOW_RANK = [*ONE_FACTOR, *TWO_FACTORS]
+GAUSSIANS = [*FAMILIES, *LOW_RANK]
+MEMBERS = [*GAUSSIANS, *TWO_FACTORS, CoinFamily()]
 POSTERIORS = [
     GaussianPosteriorsOf(Full, tied=True),
     FittedGaussianPosteriors(Spherical, tied=False),
 ]
-FITTED = [*MEMBERS, CoinPosteriorFamily(), *POSTERIORS]
+# Of two features there are no two factors.
+FITTED = [*GAUSSIANS, CoinFamily(), CoinPosteriorFamily(), *POSTERIORS]
+# An M-step of factor analyzers climbs, and is not at the top.
+MAXIMIZED = [member for member in MEMBERS if getattr(member, "structure", None) is not LowRank]
 every_family = pytest.mark.parametrize("family", FAMILIES, ids=str)
+every_gaussian = pytest.mark.parametrize("family", GAUSSIANS, ids=str)
+every_low_rank = pytest.mark.parametrize("family", LOW_RANK, ids=str)
+every_maximized = pytest.mark.parametrize("family", MAXIMIZED, ids=str)
 every_member = pytest.mark.parametrize("family", MEMBERS, ids=str)
 every_fitted = pytest.mark.parametrize("family", FITTED, ids=str)
-every_separate_family = pytest.mark.parametrize(
-    "family", [family for family in FAMILIES if not family.tied], ids=str
+every_separate_gaussian = pytest.mark.parametrize(
+    "family", [family for family in GAUSSIANS if not family.tied], ids=str
 )
 every_structure = pytest.mark.parametrize("structure", STRUCTURES, ids=lambda s: s.__name__)
 

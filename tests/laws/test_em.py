@@ -13,7 +13,7 @@ from sklearn_lvm.inference.em import EQUAL
 from sklearn_lvm.inference.problem import Problem
 
 from ..helpers import D, K, Recorder, problem_of, run
-from .specs import every_family, every_fitted, plain_objective, seeds
+from .specs import every_fitted, every_gaussian, plain_objective, seeds
 
 every_acceleration = pytest.mark.parametrize("acceleration", ACCELERATIONS)
 
@@ -80,7 +80,7 @@ def test_a_run_in_two_parts_is_one_run(family):
     same_model(family, second.model, whole.model)
 
 
-@every_family
+@every_gaussian
 @every_acceleration
 @pytest.mark.parametrize("tol", [1e-2, 1e-4, 1e-6])
 def test_a_run_ends_where_less_than_the_tolerance_remains(family, acceleration, tol):
@@ -147,7 +147,7 @@ def test_the_first_two_steps_are_plain(family, max_iter):
     same_model(family, accelerated.model, plain.model)
 
 
-@every_family
+@every_gaussian
 def test_extrapolations_reach_the_same_optimum_in_fewer_steps(family):
     """From one start in clouds that overlap."""
     rng = np.random.default_rng(3)

@@ -45,6 +45,17 @@ class Structure(ABC):
         """How many monomials its density needs, or entries of the stored form are free."""
         return self.n_parameters
 
+    def row_width(self, n_components: int) -> int:
+        """How many numbers a row grows into in the E-step of K Gaussians."""
+        if self.d > self.max_natural_features:
+            return n_components * (self.d + 1)
+        return 1 + self.d + self.n_monomials + n_components
+
+    @property
+    def projected(self) -> bool:
+        """Whether moments keep, beside what is stored of scatters, their products with a few axes."""
+        return False
+
     @property
     def unconstrained(self) -> "Structure":
         """The structure of all covariances of this stored form."""

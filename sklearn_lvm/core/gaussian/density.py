@@ -11,11 +11,18 @@ from ..._typing import Floats, Ints, Rows
 from ..conditionals import Conditionals
 from .conditioning import Conditioned
 from .covariance import Covariances, Structure
-from .kernels import kernel_of
+from .kernel_choice import kernel_of
 from .missing import IncompleteRows, incomplete
 from .moments import Moments
-from .partial import GaussianKernel, PartialKernel, drawn_missing, moments_of
+from .partial import (
+    GaussianKernel,
+    PartialKernel,
+    drawn_missing,
+    moments_of,
+    partial_kernel_of,
+)
 from .prior import GaussianPrior
+from .projected_partial import ProjectedPartialKernel
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,8 +129,8 @@ class Gaussians:
 
         return drawn_missing(rows, labels, noise, draw)
 
-    def _partial(self) -> PartialKernel:
-        return PartialKernel.of(self.mean, self.covariance, self.max_log_prob)
+    def _partial(self) -> PartialKernel | ProjectedPartialKernel:
+        return partial_kernel_of(self.mean, self.covariance, self.max_log_prob)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,11 +11,11 @@ A kernel computes in the precision of the rows that it is given; sums are float6
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from ..._typing import Bools, Floats, Ints
+from ..._typing import Bools, Floats, Ints, Slice
 from ..linalg import product, transposed_product
 from .covariance import Covariances, Structure, Whitener
 from .moments import Moments
@@ -24,49 +24,61 @@ MIN_SHARE = 1e-100  # of the weight, below which a component holds nothing to be
 MAX_CANCELLATION = 1e5  # by which monomials may magnify rounding: five digits of sixteen
 
 Sums = tuple[Floats, ...]
+T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
+
+
+class GroupKernel(Protocol[T_contra]):
+    """K Gaussians prepared for groups of rows that lack about as many entries."""
+
+    def log_prob(self, completion: T_contra, n_missing: Floats, /) -> Floats:
+        """Log-densities of the observed entries of a group, (K, g)."""
+        ...
+
+    def accumulate(self, completion: T_contra, resp: Floats, /) -> Sums:
+        """Expected sums over the rows of a group."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class CompletedGroup(Generic[T]):
+    """A group of rows (d, g), what a kernel expects of them, and how many entries each lacks."""
+
+    kernel: GroupKernel[T]
+    rows: Slice
+    completion: T
+    n_missing: Floats
+
+    def log_prob(self) -> Floats:
+        """Log-densities of the observed entries, (K, g)."""
+        return self.kernel.log_prob(self.completion, self.n_missing)
+
+    def accumulate(self, resp: Floats) -> Sums:
+        """Expected sums over the rows under shares of them, (K, g)."""
+        return self.kernel.accumulate(self.completion, resp)
+
+
+def added(a: Sums, b: Sums) -> Sums:
+    """The sums of two parts of the rows."""
+    return tuple(x + y for x, y in zip(a, b, strict=True))
 
 
 def row_width(structure: Structure, n_components: int) -> int:
     """How many numbers a row grows into in the E-step of K Gaussians."""
-    if structure.d > structure.max_natural_features:
-        return n_components * (structure.d + 1)
-    return 1 + structure.d + structure.n_monomials + n_components
+    return structure.row_width(n_components)
 
 
-def kernel_of(mean: Floats, covariance: Covariances, max_log_prob: Floats) -> "CompleteKernel":
-    """The cheapest kernel of K Gaussians whose digits survive it.
-
-    Parameters
-    ----------
-    mean : ndarray of shape (K, d)
-    covariance : Covariances
-        K of them, or one.
-    max_log_prob : ndarray of shape (K,)
-        Log-densities at the means, log-weights included.
-    """
-    if len(covariance) == 1:
-        far = (covariance.whiten_each(mean) ** 2).sum(axis=1).max() > MAX_CANCELLATION
-        return (ResidualKernel if far else TiedKernel).of(mean, covariance, max_log_prob)
-    if covariance.structure.d > covariance.structure.max_natural_features:
-        return ResidualKernel.of(mean, covariance, max_log_prob)
-    safe = covariance.cancellation(mean) <= MAX_CANCELLATION
-    if safe.all():
-        return NaturalKernel.of(mean, covariance, max_log_prob)
-    kind = MixedKernel if safe.any() else ResidualKernel
-    return kind.of(mean, covariance, max_log_prob)
-
-
-def _in_precision_of(array: Floats, rows: Floats) -> Floats:
+def in_precision_of(array: Floats, rows: Floats) -> Floats:
     """An array in the precision of rows."""
     return array.astype(rows.dtype, copy=False)
 
 
-def _in_float64(*sums: Floats) -> Sums:
+def in_float64(*sums: Floats) -> Sums:
     """Sums over a block in float64, since many blocks are added."""
     return tuple(array.astype(np.float64, copy=False) for array in sums)
 
 
-def _measurable(weight: Floats) -> tuple[Floats, Floats]:
+def measurable(weight: Floats) -> tuple[Floats, Floats]:
     """Weights with the immeasurable ones set to zero, and positive divisors."""
     weight = np.where(weight > MIN_SHARE * weight.sum(), weight, 0.0)
     return weight, np.where(weight > 0, weight, 1.0)
@@ -100,17 +112,17 @@ class ResidualKernel:
     def log_prob(self, features: Floats) -> Floats:
         distance: Floats = np.einsum("kdn,kdn->kn", features, features)
         distance *= -0.5
-        distance += _in_precision_of(self.max_log_prob, features)
+        distance += in_precision_of(self.max_log_prob, features)
         return distance
 
     def accumulate(self, features: Floats, resp: Floats) -> Sums:
         sums = self.covariance.structure.accumulate(features, resp)
-        return _in_float64(resp.sum(axis=1), *sums)
+        return in_float64(resp.sum(axis=1), *sums)
 
     def statistics(self, total: Sums) -> Moments:
         """Undo the whitening, and move from the old means to the new."""
         weight, first, second = total
-        weight, divisor = _measurable(weight)
+        weight, divisor = measurable(weight)
         shift = np.where(weight[:, None] > 0, first / divisor[:, None], 0.0)
         structure = self.covariance.structure
         whitened = second - structure.outer(shift * np.sqrt(weight)[:, None])
@@ -158,16 +170,16 @@ class NaturalKernel:
         # The constant of a component without weight is -inf. Some BLAS kernels multiply it by the
         # zeros of their padding too, which no result contains but the floating-point flags do.
         with np.errstate(invalid="ignore"):
-            return product(_in_precision_of(self.theta, features), features)
+            return product(in_precision_of(self.theta, features), features)
 
     def accumulate(self, features: Floats, resp: Floats) -> Sums:
-        return _in_float64(transposed_product(resp, features))
+        return in_float64(transposed_product(resp, features))
 
     def statistics(self, total: Sums) -> Moments:
         """Move from zero to the means."""
         (sums,) = total
         d, structure = self.mean.shape[1], self.covariance.structure
-        weight, divisor = _measurable(sums[:, 0])
+        weight, divisor = measurable(sums[:, 0])
         mean = np.where(weight[:, None] > 0, sums[:, 1 : 1 + d] / divisor[:, None], self.mean)
         second = structure.from_monomials(sums[:, 1 + d :])
         scatter = second - structure.outer(mean * np.sqrt(weight)[:, None])
@@ -206,19 +218,19 @@ class TiedKernel:
         return np.asarray(self.whiten(rows)[0])
 
     def log_prob(self, features: Floats) -> Floats:
-        joint = _in_precision_of(self.whitened_mean, features) @ features
-        joint += _in_precision_of(self.max_log_prob, features)
+        joint = in_precision_of(self.whitened_mean, features) @ features
+        joint += in_precision_of(self.max_log_prob, features)
         joint -= 0.5 * np.einsum("dn,dn->n", features, features)
         return joint
 
     def accumulate(self, features: Floats, resp: Floats) -> Sums:
         second = self.covariance.structure.gram(features[None], resp.sum(axis=0)[None])
-        return _in_float64(resp.sum(axis=1), resp @ features.T, second)
+        return in_float64(resp.sum(axis=1), resp @ features.T, second)
 
     def statistics(self, total: Sums) -> Moments:
         """Undo the whitening, and take the scatter between the means out; that within is shared."""
         weight, first, second = total
-        weight, divisor = _measurable(weight)
+        weight, divisor = measurable(weight)
         center = np.where(weight[:, None] > 0, first / divisor[:, None], self.whitened_mean)
         structure = self.covariance.structure
         between = structure.outer(center * np.sqrt(weight)[:, None]).sum(axis=0, keepdims=True)
@@ -294,6 +306,3 @@ class MixedKernel:
             join(a.scatter, b.scatter),
             a.structure,
         )
-
-
-CompleteKernel = ResidualKernel | NaturalKernel | TiedKernel | MixedKernel

@@ -6,34 +6,41 @@ of a component over its degrees of freedom, the variances that are added include
 -(log |C| + tr(inv(C) S)) / 2.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import sqrt
 
 import numpy as np
 
 from ..._typing import Floats
 from ..linalg import EPS, SingularCovarianceError, cholesky, deviations
-from .covariance import Covariances, per_weight
+from .covariance import Covariances, Structure, per_weight
+from .decomposition import most_likely_noise
+from .diagonal import Diagonal
 from .full import Full
 from .low_rank_covariances import LowRankCovariances
 
 FIRST_SWEEPS = 10  # of an estimate that begins with half of each variance as noise
+MANY_FEATURES = 100  # from which on moments are projected: estimates of whole scatters take d^3
+N_COPIES = 3  # of a row, which the E-step of projected moments holds
 LEAST_SHARE = 1e-8  # of a variance that noise keeps: whitened eigenvalues have eight more digits
-CACHED = 1 << 15  # numbers of precisions that are updated together: 256 KB
-MAX_SWEEPS, LEVEL = 10_000, 1e-13  # of a decomposition, and the relative change at which it ends
 
 
 @dataclass(frozen=True)
-class LowRank(Full):
+class LowRank(Structure):
     """W W' + diag(psi), with W (d, q): the covariance of a factor analyzer.
 
     Attributes
     ----------
     q : int
         Columns of W, or factors.
+    projected : bool
+        Whether the stored form is the diagonal, and statistics are projected moments.
     """
 
     q: int = 0
+    projected: bool = field(default=False, compare=False)
+    per_feature = True
+    max_natural_features = Full.max_natural_features
 
     @property
     def n_parameters(self) -> int:
@@ -41,11 +48,60 @@ class LowRank(Full):
 
     @property
     def n_monomials(self) -> int:
-        return self.unconstrained.n_parameters
+        return self.unconstrained.n_monomials
 
     @property
-    def unconstrained(self) -> Full:
+    def unconstrained(self) -> Full | Diagonal:
+        return (Diagonal if self.projected else Full)(self.d, self.tied)
+
+    def row_width(self, n_components: int) -> int:
+        if self.projected:  # one Gaussian after the other
+            return n_components * (self.q + 1) + N_COPIES * self.d
+        return super().row_width(n_components)
+
+    @property
+    def wishart_size(self) -> int:
+        return self.unconstrained.wishart_size
+
+    def outer(self, v: Floats) -> Floats:
+        return self.unconstrained.outer(v)
+
+    def gram(self, R: Floats, w: Floats) -> Floats:
+        return self.unconstrained.gram(R, w)
+
+    def accumulate(self, R: Floats, w: Floats) -> tuple[Floats, Floats]:
+        return self.unconstrained.accumulate(R, w)
+
+    def diagonal(self, stored: Floats) -> Floats:
+        return self.unconstrained.diagonal(stored)
+
+    def uncorrelated(self, stored: Floats) -> Floats:
+        return self.unconstrained.uncorrelated(stored)
+
+    def monomials(self, Z: Floats, out: Floats) -> None:
+        self.unconstrained.monomials(Z, out)
+
+    def from_monomials(self, m: Floats) -> Floats:
+        return self.unconstrained.from_monomials(m)
+
+    def public_shape(self, n_components: int) -> tuple[int, ...]:
+        return self._matrices.public_shape(n_components)
+
+    def to_public(self, stored: Floats) -> Floats:
+        return self.public(stored)
+
+    @property
+    def _matrices(self) -> Full:
+        """The structure of the public form."""
         return Full(self.d, self.tied)
+
+    def least_noise(self, variance: Floats, added_variance: Floats) -> Floats:
+        """What noise may not fall below, (K, d): what is added, or next to nothing of the variances."""
+        return np.asarray(np.maximum(added_variance, LEAST_SHARE * variance))
+
+    def shared_noise(self, noise: Floats) -> Floats:
+        """The noise of each feature, (K, d), as far as these differ."""
+        return noise
 
     @property
     def max_identified(self) -> float:
@@ -76,9 +132,9 @@ class LowRank(Full):
         """
         S = per_weight(scatter, dof) + np.diag(added_variance)
         S[dof <= 0] += np.eye(self.d)
-        variance = self.diagonal(S)
+        variance = np.diagonal(S, axis1=1, axis2=2)
         deviations(variance)  # a feature without any variance is refused by name
-        least = np.maximum(added_variance, LEAST_SHARE * variance)
+        least = self.least_noise(variance, added_variance)
         if isinstance(current, LowRankCovariances):
             return self._swept(S, current.with_least_noise(least))
         start = LowRankCovariances(
@@ -104,18 +160,17 @@ class LowRank(Full):
 
     def _from_matrices(self, matrices: Floats) -> LowRankCovariances:
         cholesky(matrices)  # refuses what is not positive definite
-        one, nothing = np.ones(len(matrices)), np.zeros(self.d)
-        found = self.estimate(matrices, one, nothing)
-        for _ in range(MAX_SWEEPS):
-            following = self.estimate(matrices, one, nothing, found)
-            change = np.abs(following.noise / found.noise - 1.0).max()
-            found = following
-            if change < LEVEL:
-                break
-        return found
+        return self._nearest(matrices)
+
+    def _nearest(self, matrices: Floats) -> LowRankCovariances:
+        """The covariances that are about the most likely under positive definite matrices."""
+        noise = np.stack([most_likely_noise(S, self.q, LEAST_SHARE) for S in matrices])
+        loadings = best_loadings(matrices, noise, self.q)
+        variance = np.diagonal(matrices, axis1=1, axis2=2)
+        return LowRankCovariances(self, loadings, noise, LEAST_SHARE * variance)
 
     def _from_precisions(self, precisions: Floats) -> LowRankCovariances:
-        return self._from_matrices(self.unconstrained._from_precisions(precisions).scatter)
+        return self._from_matrices(self._matrices.from_public_precision(precisions).scatter)
 
 
 @dataclass(frozen=True)
@@ -127,6 +182,13 @@ class IsotropicLowRank(LowRank):
     @property
     def n_parameters(self) -> int:
         return self._n_loadings + 1
+
+    def least_noise(self, variance: Floats, added_variance: Floats) -> Floats:
+        least: Floats = np.maximum(added_variance.min(), LEAST_SHARE * self.shared_noise(variance))
+        return least
+
+    def shared_noise(self, noise: Floats) -> Floats:
+        return np.broadcast_to(noise.mean(axis=1, keepdims=True), noise.shape)
 
     @property
     def max_identified(self) -> float:
@@ -156,8 +218,11 @@ class IsotropicLowRank(LowRank):
         size = np.sqrt(np.maximum(values[:, n_noise:] - noise[:, None], 0.0))
         loadings = with_signs((axes[:, :, n_noise:] * size[:, None])[:, :, ::-1])
         each = np.repeat(noise[:, None], self.d, axis=1)
-        least = np.full_like(each, added_variance.min())
+        least = self.least_noise(each, added_variance)
         return LowRankCovariances(self, loadings, each, least)
+
+    def _nearest(self, matrices: Floats) -> LowRankCovariances:
+        return self.estimate(matrices, np.ones(len(matrices)), np.zeros(self.d))
 
 
 def best_loadings(S: Floats, noise: Floats, q: int) -> Floats:
@@ -181,25 +246,18 @@ def best_noise(S: Floats, current: LowRankCovariances) -> Floats:
     """The noise given W, (K, d), one entry after the other, each at its own maximum.
 
     With b the j-th column of inv(C), psi_j + (b'S b / b_j - 1) / b_j is that (Zhao, Yu & Jiang, 2008,
-    equation 12); inv(C) follows by an update of rank one.
+    equation 12), and inv(C) changes by a multiple of b b'. Only the column that is next is computed,
+    from those before it.
     """
-    d = S.shape[1]
-    noise, P = current.noise.copy(), current.precisions.copy()
-    step = max(CACHED // d**2, 1)
-    for k in range(0, len(noise), step):
-        some = slice(k, k + step)
-        _raise_each(S[some], P[some], noise[some], current.least_noise[some])
-    return noise
-
-
-def _raise_each(S: Floats, P: Floats, noise: Floats, least: Floats) -> None:
-    """Change the noise, (K, d), and the precisions with it, (K, d, d)."""
-    product = np.empty_like(P)
+    precisions, noise = current.precisions, current.noise.copy()
+    columns, share = np.empty_like(precisions), np.empty_like(noise)
     for j in range(S.shape[1]):
-        b = P[:, :, j].copy()
-        own, known = b[:, j], noise[:, j].copy()
-        square = (b * (S @ b[:, :, None])[:, :, 0]).sum(axis=1)
-        noise[:, j] = np.maximum(known + (square / own - 1.0) / own, least[:, j])
+        earlier = columns[:, :j]
+        b = precisions[:, j : j + 1] - (share[:, :j] * earlier[:, :, j])[:, None] @ earlier
+        columns[:, j] = b[:, 0]
+        own, known = b[:, 0, j], noise[:, j].copy()
+        square = (b @ S @ b.mT)[:, 0, 0]
+        noise[:, j] = np.maximum(known + (square / own - 1.0) / own, current.least_noise[:, j])
         change = noise[:, j] - known
-        share = (change / (1.0 + change * own))[:, None] * b
-        P -= np.multiply(share[:, :, None], b[:, None, :], out=product)
+        share[:, j] = change / (1.0 + change * own)
+    return noise

@@ -54,10 +54,15 @@ class LowRankCovariances(Covariances):
         Q, s, turn = np.linalg.svd(self.loadings / self._deviation, full_matrices=False)
         return Q, s, turn
 
-    @cached_property
+    @property
     def axes(self) -> Floats:
         """Q, (K, d, p)."""
         return self._decomposed[0]
+
+    @property
+    def sizes(self) -> Floats:
+        """s, (K, p)."""
+        return self._decomposed[1]
 
     @cached_property
     def lengths(self) -> Floats:
@@ -94,9 +99,13 @@ class LowRankCovariances(Covariances):
 
     @cached_property
     def precisions(self) -> Floats:
-        """The inverses, (K, d, d), by Woodbury's identity."""
-        along = self.axes / self._deviation * (self._decomposed[1][:, :, None] / self.lengths).mT
-        return np.eye(self.structure.d) / self.noise[:, :, None] - along @ along.mT
+        """The inverses, (K, d, d).
+
+        As a square: Woodbury's identity subtracts, and where noise is small beside the loadings it
+        loses as many digits as the one exceeds the other.
+        """
+        root = self._inverse_root
+        return root.mT @ root
 
     @property
     def precision(self) -> Floats:
@@ -133,6 +142,8 @@ class LowRankCovariances(Covariances):
         return np.asarray((1.0 - ((self.axes * shrinkage.mT) ** 2).sum(axis=2)) / self.noise)
 
     def traces(self, stored: Floats) -> Floats:
+        if stored.ndim == 2:  # of diagonal matrices
+            return np.asarray((self.precision_diagonal * stored).sum(axis=1))
         return np.asarray((self.precisions * stored).sum(axis=(1, 2)))
 
     def log_det_growth(self, stored: Floats) -> Floats:
@@ -144,7 +155,8 @@ class LowRankCovariances(Covariances):
         return np.asarray(square * self.precision_diagonal.max(axis=1))
 
     def natural_parameters(self, v: Floats) -> tuple[Floats, Floats]:
-        return self._as_full.natural_parameters(v)
+        P, (i, j) = self.precisions, np.triu_indices(self.structure.d)
+        return (P @ v[:, :, None])[:, :, 0], np.where(i == j, -0.5, -1.0) * P[:, i, j]
 
     # -- square roots --------------------------------------------------------------------------------
 
@@ -196,7 +208,8 @@ class LowRankCovariances(Covariances):
         )
 
     def at_least(self, variance: Floats) -> Self:
-        return replace(self, noise=np.maximum(self.noise, variance))
+        least = variance if self.structure.per_feature else variance.mean()
+        return replace(self, noise=np.maximum(self.noise, least))
 
     def pooled(self, mean: Floats, weights: Floats) -> tuple[Floats, Self]:
         # The axes of one Gaussian are no basis for those of another: each is its own reference.
@@ -207,14 +220,19 @@ class LowRankCovariances(Covariances):
         own, other = self.loadings / self._deviation, reference.loadings / reference._deviation
         U, _, V = np.linalg.svd(own.mT @ other)
         turned = own @ (U @ V)
-        noise = np.log(self.noise / reference.noise)
+        noise = np.log(self.noise / reference.noise)[:, : self._n_noise]
         return np.concatenate([noise, turned.reshape(len(turned), -1)], axis=1)
 
     def from_coordinates(self, coordinates: Floats) -> Self:
-        d = self.structure.d
-        noise = np.maximum(self.noise * np.exp(coordinates[:, :d]), self.least_noise)
-        turned = coordinates[:, d:].reshape(self.loadings.shape)
+        n = self._n_noise
+        noise = np.maximum(self.noise * np.exp(coordinates[:, :n]), self.least_noise)
+        turned = coordinates[:, n:].reshape(self.loadings.shape)
         return replace(self, noise=noise, loadings=turned * np.sqrt(noise)[:, :, None])
+
+    @property
+    def _n_noise(self) -> int:
+        """Free entries of the noise of one covariance."""
+        return self.structure.d if self.structure.per_feature else 1
 
     def subset(self, chosen: Ints) -> Self:
         return replace(

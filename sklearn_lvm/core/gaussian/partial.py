@@ -11,9 +11,12 @@ import numpy as np
 from ..._typing import Bools, Features, Floats, Ints, Rows
 from .completion import Completer, Completion, Group
 from .covariance import Covariances, Structure
-from .kernels import CompleteKernel, ResidualKernel, Sums
+from .kernel_choice import CompleteKernel
+from .kernels import CompletedGroup, ResidualKernel, Sums, added
+from .low_rank_covariances import LowRankCovariances
 from .missing import IncompleteRows, with_nan
 from .moments import Moments
+from .projected_partial import ProjectedCompletion, ProjectedPartialKernel
 
 Growth = Callable[[Completion, Bools], Floats]
 """From a group and what was observed of it to factors of its conditional variances, (K, d, g)."""
@@ -29,7 +32,7 @@ class PartialFeatures(NamedTuple):
 
     rows: IncompleteRows
     complete: Features
-    completions: tuple[tuple[Group, Completion], ...]
+    groups: tuple[CompletedGroup[Completion] | CompletedGroup[ProjectedCompletion], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +63,11 @@ class PartialKernel:
         values, observed = rows.values[:, group.rows], rows.observed[:, group.rows]
         return self.completer.complete(values, observed, group)
 
+    def completed(self, rows: IncompleteRows, group: Group) -> CompletedGroup[Completion]:
+        """The rows of a group, to be scored and summed up."""
+        n_missing = rows.n_missing[group.rows]
+        return CompletedGroup(self, group.rows, self.complete(rows, group), n_missing)
+
     def log_prob(self, completion: Completion, n_missing: Floats) -> Floats:
         """Log-densities of the observed entries of a group, (K, g).
 
@@ -83,6 +91,10 @@ class PartialKernel:
     @property
     def _structure(self) -> Structure:
         return self.residual.covariance.structure
+
+    def statistics(self, total: Sums) -> Moments:
+        """The moments of which these are the sums over all rows."""
+        return self.residual.statistics(total)
 
     def sums(self, rows: IncompleteRows, resp: Floats) -> Sums:
         """Expected sums over a block under given shares of its rows, (K, n), whitened."""
@@ -135,9 +147,9 @@ class GaussianKernel:
     max_log_prob: Floats
 
     @cached_property
-    def partial(self) -> PartialKernel:
+    def partial(self) -> PartialKernel | ProjectedPartialKernel:
         """The kernel of rows with missing entries."""
-        return PartialKernel.of(self.mean, self.covariance, self.max_log_prob)
+        return partial_kernel_of(self.mean, self.covariance, self.max_log_prob)
 
     @property
     def condition_number(self) -> float:
@@ -147,36 +159,39 @@ class GaussianKernel:
         if isinstance(rows, np.ndarray):
             return self.complete.features(rows)
         complete, partial = rows.parts
-        completions = tuple((group, self.partial.complete(rows, group)) for group in partial)
-        return PartialFeatures(rows, self.complete.features(complete), completions)
+        groups = tuple(self.partial.completed(rows, group) for group in partial)
+        return PartialFeatures(rows, self.complete.features(complete), groups)
 
     def log_prob(self, features: Features) -> Floats:
         if not isinstance(features, PartialFeatures):
             return self.complete.log_prob(features)
-        rows, complete, completions = features
-        parts = [self.complete.log_prob(complete)]
-        for group, completion in completions:
-            parts.append(self.partial.log_prob(completion, rows.n_missing[group.rows]))
+        rows, complete, groups = features
+        parts = [self.complete.log_prob(complete), *(group.log_prob() for group in groups)]
         return rows.unsorted(np.concatenate(parts, axis=1))
 
     def accumulate(self, features: Features, resp: Floats) -> Sums:
         if not isinstance(features, PartialFeatures):
             return self.complete.accumulate(features, resp)
-        rows, complete, completions = features
+        rows, complete, groups = features
         shares = rows.sorted(resp)
         sums = self.complete.accumulate(complete, shares[:, : rows.n_complete])
-        parts = (
-            self.partial.accumulate(completion, shares[:, group.rows])
-            for group, completion in completions
-        )
+        parts = (group.accumulate(shares[:, group.rows]) for group in groups)
         return (*sums, *reduce(added, parts, self.partial.no_sums))
 
     def statistics(self, total: Sums) -> Moments:
         n = self.complete.n_sums
         if len(total) == n:
             return self.complete.statistics(total)
-        expected = self.partial.residual.statistics(total[n:])
-        return self.complete.statistics(total[:n]) + expected
+        return self.complete.statistics(total[:n]) + self.partial.statistics(total[n:])
+
+
+def partial_kernel_of(
+    mean: Floats, covariance: Covariances, max_log_prob: Floats
+) -> PartialKernel | ProjectedPartialKernel:
+    """The kernel of K Gaussians for rows with missing entries."""
+    if covariance.structure.projected and isinstance(covariance, LowRankCovariances):
+        return ProjectedPartialKernel(mean, covariance, max_log_prob)
+    return PartialKernel.of(mean, covariance, max_log_prob)
 
 
 def moments_of(rows: Rows, resp: Floats, structure: Structure) -> Moments:
@@ -187,7 +202,7 @@ def moments_of(rows: Rows, resp: Floats, structure: Structure) -> Moments:
     if isinstance(rows, np.ndarray):
         return Moments.of(rows, resp, structure)
     kernel = _kernel_of_reference(rows, structure, len(resp))
-    return kernel.residual.statistics(kernel.sums(rows, resp))
+    return kernel.statistics(kernel.sums(rows, resp))
 
 
 def filled(rows: Rows) -> Floats:
@@ -216,11 +231,6 @@ def _kernel_of_reference(rows: IncompleteRows, structure: Structure, K: int) -> 
     mean, covariance = rows.reference
     parts = np.repeat(mean, K, axis=0), covariance.restructured(structure), np.zeros(K)
     return PartialKernel.of(*parts)
-
-
-def added(a: Sums, b: Sums) -> Sums:
-    """The sums of two parts of the rows."""
-    return tuple(x + y for x, y in zip(a, b, strict=True))
 
 
 def drawn_missing(

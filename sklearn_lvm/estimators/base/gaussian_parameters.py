@@ -147,7 +147,7 @@ def check_covariances(
 ) -> Covariances:
     """Covariances from their public form, or from that of their inverses; the ValueError names them."""
     matrix = check_shape(name, value, structure.public_shape(K))
-    if isinstance(structure, Full) and _asymmetry(matrix) > MAX_ASYMMETRY:
+    if isinstance(structure, Full | LowRank) and _asymmetry(matrix) > MAX_ASYMMETRY:
         raise ValueError(f"{name} must be symmetric.")
     read = structure.from_public_precision if inverse else structure.from_public
     try:
@@ -168,8 +168,8 @@ def _check_rank(name: str, matrices: Floats, found: Covariances, q: int) -> None
     k = int(largest.argmax())
     if largest[k] > MAX_GAP:
         raise ValueError(
-            f"{name}[{k}] is not W W' + Psi with W of n_factors={q} columns: the nearest such matrix is "
-            f"{largest[k]:.1g} away in a correlation. Raise n_factors, or set covariance_type='full'."
+            f"{name}[{k}] is not W W' + Psi with W of n_factors={q} columns: a correlation of the "
+            f"nearest of these is {largest[k]:.1g} off. Raise n_factors, or set covariance_type='full'."
         )
 
 

@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike, DTypeLike
 from ..._typing import Floats
 from ...core.gaussian.covariance import Structure
 from ...core.gaussian.density import GaussianFamily
+from ...core.gaussian.diagonal import Diagonal
+from ...core.gaussian.low_rank import LowRank
 from ...core.gaussian.prior import GaussianPrior
 from ...core.rows import RowSource
 from ...core.standardization import MAX_DEVIATIONS, Standardization
@@ -160,15 +162,33 @@ def prior_of_covariances(
             f"degrees_of_freedom_prior={degrees_of_freedom_prior:g} must be greater than "
             f"-n_features - 2 = {least}."
         )
-    one = replace(structure.unconstrained, tied=True)
     assert covariance_prior is not None
-    scatter = check_covariances("covariance_prior", covariance_prior, 1, one).scatter
+    scatter = _checked_scatter(covariance_prior, structure)
     strength = np.array([degrees_of_freedom_prior - least])
     prior = replace(means, scatter=scatter, strength=strength)
     with np.errstate(all="ignore"):
         prior = standardized(prior, standardization).with_mean_of(means)
     check_size("covariance_prior", prior.scatter)
     return prior
+
+
+def is_matrix(covariance_prior: object) -> bool:
+    """Whether a prior of covariances is given as a matrix, and not as a diagonal or a name."""
+    if covariance_prior is None or isinstance(covariance_prior, str):
+        return False
+    try:
+        return np.ndim(covariance_prior) != 1  # type: ignore[arg-type]
+    except ValueError:  # rows of several lengths, which are refused elsewhere
+        return True
+
+
+def _checked_scatter(covariance_prior: ArrayLike, structure: Structure) -> Floats:
+    """The scatter of a prior in stored form, (1, *S); of low rank it may be given as its diagonal."""
+    diagonal = isinstance(structure, LowRank) and not is_matrix(covariance_prior)
+    stored = Diagonal(structure.d) if diagonal else structure.unconstrained
+    one = replace(stored, tied=True)
+    scatter = check_covariances("covariance_prior", covariance_prior, 1, one).scatter
+    return structure.of_variances(scatter[0]) if diagonal else scatter
 
 
 def standardized(prior: GaussianPrior, standardization: Standardization) -> GaussianPrior:

@@ -69,7 +69,7 @@ class KnownGaussianMixture(LowRankMixture):
             if value is None:
                 raise ValueError(f"{name} must be an array, got None.")
         K, d = centers.shape
-        mixture = cls(K, covariance_type=covariance_type, **params)  # type: ignore[arg-type]
+        mixture = cls(K, covariance_type=covariance_type, **params)
         mixture.n_features_in_, mixture._n_fitted_components = d, K
         mixture._structure = mixture._structure_without_rows(d)
         given = check_given(

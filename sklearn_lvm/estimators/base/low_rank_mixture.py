@@ -1,4 +1,4 @@
-"""Mixtures of Gaussians whose covariances may be of low rank plus noise: factors, and what is told of them."""
+"""Mixtures of Gaussians whose covariances may be of low rank plus noise."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,13 +11,15 @@ from sklearn.utils.metaestimators import available_if
 
 from ..._typing import Floats, Ints
 from ...core.gaussian.covariance import Covariances, Structure
+from ...core.gaussian.density import GaussianFamily
 from ...core.gaussian.latent import latent_means
-from ...core.gaussian.low_rank import LowRank
+from ...core.gaussian.low_rank import MANY_FEATURES, LowRank
 from ...core.gaussian.low_rank_covariances import LowRankCovariances
 from ...core.gaussian.structure_names import COVARIANCE_TYPES, LOW_RANK
 from ...core.rows import RowSource
 from ...fitting.factor_counts import n_factors_for
 from .gaussian_mixture import MATRICES
+from .gaussian_priors import is_matrix
 from .standard_errors import GaussianMixtureWithErrors
 from .transaction import warn
 from .validation import result_dtype
@@ -64,15 +66,15 @@ def with_n_factors(structure: LowRank, q: object) -> LowRank:
     whole = isinstance(q, Integral) and not isinstance(q, bool)
     if not (whole and 0 <= q <= d - 1):  # type: ignore[operator]
         raise ValueError(
-            f"n_factors={q!r}, but must be an integer from 0 to n_features - 1 = {d - 1}, with n_features="
-            f"{d}: lower it, or set covariance_type='full', which is the limit of many factors."
+            f"n_factors={q!r} must be an integer from 0 to n_features - 1 = {d - 1}, with n_features="
+            f"{d}: lower it, or set covariance_type='full', the limit of many factors."
         )
     known = replace(structure, q=int(q))  # type: ignore[call-overload]
     if known.q > known.max_identified:
         warn(
-            f"n_factors={q} is more than the {int(known.max_identified)} with which loadings and noise of "
-            f"{d} features have no more free parameters than a full covariance (Ledermann, 1937): other "
-            "values of them give the same density. Lower it, or set covariance_type='full'.",
+            f"n_factors={q} is more than {int(known.max_identified)}, the most with which loadings and "
+            f"noise of {d} features have no more parameters than a full covariance (Ledermann, 1937): "
+            "other loadings and noise give the same density. Lower it, or set covariance_type='full'.",
             UserWarning,
         )
     return known
@@ -82,6 +84,7 @@ class LowRankMixture(GaussianMixtureWithErrors):
     """Base of mixtures of Gaussians that have the parameter ``n_factors``."""
 
     n_components: int
+    covariance_prior: Literal["auto"] | ArrayLike | None
     n_factors: int | Literal["auto"]
 
     loadings_: Floats
@@ -96,8 +99,8 @@ class LowRankMixture(GaussianMixtureWithErrors):
         """Compute the expected latent coordinates of rows under each component, E[t | x, k].
 
         Under component k a row is x = m_k + W_k t + noise, with t ~ N(0, I) and noise of the variances
-        Psi_k, so that E[t | x, k] = inv(I + W_k' inv(Psi_k) W_k) W_k' inv(Psi_k) (x - m_k) (Ghahramani &
-        Hinton, 1996). Only with ``covariance_type`` 'factor' or 'ppca'.
+        Psi_k, so that E[t | x, k] = inv(I + W_k' inv(Psi_k) W_k) W_k' inv(Psi_k) (x - m_k) (Ghahramani
+        & Hinton, 1996, equation 2). Only with ``covariance_type`` 'factor' or 'ppca'.
 
         Parameters
         ----------
@@ -132,7 +135,8 @@ class LowRankMixture(GaussianMixtureWithErrors):
     def _structure_of(self, d: int) -> Structure:
         if self.covariance_type not in LOW_RANK:
             return super()._structure_of(d)
-        structure = LOW_RANK[self.covariance_type](d)
+        projected = d >= MANY_FEATURES and not is_matrix(self.covariance_prior)
+        structure = LOW_RANK[self.covariance_type](d, projected=projected)
         return structure if self._chooses_factors else with_n_factors(structure, self.n_factors)
 
     def _structure_without_rows(self, d: int) -> Structure:
@@ -140,8 +144,8 @@ class LowRankMixture(GaussianMixtureWithErrors):
         structure = self._structure_of(d)
         if isinstance(structure, LowRank) and self._chooses_factors:
             raise ValueError(
-                f"n_factors={self.n_factors!r} is chosen by rows, and from_parameters has none: give the "
-                f"number of columns of W, an integer from 0 to n_features - 1 = {d - 1}."
+                f"n_factors={self.n_factors!r} is chosen by rows, and from_parameters has none: give "
+                f"the number of columns of W, an integer from 0 to n_features - 1 = {d - 1}."
             )
         return structure
 
@@ -149,14 +153,19 @@ class LowRankMixture(GaussianMixtureWithErrors):
     def _chooses_factors(self) -> bool:
         return isinstance(self.n_factors, str)
 
-    def _choose_factors(self, rows: RowSource, warm: bool) -> None:
-        """Choose the number of factors of a fit; a warm start keeps the one that it has."""
+    def _keep_factors(self) -> None:
+        """Of a warm start the number of factors is that of the last fit, unless it is given."""
         structure = self._structure
-        if not (isinstance(structure, LowRank) and self._chooses_factors):
-            return
-        known: int | None = getattr(self, "n_factors_", None) if warm else None
-        q = n_factors_for(rows, self.n_components, structure) if known is None else known
-        self._structure = replace(structure, q=min(q, structure.d - 1))
+        if isinstance(structure, LowRank) and self._chooses_factors:
+            most = structure.d - 1  # fewer than in a marginal or conditional, perhaps
+            self._structure = replace(structure, q=min(getattr(self, "n_factors_", 0), most))
+
+    def _choose_factors(self, rows: RowSource, family: GaussianFamily) -> None:
+        """Choose the number of factors under the prior of the family, unless it is given."""
+        structure = self._structure
+        if isinstance(structure, LowRank) and self._chooses_factors:
+            q = n_factors_for(rows, self.n_components, structure, family)
+            self._structure = replace(structure, q=q)
 
     def _params_of_features(self, kept: Ints) -> dict[str, object]:
         found = super()._params_of_features(kept)
@@ -190,14 +199,13 @@ class LowRankMixture(GaussianMixtureWithErrors):
         """Set fitted attributes, and take away those that only another covariance_type has."""
         if "means_" in attributes:
             for name in (*MATRICES, *OF_FACTORS):
-                vars(self).pop(name, None)
+                self.__dict__.pop(name, None)
         super()._set_fitted(attributes)
 
     def _check_inside(self) -> None:
         if isinstance(self._structure, LowRank):
             raise ValueError(
-                "standard_errors needs second derivatives, and covariances of loadings and noise are no "
-                f"exponential family, with covariance_type={self.covariance_type!r}: use bootstrap, which "
-                "refits."
+                f"standard_errors of covariance_type={self.covariance_type!r} are not known: Gaussians "
+                "of loadings and noise are no exponential family. Use bootstrap, which refits."
             )
         super()._check_inside()

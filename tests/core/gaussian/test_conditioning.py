@@ -11,7 +11,7 @@ from sklearn_lvm.core.gaussian.diagonal import Diagonal
 from sklearn_lvm.core.gaussian.full import Full
 from sklearn_lvm.core.gaussian.student import StudentTs
 
-from ...laws.specs import components, dense_gaussians, every_family, seeds
+from ...laws.specs import components, dense_gaussians, every_gaussian, seeds
 
 D = 5
 KNOWN, OTHERS = np.array([3, 0]), np.array([1, 2, 4])
@@ -32,7 +32,7 @@ def log_prob(densities, row):
     return kernel.log_prob(kernel.features(row[:, None]))[:, 0]
 
 
-@every_family
+@every_gaussian
 @given(seed=seeds, K=components)
 def test_gaussians_given_values_follow_the_formula(family, seed, K):
     rng = np.random.default_rng(seed)
@@ -49,7 +49,7 @@ def test_gaussians_given_values_follow_the_formula(family, seed, K):
     assert len(rest.covariance) == len(gaussians.covariance)
 
 
-@every_family
+@every_gaussian
 @given(seed=seeds, K=components)
 def test_marginals_are_blocks(family, seed, K):
     gaussians = family.components(K, D, np.random.default_rng(seed))
@@ -58,7 +58,7 @@ def test_marginals_are_blocks(family, seed, K):
     assert_allclose(dense_gaussians(part)[1], C[:, KNOWN[:, None], KNOWN], rtol=1e-10, atol=1e-12)
 
 
-@every_family
+@every_gaussian
 @given(seed=seeds, K=components)
 def test_the_log_density_is_that_of_the_values_and_of_the_others_given_them(family, seed, K):
     rng = np.random.default_rng(seed)
@@ -70,7 +70,7 @@ def test_the_log_density_is_that_of_the_values_and_of_the_others_given_them(fami
         assert_allclose(known + log_prob(rest, row[OTHERS]), whole, rtol=1e-9, atol=1e-9)
 
 
-@every_family
+@every_gaussian
 @given(seed=seeds)
 def test_student_marginals_are_those_of_scipy(family, seed):
     rng = np.random.default_rng(seed)
@@ -85,7 +85,7 @@ def test_student_marginals_are_those_of_scipy(family, seed):
         assert_allclose(found[k], plain, rtol=1e-9)
 
 
-@every_family
+@every_gaussian
 @given(seed=seeds)
 def test_values_far_out_widen_features_that_share_a_precision(family, seed):
     rng = np.random.default_rng(seed)

@@ -15,6 +15,7 @@ from ...laws.specs import (
     Family,
     components,
     every_family,
+    every_gaussian,
     every_structure,
     features,
     seeds,
@@ -49,7 +50,7 @@ def test_public_forms_round_trip(family, seed, K, d):
     assert np.shape(covariance.matrix) == family.of(d).public_shape(K)
 
 
-@every_family
+@every_gaussian
 @given(seed=seeds, K=components, d=features)
 def test_whitening_measures_the_mahalanobis_distance(family, seed, K, d):
     rng = np.random.default_rng(seed)
@@ -60,7 +61,7 @@ def test_whitening_measures_the_mahalanobis_distance(family, seed, K, d):
     close((whitened**2).sum(axis=1), np.einsum("in,kij,jn->kn", Z, inverse, Z))
 
 
-@every_family
+@every_gaussian
 @given(seed=seeds, K=components, d=features)
 def test_whiten_undoes_colorize(family, seed, K, d):
     rng = np.random.default_rng(seed)
@@ -72,7 +73,7 @@ def test_whiten_undoes_colorize(family, seed, K, d):
         close(whiten(covariance, covariance.colorize(noise, k).T)[k], noise.T)
 
 
-@every_family
+@every_gaussian
 @given(seed=seeds, K=components, d=features)
 def test_a_whitener_takes_the_mean_away(family, seed, K, d):
     rng = np.random.default_rng(seed)
@@ -94,7 +95,7 @@ def test_many_features_are_whitened_in_strips(d, rng):
     )
 
 
-@every_family
+@every_gaussian
 def test_white_noise_is_colorized_to_the_covariance(family, rng):
     covariance = family.covariance(K, D, rng)
     for k, C in enumerate(family.dense(covariance.matrix, D)):
@@ -102,7 +103,7 @@ def test_white_noise_is_colorized_to_the_covariance(family, rng):
         close(root @ root.T, C)
 
 
-@every_family
+@every_gaussian
 def test_determinant_and_diagonals(family, rng):
     covariance = family.covariance(K, D, rng)
     C = family.dense(covariance.matrix, D)
@@ -112,7 +113,7 @@ def test_determinant_and_diagonals(family, rng):
     close(covariance.precision_diagonal, np.diagonal(inverse, axis1=1, axis2=2))
 
 
-@every_family
+@every_gaussian
 @pytest.mark.parametrize("size", [1.0, 30.0, 1e-3, 1e-13])
 def test_growth_of_the_determinant_keeps_its_digits(family, size, rng):
     """Where it is small it is tr(inv(C) S), whatever the determinant is."""
@@ -125,7 +126,7 @@ def test_growth_of_the_determinant_keeps_its_digits(family, size, rng):
         assert_allclose(found, trace, rtol=1e-11)
 
 
-@every_family
+@every_gaussian
 def test_precision_factor_is_an_upper_root_of_the_precision(family, rng):
     covariance = family.covariance(K, D, rng)
     U = family.dense(covariance.precision_factor, D)
@@ -133,7 +134,7 @@ def test_precision_factor_is_an_upper_root_of_the_precision(family, rng):
     close(U @ U.mT, family.dense(covariance.precision, D))
 
 
-@every_family
+@every_gaussian
 def test_rescaling_features_rescales_the_matrix(family, rng):
     covariance = family.covariance(K, D, rng)
     s = rng.uniform(0.1, 10, D) if family.structure.per_feature else np.full(D, 7.0)
@@ -206,7 +207,7 @@ def test_parameters_are_counted(structure):
     assert structure(D).n_parameters == distinct[structure]
 
 
-@every_family
+@every_gaussian
 @given(seed=seeds, d=features)
 def test_restore_undoes_gram_of_whitened_rows(family, seed, d):
     rng = np.random.default_rng(seed)
@@ -216,13 +217,13 @@ def test_restore_undoes_gram_of_whitened_rows(family, seed, d):
     close(restored, family.of(d).gram(Z[None], w))
 
 
-@every_family
+@every_gaussian
 @given(seed=seeds, d=features)
 def test_monomials_carry_the_quadratic_form(family, seed, d):
     rng = np.random.default_rng(seed)
     covariance = family.covariance(K, d, rng)
     Z, v = rng.normal(size=(d, N)), rng.normal(size=(K, d))
-    monomials = np.empty((family.of(d).n_parameters, N))
+    monomials = np.empty((family.of(d).n_monomials, N))
     family.of(d).monomials(Z, out=monomials)
     linear, quadratic = covariance.natural_parameters(v)
     inverse = np.linalg.inv(family.dense(covariance.matrix, d))
@@ -258,7 +259,7 @@ def test_no_data_gives_unit_covariance(structure, added_variance, rng):
     close(estimated.variances[0], 1.0 + added_variance)
 
 
-@every_family
+@every_gaussian
 def test_scatter_is_the_stored_form_of_the_covariances(family, rng):
     covariance = family.covariance(K, D, rng)
     close(covariance.scatter, PART[family.structure](family.dense(covariance.matrix, D)))

@@ -12,6 +12,7 @@ from ...laws.specs import (
     components,
     dense_gaussians,
     every_family,
+    every_gaussian,
     features,
     plain_moments,
     seeds,
@@ -25,7 +26,7 @@ def log_prob(gaussians, rows):
     return kernel.log_prob(kernel.features(rows.T))
 
 
-@every_family
+@every_gaussian
 @given(seed=seeds, K=components, d=features)
 def test_log_density_agrees_with_scipy(family, seed, K, d):
     rng = np.random.default_rng(seed)
@@ -34,7 +35,7 @@ def test_log_density_agrees_with_scipy(family, seed, K, d):
     assert_allclose(log_prob(gaussians, rows), plain, rtol=1e-10, atol=1e-10)
 
 
-@every_family
+@every_gaussian
 @pytest.mark.parametrize("d", [1, 2])
 def test_densities_integrate_to_one(family, d):
     gaussians = family.components(2, d, np.random.default_rng(d))
@@ -44,14 +45,14 @@ def test_densities_integrate_to_one(family, d):
     assert_allclose(mass, 1.0, rtol=1e-10)
 
 
-@every_family
+@every_gaussian
 def test_constant_is_the_log_density_at_the_mean(family):
     gaussians = family.components(3, 2, np.random.default_rng(0))
     at_means = np.diagonal(family.log_prob(gaussians, gaussians.mean))
     assert_allclose(gaussians.max_log_prob, at_means, rtol=1e-12)
 
 
-@every_family
+@every_gaussian
 def test_trace_penalty_is_the_expected_loss_on_a_ball(family):
     """E log N(m + e) - log N(m) over balls e of scatter E is -tr(E inv(C)) / 2."""
     gaussians, added_variance = (
@@ -66,7 +67,7 @@ def test_trace_penalty_is_the_expected_loss_on_a_ball(family):
     assert_allclose(np.array(around) - gaussians.max_log_prob, lost, rtol=1e-12)
 
 
-@every_family
+@every_gaussian
 def test_samples_have_the_moments_of_their_gaussian(family):
     n, rng = 40_000, np.random.RandomState(0)
     gaussians = family.components(3, 2, np.random.default_rng(2))
@@ -80,7 +81,7 @@ def test_samples_have_the_moments_of_their_gaussian(family):
         assert (abs(np.cov(drawn.T) - C) < 4 * spread).all()
 
 
-@every_family
+@every_gaussian
 def test_rescaling_is_a_change_of_variables(family):
     rng = np.random.default_rng(3)
     gaussians, rows = family.components(3, 2, rng), rng.normal(size=(N, 2))
@@ -110,7 +111,7 @@ def test_from_coordinates_undoes_to_coordinates(family, seed, K, d):
         assert_allclose(found, plain, rtol=1e-10, atol=1e-10)
 
 
-@every_family
+@every_gaussian
 @given(seed=seeds, d=features)
 def test_coordinates_know_no_units(family, seed, d):
     rng = np.random.default_rng(seed)
@@ -190,7 +191,7 @@ def test_the_estimate_is_in_closed_form(family):
     assert_allclose(found, family.dense(family.public(C + np.diag(added_variance)), 3), rtol=1e-11)
 
 
-@every_family
+@every_gaussian
 def test_a_gaussian_without_data_stays_a_density(family):
     rng = np.random.default_rng(6)
     rows, R = rng.normal(size=(N, 2)), np.stack([np.ones(N), np.zeros(N)])

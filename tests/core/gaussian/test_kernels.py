@@ -19,11 +19,12 @@ from sklearn_lvm.core.gaussian.moments import Moments
 
 from ...laws.specs import (
     FAMILIES,
+    GAUSSIANS,
     PART,
     Family,
     components,
-    every_family,
-    every_separate_family,
+    every_gaussian,
+    every_separate_gaussian,
     every_structure,
     features,
     plain_moments,
@@ -32,8 +33,8 @@ from ...laws.specs import (
 
 N = 40
 SUITS = {
-    NaturalKernel: FAMILIES,
-    ResidualKernel: FAMILIES,
+    NaturalKernel: GAUSSIANS,
+    ResidualKernel: GAUSSIANS,
     TiedKernel: [family for family in FAMILIES if family.tied],
 }
 every_pure_kernel = pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_a_kernel_agrees_with_plain_sums(kind, family, seed, K, d):
     check(made(kind, gaussians), family, gaussians, rows, resp)
 
 
-@every_separate_family
+@every_separate_gaussian
 @given(seed=seeds, d=features, safe=st.lists(st.booleans(), min_size=2, max_size=5))
 def test_a_mixed_kernel_agrees_with_plain_sums(family, seed, d, safe):
     safe = np.array([True, False, *safe])
@@ -107,7 +108,7 @@ def test_a_mixed_kernel_agrees_with_plain_sums(family, seed, d, safe):
     check(made(MixedKernel, gaussians, safe[order]), family, gaussians, rows, resp)
 
 
-@every_family
+@every_gaussian
 @given(seed=seeds, K=components, d=features)
 def test_the_chosen_kernel_agrees_with_plain_sums(family, seed, K, d):
     gaussians, rows, resp = example(family, seed, K, d)
@@ -153,7 +154,7 @@ def tight(family, size, K=3, d=2):
     return gaussians, rows, np.repeat(np.eye(K), N, axis=1)
 
 
-@every_family
+@every_gaussian
 @pytest.mark.parametrize("size", [1e-2, 1e-4, 1e-6])
 def test_tight_gaussians_keep_their_digits(family, size):
     gaussians, rows, resp = tight(family, size)
@@ -170,7 +171,7 @@ def test_a_tied_covariance_is_whitened_once_unless_it_is_tight():
     assert isinstance(narrow.kernel(offset(narrow)).complete, ResidualKernel)
 
 
-@every_separate_family
+@every_separate_gaussian
 def test_only_the_gaussians_that_would_lose_digits_are_kept_as_residuals(family):
     rng = np.random.default_rng(0)
     wide, narrow = family.components(2, 2, rng), tight(family, 1e-6)[0]
