@@ -46,6 +46,7 @@ class ReadingOrder:
         "plot_number_of_components.py",
         "plot_singularities.py",
         "plot_collapse.py",
+        "plot_low_rank.py",
         "plot_predictive.py",
         "plot_missing.py",
         "plot_stream.py",
