@@ -34,7 +34,7 @@ def test_one_column_has_no_factors():
 
 
 def test_components_of_low_rank_compete_where_columns_are_several():
-    """One factor, and noise of each column, of more columns than full covariances take from few rows."""
+    """One factor, and noise of each column, of more columns than full covariances take."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(50, 1)) @ rng.normal(size=(1, 30)) + rng.normal(size=(50, 30))
     row = compare_densities(X, ["EMGaussianMixture"], cv=2).rows[0]

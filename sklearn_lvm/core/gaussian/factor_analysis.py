@@ -154,7 +154,7 @@ class ProfilePoints:
         first, others = 1.0 + self.excess[:, :, None], self.values[:, None, :]
         gap = np.maximum(first - others, LEAST_WEIGHT * first)
         weight = self.excess[:, :, None] * (first + others) / gap
-        weight[:, :, :q][np.broadcast_to(used[:, None, :], (r, q, q))] = 0.0
+        weight[:, :, :q] *= ~used[:, None, :]
         factors = self.axes[:, :, :q]
         pairs = (factors[:, :, :, None] * self.axes[:, :, None, :]).reshape(r, d, -1)
         W = factors * used[:, None, :]
@@ -273,7 +273,8 @@ class NewtonSteps:
         # As a function of the noise itself, a parabola has its minimum below zero.
         downwards = (slope > 0) & (_diagonals(H) < 2.0 * slope)
         falling = free & downwards & (points.diagonal > SMALL_NOISE)
-        H = np.where(free[:, :, None] & free[:, None, :], H, np.eye(H.shape[1]))
+        if not free.all():
+            H = np.where(free[:, :, None] & free[:, None, :], H, np.eye(H.shape[1]))
         curvature, axes = np.linalg.eigh(H)
         size = np.abs(curvature)
         size = np.maximum(size, LEAST_CURVATURE * np.maximum(size.max(axis=1, keepdims=True), 1.0))

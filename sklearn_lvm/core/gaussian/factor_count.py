@@ -70,20 +70,6 @@ def n_factors_beyond_noise(S: Floats, n_rows: float) -> int:
     return q
 
 
-def n_components_beyond_noise(S: Floats, n_rows: float) -> int:
-    """The number of factors of a covariance (d, d) in n rows, the noise being the same in all columns.
-
-    With q factors found, the noise is the mean of the other d - q eigenvalues.
-    """
-    values = np.linalg.eigvalsh(_with_variance(S))[::-1]
-    most, q = _most(len(values), n_rows), 0
-    while q < most and values[q] > values[q:].mean() * largest_noise_eigenvalue(
-        n_rows - q, len(values) - q
-    ):
-        q += 1
-    return q
-
-
 def _with_variance(S: Floats) -> Floats:
     kept = np.diagonal(S) > 0
     return S[np.ix_(kept, kept)]

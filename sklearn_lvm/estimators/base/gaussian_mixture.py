@@ -46,6 +46,7 @@ class Matrices:
     ) -> Self | Floats:
         return self if estimator is None else estimator._matrices(self.name)
 
+
 # Fitted attribute -> what it is of covariances in the units of the data.
 MATRICES: dict[str, Callable[[Covariances], Floats]] = {
     "covariances_": attrgetter("matrix"),

@@ -17,6 +17,7 @@ from ...core.gaussian.low_rank import MANY_FEATURES, LowRank
 from ...core.gaussian.low_rank_covariances import LowRankCovariances
 from ...core.gaussian.structure_names import COVARIANCE_TYPES, LOW_RANK
 from ...core.rows import RowSource
+from ...core.standardization import Standardization
 from ...fitting.factor_counts import n_factors_for
 from .gaussian_mixture import MATRICES
 from .gaussian_priors import is_matrix
@@ -56,11 +57,6 @@ def with_n_factors(structure: LowRank, q: object) -> LowRank:
     ------
     ValueError
         If there are no such covariances.
-
-    Warns
-    -----
-    UserWarning
-        If the loadings and the noise have more free parameters than a full covariance.
     """
     d = structure.d
     whole = isinstance(q, Integral) and not isinstance(q, bool)
@@ -69,15 +65,19 @@ def with_n_factors(structure: LowRank, q: object) -> LowRank:
             f"n_factors={q!r} must be an integer from 0 to n_features - 1 = {d - 1}, with n_features="
             f"{d}: lower it, or set covariance_type='full', the limit of many factors."
         )
-    known = replace(structure, q=int(q))  # type: ignore[call-overload]
-    if known.q > known.max_identified:
+    return replace(structure, q=int(q))  # type: ignore[call-overload]
+
+
+def warn_of_more_than_identified(structure: LowRank) -> None:
+    """Warn where loadings and noise have more free parameters than a full covariance."""
+    if structure.q > structure.max_identified:
         warn(
-            f"n_factors={q} is more than {int(known.max_identified)}, the most with which loadings and "
-            f"noise of {d} features have no more parameters than a full covariance (Ledermann, 1937): "
-            "other loadings and noise give the same density. Lower it, or set covariance_type='full'.",
+            f"n_factors={structure.q} is more than {int(structure.max_identified)}, the most with "
+            f"which loadings and noise of {structure.d} features have no more parameters than a full "
+            "covariance (Ledermann, 1937): other loadings and noise give the same density. Lower it, "
+            "or set covariance_type='full'.",
             UserWarning,
         )
-    return known
 
 
 class LowRankMixture(GaussianMixtureWithErrors):
@@ -138,6 +138,12 @@ class LowRankMixture(GaussianMixtureWithErrors):
         projected = d >= MANY_FEATURES and not is_matrix(self.covariance_prior)
         structure = LOW_RANK[self.covariance_type](d, projected=projected)
         return structure if self._chooses_factors else with_n_factors(structure, self.n_factors)
+
+    def _fit_transformation(self, X: Floats, w: Floats) -> Standardization:
+        found = super()._fit_transformation(X, w)
+        if isinstance(self._structure, LowRank):
+            warn_of_more_than_identified(self._structure)
+        return found
 
     def _structure_without_rows(self, d: int) -> Structure:
         """That of given covariances; the ValueError says that a number of factors must be given too."""
