@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from .._compat import Interval, StrOptions
 from .._typing import Floats, Ints, RandomState
 from ..core.gaussian.density import GaussianFamily, Gaussians
+from ..core.gaussian.low_rank import LowRank
 from ..core.gaussian.moments import Moments
 from ..core.gaussian.projected import family_of
 from ..core.linalg import SingularCovarianceError
@@ -21,7 +22,7 @@ from ..fitting.gaussian_priors import Chosen
 from .base.conditioning import Restriction
 from .base.docs import documented
 from .base.gaussian_parameters import check_given
-from .base.gaussian_priors import chosen_prior, described
+from .base.gaussian_priors import chosen_prior, described, refined_prior
 from .base.known_mixture import KnownGaussianMixture
 from .base.low_rank_mixture import ALL_COVARIANCE_TYPES, AnyCovarianceType
 from .base.mixture import COUNT, EM_CONSTRAINTS, Acceleration, InitParams
@@ -304,8 +305,12 @@ class EMGaussianMixture(KnownGaussianMixture):
             known = replace(known, prior=moved)
         family = self._family(standardization)
         self._chosen_prior = chosen_prior(self, rows, standardization, family, known)
-        if not warm:
+        if not warm and isinstance(self._structure, LowRank):
             self._choose_factors(rows, replace(family, prior=self._chosen_prior.prior))
+            family = self._family(standardization)
+            self._chosen_prior = refined_prior(
+                self, rows, standardization, family, self._chosen_prior
+            )
 
     def _described_prior(self, standardization: Standardization) -> Mapping[str, object]:
         shown = described(self._chosen_prior, standardization, self._dtype)

@@ -1,6 +1,6 @@
 """Priors of covariances that the rows themselves suggest, and the choice of one of them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Self
@@ -26,6 +26,7 @@ FAR, MAX_DISTANCES = 30.0, 4.0
 MAX_ROWS_PER_PARAMETER = 30.0  # beyond, covariances are known without a prior
 # Numbers that mixtures side by side hold at once, and arrays of covariances among them.
 MAX_NUMBERS, COPIES = 1 << 23, 8
+N_REFINED = 4  # of the best priors of full covariances, those that are tried for low rank
 WEAK, FEW = 0.01, 1.0  # pseudo-observations where rows tell enough, and where they are too few
 # Of the pseudo-observation that bounds a likelihood: it is near what is estimated.
 WEAK_KIND = "shrunk"
@@ -95,14 +96,32 @@ class GaussianPriorChoice:
         n_rows = min(rows.n_observations, rows.n_distinct)
         if n_rows > MAX_ROWS_PER_PARAMETER * self._n_parameters():
             return self._of_variances(WEAK, rows)
+        found = self._most_likely(rows, self._unconstrained, None)
+        return self._of_variances(FEW, rows) if found is None else found
+
+    def refined(self, rows: RowSource, chosen: Chosen) -> Chosen:
+        """The best of priors that did well for full covariances, or are weaker, for those of low rank.
+
+        What fewer parameters leave open, less of a prior has to tell.
+        """
+        names = [(kind, strength) for kind, strength, _ in chosen.scores]
+        if not names:
+            return chosen
+        best, most = names[-1]
+        weaker = [(kind, strength) for kind, strength in names if kind == best and strength < most]
+        return self._most_likely(rows, self, {*names[-N_REFINED:], *weaker}) or chosen
+
+    def _most_likely(
+        self, rows: RowSource, choice: Self, names: Collection[Candidate] | None
+    ) -> Chosen | None:
+        """The best of some priors, or of all, by the covariances of a choice; None if there is none."""
         sample = nearby(rows_for_choice(rows, self.n_components))
         held_back, rest = sample.split(HELD_BACK, seed=0)
-        scores = {}
-        if len(held_back) and len(rest):
-            choice = self._unconstrained._in_units_of(rows.unit)
-            scores = choice._contest(rest, held_back).scores()
+        if not (len(held_back) and len(rest)):
+            return None
+        scores = choice._in_units_of(rows.unit)._contest(rest, held_back, names).scores()
         if not scores:
-            return self._of_variances(FEW, rows)
+            return None
         kind, strength = list(scores)[-1]
         scatter = scatters(sample, self.n_components, self.family.structure, [kind])[kind]
         known = tuple((*candidate, score) for candidate, score in scores.items())
@@ -148,13 +167,15 @@ class GaussianPriorChoice:
         return ChosenPrior(self._prior(scatter, strength, rows), "variances", strength)
 
     def _contest(
-        self, rows: RowSource, held_back: RowSource
+        self, rows: RowSource, held_back: RowSource, names: Collection[Candidate] | None
     ) -> PriorContest[Candidate, GaussianPrior, Gaussians, Moments]:
         structure, K = self.family.structure, self.n_components
         width = structure.d + 1 + numbers_in_missing_blocks(rows)
         numbers = K * (len(rows) * width + COPIES * structure.n_monomials)
         n_together = 1 if structure.tied else max(MAX_NUMBERS // numbers, 1)
         candidates = self._candidates(rows)
+        if names is not None:
+            candidates = {name: prior for name, prior in candidates.items() if name in names}
         return PriorContest(candidates, self._steps_under, n_together, rows, held_back, K)
 
     def _steps_under(self, priors: Sequence[GaussianPrior]) -> MixtureSteps[Gaussians, Moments]:

@@ -1,10 +1,13 @@
 """Which covariances a prior expects, and how strongly, is chosen by rows that were held back."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
 from sklearn_lvm.core.gaussian.density import GaussianFamily
+from sklearn_lvm.core.gaussian.low_rank import LowRank
 from sklearn_lvm.core.gaussian.prior import GaussianPrior
 from sklearn_lvm.core.gaussian.structure_names import COVARIANCE_TYPES
 from sklearn_lvm.fitting.gaussian_priors import (
@@ -143,3 +146,27 @@ def test_of_few_rows_a_weak_prior_has_their_variances():
     found = choice_of(4).weak(row_source(X))
     assert found.kind == "variances"
     assert_allclose(found.prior.scatter[0], 4 ** (-2 / D) * np.eye(D), atol=1e-5)
+
+
+def test_low_rank_chooses_among_the_best_priors_of_full_covariances():
+    """One factor of eight columns wants another prior than all their covariances do."""
+    rng, d = np.random.RandomState(0), 8
+    X = rng.normal(size=(60, 1)) @ rng.normal(size=(1, d)) + 0.3 * rng.normal(size=(60, d))
+    rows, structure = row_source(X), LowRank(d, q=1)
+    full = choice_of(2, d=d)
+    choice = replace(
+        full,
+        family=GaussianFamily(structure, np.full(d, 1e-6)),
+        means=replace(full.means, structure=structure),
+    )
+    first = choice.of(rows)
+    assert first.scores == full.of(rows).scores
+    found = choice.refined(rows, first)
+    names = [candidate[:2] for candidate in first.scores]
+    kind, strength = names[-1]
+    tried = {candidate[:2] for candidate in found.scores}
+    assert set(names[-4:]) <= tried < set(names)
+    assert {name for name in names if name[0] == kind and name[1] < strength} <= tried
+    assert found.scores[-1][:2] == (found.kind, found.strength)
+    assert (found.kind, found.strength) != (first.kind, first.strength)
+    assert choice.refined(rows, choice.weak(rows)).kind == choice.weak(rows).kind

@@ -47,7 +47,7 @@ def chosen_prior(
     ValueError
         If a parameter does not fit the others, or is out of its bounds.
     """
-    structure, K = family.structure, given.n_components
+    structure = family.structure
     if given.covariance_prior is None:
         _check_without_prior(given)
         return ChosenPrior(None)
@@ -62,11 +62,34 @@ def chosen_prior(
         )
     if known is not None and known.prior is not None and known.was_chosen:
         return replace(known, prior=known.prior.with_mean_of(means))
-    variance = standardization.feature_variance
-    concentration = given.weight_concentration_prior
-    choice = GaussianPriorChoice(family, means, concentration, K, variance)
+    choice = _choice(given, standardization, family, means)
     chosen = choice.weak(rows) if given._prefers_weak_prior else choice.of(rows)
     return chosen.in_units(given._fitted_log_jacobian)
+
+
+def _choice(
+    given: PriorParameters,
+    standardization: Standardization,
+    family: GaussianFamily,
+    means: GaussianPrior,
+) -> GaussianPriorChoice:
+    variance, concentration = standardization.feature_variance, given.weight_concentration_prior
+    return GaussianPriorChoice(family, means, concentration, given.n_components, variance)
+
+
+def refined_prior(
+    given: PriorParameters,
+    rows: RowSource,
+    standardization: Standardization,
+    family: GaussianFamily,
+    chosen: Chosen,
+) -> Chosen:
+    """A prior that was chosen for full covariances, chosen anew for those of low rank."""
+    if chosen.prior is None or not chosen.was_chosen:
+        return chosen
+    means = _prior_of_means(given, rows, standardization, family.structure)
+    found = _choice(given, standardization, family, means).refined(rows, chosen)
+    return chosen if found is chosen else found.in_units(given._fitted_log_jacobian)
 
 
 def _check_without_prior(given: PriorParameters) -> None:
