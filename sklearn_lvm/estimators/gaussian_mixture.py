@@ -299,13 +299,15 @@ class EMGaussianMixture(KnownGaussianMixture):
     def _choose_prior(self, rows: RowSource, standardization: Standardization, warm: bool) -> None:
         if warm:  # it says whether the last solution can be continued
             self._keep_factors()
+        else:
+            self._choose_factors_of_many(rows)
         known: Chosen | None = getattr(self, "_chosen_prior", None) if warm else None
         if known is not None and known.prior is not None:
             moved = known.prior.rescale(*self._change_of_units(standardization))
             known = replace(known, prior=moved)
         family = self._family(standardization)
         self._chosen_prior = chosen_prior(self, rows, standardization, family, known)
-        if not warm and isinstance(self._structure, LowRank):
+        if not (warm or self._structure.projected) and isinstance(self._structure, LowRank):
             self._choose_factors(rows, replace(family, prior=self._chosen_prior.prior))
             family = self._family(standardization)
             self._chosen_prior = refined_prior(

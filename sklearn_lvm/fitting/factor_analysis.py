@@ -103,9 +103,8 @@ class FactorProblem:
         return found, LowRankCovariances(structure, *parts)
 
     def _count(self, moments: Moments, n_rows: float) -> int:
-        """As many factors as so many rows show, and as loadings and noise can tell apart."""
-        S = moments.scatter[0] / moments.dof[0]
-        return min(n_factors_beyond_noise(S, n_rows), int(LowRank(self.d).max_identified))
+        """As many factors as so many rows show."""
+        return n_factors_beyond_noise(moments.scatter[0] / moments.dof[0], n_rows)
 
     # -- incomplete rows ---------------------------------------------------------------------------
 

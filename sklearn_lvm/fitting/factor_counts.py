@@ -7,6 +7,7 @@ import numpy as np
 
 from .._typing import BlockMap, Floats
 from ..core.gaussian.density import GaussianFamily, Gaussians
+from ..core.gaussian.factor_count import n_factors_in_rows
 from ..core.gaussian.low_rank import LowRank
 from ..core.gaussian.moments import Moments
 from ..core.linalg import SingularCovarianceError
@@ -16,7 +17,7 @@ from ..core.rows import RowSource
 from ..inference.block_map import ThreadMap
 from ..inference.problem import Problem
 from .clusters import cluster_centers, nearest
-from .gaussian_priors import nearby
+from .gaussian_priors import gaps_within, nearby
 from .prior_choice import HELD_BACK, LLOYD_STEPS, rows_for_choice
 from .sample import Sample
 
@@ -47,9 +48,24 @@ def n_factors_for(
     if not len(held_back) or len(rest) <= n_components:
         return 0
     known = in_units_of(family, rows.unit)
-    kind = ProjectedFactorContest if structure.projected else FactorContest
     with np.errstate(all="ignore"), ThreadMap() as block_map:
-        return kind(structure, known, rest, held_back, n_components, block_map).best()
+        contest = FactorContest(structure, known, rest, held_back, n_components, block_map)
+        return contest.best()
+
+
+def n_factors_of_many_features(rows: RowSource, n_components: int, structure: LowRank) -> int:
+    """The number of factors within clusters, by parallel analysis of as many rows as a component has.
+
+    Of many features no estimate is compared with others: a prior of theirs has no correlations, so that
+    what is within noise is not worth a factor.
+    """
+    sample = nearby(rows_for_choice(rows, n_components))
+    if len(sample) <= n_components:
+        return 0
+    gaps, w = gaps_within(sample, n_components)
+    U = np.concatenate(gaps * np.sqrt(w / w.sum())[:, :, None])
+    n_rows = min(rows.n_observations, rows.n_distinct) / n_components
+    return n_factors_in_rows(U[w.ravel() > 0].T, n_rows, structure.shared_noise)
 
 
 def in_units_of(family: GaussianFamily, weight: float) -> GaussianFamily:
@@ -161,16 +177,3 @@ class FactorContest:
         centers = cluster_centers(points, w[None], self.n_components, LLOYD_STEPS, rng)
         shares: Floats = (nearest(points, centers)[0] == np.arange(self.n_components)[:, None]) * w
         return shares
-
-
-class ProjectedFactorContest(FactorContest):
-    """The same of many features, whose moments are projected on as many axes as there are factors."""
-
-    def _estimate(self, q: int) -> Mixture[Gaussians]:
-        steps = self._steps(q)
-        found = steps.m_step(steps.family.statistics(self.rows.block, self._shares))
-        sample = Sample(steps, self.rows, self.block_map, Problem, len(self.rows))
-        for _ in range(SWEEPS):
-            kernel = steps.family.kernel(found.components, found.log_weights)
-            found = steps.m_step(sample.statistics(kernel, self._shares), found)
-        return found

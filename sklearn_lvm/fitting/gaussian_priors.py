@@ -105,7 +105,8 @@ class GaussianPriorChoice:
         What fewer parameters leave open, less of a prior has to tell.
         """
         names = [(kind, strength) for kind, strength, _ in chosen.scores]
-        if not names:
+        structure = self.family.structure
+        if not names or structure.n_parameters >= structure.unconstrained.n_parameters:
             return chosen
         best, most = names[-1]
         weaker = [(kind, strength) for kind, strength in names if kind == best and strength < most]
@@ -144,9 +145,12 @@ class GaussianPriorChoice:
         """The choice for all covariances of the stored form, which a prior is conjugate to.
 
         Covariances of low rank take the prior of full ones, however many factors they have: it is
-        close to the best under them, and found in a fraction of the time.
+        close to the best under them, and found in a fraction of the time. Projected moments have no
+        full ones: of uncorrelated features one prior is as good as another.
         """
         structure = self.family.structure.unconstrained
+        if self.family.structure.projected:
+            return self
         family = family_of(structure, self.family.added_variance)
         return replace(self, family=family, means=replace(self.means, structure=structure))
 
@@ -245,10 +249,16 @@ def scatter_within(rows: RowSource, n_clusters: int, structure: Structure) -> Fl
 
     Rows lie nearer to centers that they are the mean of: far too near where they are few.
     """
+    gaps, w = gaps_within(rows, n_clusters)
+    scatter = structure.gram(gaps.mT, w).sum(axis=0, keepdims=True)
+    return np.asarray((scatter + unobserved_scatter(rows, structure)) / rows.w.sum())
+
+
+def gaps_within(rows: RowSource, n_clusters: int) -> tuple[Floats, Floats]:
+    """Rows less the nearest centers of either half, (2, n, d), and weights in the other, (2, n)."""
     points, drawn = rows.points(), rows.drawn(0.5, seed=1)
     halves = np.stack([drawn, rows.w - drawn])
     rng = np.random.RandomState(0)
     centers = cluster_centers(points, halves, n_clusters, LLOYD_STEPS, rng)
     gaps = [points - c[labels] for c, labels in zip(centers, nearest(points, centers), strict=True)]
-    scatter = structure.gram(np.stack(gaps).mT, halves[::-1]).sum(axis=0, keepdims=True)
-    return np.asarray((scatter + unobserved_scatter(rows, structure)) / rows.w.sum())
+    return np.stack(gaps), halves[::-1]

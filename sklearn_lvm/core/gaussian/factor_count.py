@@ -5,15 +5,21 @@ for one table of noise in twenty. Horn (1965) draws such tables; here their larg
 distribution of Tracy and Widom, centered and scaled by Johnstone (2001, equations 1.3 to 1.5).
 """
 
+from collections.abc import Callable
 from math import sqrt
 
 import numpy as np
 
 from ..._typing import Floats
 
+Eigenpairs = tuple[Floats, Floats]
+"""Eigenvalues in falling order, (m,), and eigenvectors, (d, m)."""
+SharedNoise = Callable[[Floats], Floats]
+
 TRACY_WIDOM = 0.9793  # the 95 % quantile of the law of order 1
 LEAST_SHARE = 1e-3  # of a variance that noise keeps
 N_STEPS = 3  # in which noise is found
+TINY = 1e-300  # in place of no variance at all
 SPARE = 2  # rows beyond one a factor, so that some scatter is left to the noise
 
 
@@ -58,46 +64,79 @@ def n_factors_beyond_noise(S: Floats, n_rows: float) -> int:
     >>> [n_factors_beyond_noise(W @ W.T + np.eye(6), n) for n in (4, 20, 1000)]
     [0, 1, 2]
     """
-    S = _with_variance(S)
-    noise, most, q = np.diagonal(S), _most(len(S), n_rows), 0
+    kept = np.diagonal(S) > 0
+    S = S[np.ix_(kept, kept)]
+
+    def eigenpairs(noise: Floats) -> Eigenpairs:
+        size = np.sqrt(noise)
+        values, axes = np.linalg.eigh(S / size[:, None] / size)
+        return values[::-1], axes[:, ::-1]
+
+    return _count(eigenpairs, np.diagonal(S), n_rows, own_noise)
+
+
+def n_factors_in_rows(U: Floats, n_rows: float, shared_noise: SharedNoise) -> int:
+    """The same of U U', (d, m), without any d x d matrix if the columns of U are fewer than d.
+
+    Parameters
+    ----------
+    U : ndarray of shape (d, m)
+        Rows about a mean, times the square roots of their shares.
+    n_rows : float
+    shared_noise : callable
+        The noise of features, (1, d), as far as these differ.
+    """
+    U = U[(U**2).any(axis=1)]
+
+    def eigenpairs(noise: Floats) -> Eigenpairs:
+        W = U / np.sqrt(noise)[:, None]
+        if len(W) <= W.shape[1]:
+            values, axes = np.linalg.eigh(W @ W.T)
+            return values[::-1], axes[:, ::-1]
+        values, axes = np.linalg.eigh(W.T @ W)  # the same eigenvalues, but for zeros
+        return values[::-1], W @ (axes[:, ::-1] / np.sqrt(np.maximum(values[::-1], TINY)))
+
+    return _count(eigenpairs, (U**2).sum(axis=1), n_rows, shared_noise)
+
+
+def own_noise(noise: Floats) -> Floats:
+    """That of each feature."""
+    return noise
+
+
+def _count(
+    eigenpairs: Callable[[Floats], Eigenpairs],
+    variance: Floats,
+    n_rows: float,
+    shared_noise: SharedNoise,
+) -> int:
+    """Whiten by the noise that the factors leave which were found, and look for more of them."""
+    d = len(variance)
+    most, q = max(min(d - 1, int(n_rows) - SPARE), 0), 0
+    noise = shared_noise(variance[None])[0]
     while q < most:
-        found = _beyond(np.linalg.eigvalsh(_whitened(S, noise))[::-1], q, n_rows)
+        found = _beyond(eigenpairs(noise)[0], q, n_rows, d)
         if found <= q:
             break
         q = min(found, most)
         for _ in range(N_STEPS):
-            noise = _noise_left(S, noise, q)
+            noise = shared_noise(_noise_left(eigenpairs(noise), noise, variance, q)[None])[0]
     return q
 
 
-def _with_variance(S: Floats) -> Floats:
-    kept = np.diagonal(S) > 0
-    return S[np.ix_(kept, kept)]
-
-
-def _most(d: int, n_rows: float) -> int:
-    return max(min(d - 1, int(n_rows) - SPARE), 0)
-
-
-def _whitened(S: Floats, noise: Floats) -> Floats:
-    size = np.sqrt(noise)
-    return np.asarray(S / size[:, None] / size)
-
-
-def _noise_left(S: Floats, noise: Floats, q: int) -> Floats:
+def _noise_left(pairs: Eigenpairs, noise: Floats, variance: Floats, q: int) -> Floats:
     """The variances less those of the q best factors given some noise, (d,).
 
     Where nothing changes any more, it is that of the highest likelihood.
     """
-    values, axes = np.linalg.eigh(_whitened(S, noise))
-    first = len(S) - q
-    factors = axes[:, first:] ** 2 @ np.maximum(values[first:] - 1.0, 0.0) * noise
-    variance = np.diagonal(S)
+    values, axes = pairs
+    factors = axes[:, :q] ** 2 @ np.maximum(values[:q] - 1.0, 0.0) * noise
     return np.asarray(np.maximum(variance - factors, LEAST_SHARE * variance))
 
 
-def _beyond(values: Floats, q: int, n_rows: float) -> int:
+def _beyond(values: Floats, q: int, n_rows: float, d: int) -> int:
     """How many of the eigenvalues exceed those of noise, the first q being known to."""
-    while q < len(values) - 1 and values[q] > largest_noise_eigenvalue(n_rows - q, len(values) - q):
+    most = min(len(values), d - 1)
+    while q < most and values[q] > largest_noise_eigenvalue(n_rows - q, d - q):
         q += 1
     return q

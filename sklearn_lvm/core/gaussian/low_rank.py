@@ -213,8 +213,7 @@ class IsotropicLowRank(LowRank):
         noise = values[:, :n_noise].mean(axis=1)
         lost = noise <= 4 * self.d * EPS * values[:, -1]
         if lost.any():
-            k = int(lost.argmax())
-            raise SingularCovarianceError(k, tuple(range(self.d)))
+            raise _most_singular(S, int(lost.argmax()))
         size = np.sqrt(np.maximum(values[:, n_noise:] - noise[:, None], 0.0))
         loadings = with_signs((axes[:, :, n_noise:] * size[:, None])[:, :, ::-1])
         each = np.repeat(noise[:, None], self.d, axis=1)
@@ -261,3 +260,12 @@ def best_noise(S: Floats, current: LowRankCovariances) -> Floats:
         change = noise[:, j] - known
         share[:, j] = change / (1.0 + change * own)
     return noise
+
+
+def _most_singular(S: Floats, k: int) -> SingularCovarianceError:
+    """Name the features that are constant, or follow from others, in the k-th of some matrices."""
+    try:
+        cholesky(S[k : k + 1])
+    except SingularCovarianceError as found:
+        return SingularCovarianceError(k, found.features)
+    return SingularCovarianceError(k, tuple(range(S.shape[1])))

@@ -18,7 +18,7 @@ from ...core.gaussian.low_rank_covariances import LowRankCovariances
 from ...core.gaussian.structure_names import COVARIANCE_TYPES, LOW_RANK
 from ...core.rows import RowSource
 from ...core.standardization import Standardization
-from ...fitting.factor_counts import n_factors_for
+from ...fitting.factor_counts import n_factors_for, n_factors_of_many_features
 from .gaussian_mixture import MATRICES
 from .gaussian_priors import is_matrix
 from .standard_errors import GaussianMixtureWithErrors
@@ -165,6 +165,13 @@ class LowRankMixture(GaussianMixtureWithErrors):
         if isinstance(structure, LowRank) and self._chooses_factors:
             most = structure.d - 1  # fewer than in a marginal or conditional, perhaps
             self._structure = replace(structure, q=min(getattr(self, "n_factors_", 0), most))
+
+    def _choose_factors_of_many(self, rows: RowSource) -> None:
+        """Choose the number of factors of many features, unless it is given, before their prior."""
+        structure = self._structure
+        if isinstance(structure, LowRank) and structure.projected and self._chooses_factors:
+            q = n_factors_of_many_features(rows, self.n_components, structure)
+            self._structure = replace(structure, q=q)
 
     def _choose_factors(self, rows: RowSource, family: GaussianFamily) -> None:
         """Choose the number of factors under the prior of the family, unless it is given."""
