@@ -307,7 +307,7 @@ class EMGaussianMixture(KnownGaussianMixture):
             known = replace(known, prior=moved)
         family = self._family(standardization)
         self._chosen_prior = chosen_prior(self, rows, standardization, family, known)
-        if not (warm or self._structure.projected) and isinstance(self._structure, LowRank):
+        if isinstance(self._structure, LowRank) and not warm:
             self._choose_factors(rows, replace(family, prior=self._chosen_prior.prior))
             family = self._family(standardization)
             self._chosen_prior = refined_prior(

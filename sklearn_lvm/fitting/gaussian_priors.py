@@ -18,7 +18,7 @@ from ..core.mixture_em import MixtureSteps
 from ..core.rows import RowSource
 from .clusters import cluster_centers, nearest
 from .incomplete_rows import numbers_in_missing_blocks, unobserved_scatter
-from .prior_choice import HELD_BACK, LLOYD_STEPS, ChosenPrior, PriorContest, rows_for_choice
+from .prior_choice import HELD_BACK, LLOYD_STEPS, ROUNDS, ChosenPrior, PriorContest, rows_for_choice
 
 # Rows that say nothing about covariances lie so many standardized units from the center, or so many
 # distances between the 5 % and 95 % quantiles of a sample beyond these.
@@ -27,6 +27,9 @@ MAX_ROWS_PER_PARAMETER = 30.0  # beyond, covariances are known without a prior
 # Numbers that mixtures side by side hold at once, and arrays of covariances among them.
 MAX_NUMBERS, COPIES = 1 << 23, 8
 N_REFINED = 4  # of the best priors of full covariances, those that are tried for low rank
+# Of projected moments an estimate is a single step: weak priors show only after several.
+PROJECTED_ROUNDS = ((4, 3), (12, 1))
+MAX_FULL_FEATURES = 400  # up to which full covariances are compared in place of low rank
 WEAK, FEW = 0.01, 1.0  # pseudo-observations where rows tell enough, and where they are too few
 # Of the pseudo-observation that bounds a likelihood: it is near what is estimated.
 WEAK_KIND = "shrunk"
@@ -106,7 +109,9 @@ class GaussianPriorChoice:
         """
         names = [(kind, strength) for kind, strength, _ in chosen.scores]
         structure = self.family.structure
-        if not names or structure.n_parameters >= structure.unconstrained.n_parameters:
+        known = structure.projected and structure.d > MAX_FULL_FEATURES
+        full = self.means.structure.unconstrained
+        if not names or known or structure.n_parameters >= full.n_parameters:
             return chosen
         best, most = names[-1]
         weaker = [(kind, strength) for kind, strength in names if kind == best and strength < most]
@@ -124,7 +129,7 @@ class GaussianPriorChoice:
         if not scores:
             return None
         kind, strength = list(scores)[-1]
-        scatter = scatters(sample, self.n_components, self.family.structure, [kind])[kind]
+        scatter = scatters(sample, self.n_components, self.means.structure, [kind])[kind]
         known = tuple((*candidate, score) for candidate, score in scores.items())
         return ChosenPrior(self._prior(scatter, strength, rows), kind, strength, known)
 
@@ -137,19 +142,19 @@ class GaussianPriorChoice:
         sample = nearby(rows_for_choice(rows, self.n_components))
         if len(sample) <= self.n_components:
             return self._of_variances(FEW, rows)
-        scatter = scatters(sample, self.n_components, self.family.structure, [WEAK_KIND])[WEAK_KIND]
+        scatter = scatters(sample, self.n_components, self.means.structure, [WEAK_KIND])[WEAK_KIND]
         return ChosenPrior(self._prior(scatter, FEW, rows), WEAK_KIND, FEW)
 
     @property
     def _unconstrained(self) -> Self:
-        """The choice for all covariances of the stored form, which a prior is conjugate to.
+        """The choice for full covariances, which a prior is conjugate to.
 
         Covariances of low rank take the prior of full ones, however many factors they have: it is
-        close to the best under them, and found in a fraction of the time. Projected moments have no
-        full ones: of uncorrelated features one prior is as good as another.
+        close to the best under them, and found in a fraction of the time. Of very many features full
+        ones take too long.
         """
-        structure = self.family.structure.unconstrained
-        if self.family.structure.projected:
+        structure = self.means.structure.unconstrained
+        if self.family.structure.projected and structure.d > MAX_FULL_FEATURES:
             return self
         family = family_of(structure, self.family.added_variance)
         return replace(self, family=family, means=replace(self.means, structure=structure))
@@ -165,7 +170,7 @@ class GaussianPriorChoice:
 
     def _of_variances(self, strength: float, rows: RowSource) -> Chosen:
         """Uncorrelated features of their own variances, divided among the components."""
-        structure = self.family.structure
+        structure = self.means.structure
         share = self.n_components ** (-2.0 / structure.d)
         scatter = structure.of_variances(share * self.variance)
         return ChosenPrior(self._prior(scatter, strength, rows), "variances", strength)
@@ -173,14 +178,15 @@ class GaussianPriorChoice:
     def _contest(
         self, rows: RowSource, held_back: RowSource, names: Collection[Candidate] | None
     ) -> PriorContest[Candidate, GaussianPrior, Gaussians, Moments]:
-        structure, K = self.family.structure, self.n_components
+        structure, K = self.means.structure, self.n_components
         width = structure.d + 1 + numbers_in_missing_blocks(rows)
         numbers = K * (len(rows) * width + COPIES * structure.n_monomials)
         n_together = 1 if structure.tied else max(MAX_NUMBERS // numbers, 1)
         candidates = self._candidates(rows)
         if names is not None:
             candidates = {name: prior for name, prior in candidates.items() if name in names}
-        return PriorContest(candidates, self._steps_under, n_together, rows, held_back, K)
+        rounds = PROJECTED_ROUNDS if self.family.structure.projected else ROUNDS
+        return PriorContest(candidates, self._steps_under, n_together, rows, held_back, K, rounds)
 
     def _steps_under(self, priors: Sequence[GaussianPrior]) -> MixtureSteps[Gaussians, Moments]:
         prior = GaussianPrior.side_by_side(priors, self.n_components)
@@ -188,7 +194,7 @@ class GaussianPriorChoice:
 
     def _candidates(self, rows: RowSource) -> dict[Candidate, GaussianPrior]:
         """The priors that may suit the rows, those that are alike once."""
-        structure = self.family.structure
+        structure = self.means.structure
         found = scatters(rows, self.n_components, structure, KINDS)
         correlated = structure.n_monomials > structure.d
         unlike: dict[tuple[int, bool, float], str] = {}
@@ -204,7 +210,7 @@ class GaussianPriorChoice:
     def _prior(self, scatter: Floats, strength: float, rows: RowSource) -> GaussianPrior:
         """The prior of so many observations of this scatter."""
         weight = strength * rows.unit
-        added = self.family.structure.of_variances(self.family.added_variance)
+        added = self.means.structure.of_variances(self.family.added_variance)
         return replace(self.means, scatter=weight * (scatter + added), strength=np.array([weight]))
 
 

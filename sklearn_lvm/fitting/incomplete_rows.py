@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import add
 
 import numpy as np
 
@@ -136,10 +137,11 @@ def unobserved_scatter(rows: RowSource, structure: Structure) -> Floats | float:
     """What rows scatter in their missing entries, summed, in stored form; 0 if they have none."""
     if not isinstance(rows, IncompleteRowSource):
         return 0.0
-    hidden = [
-        hidden_scatter(block, w, replace(structure, tied=False)) for block, w in rows.streamed
-    ]
-    return np.asarray(sum(hidden))
+    one, known = replace(structure, tied=False), rows.transformation
+    assert isinstance(known, PartialStandardization)
+    stored = known.stored_form(one)
+    hidden = reduce(add, (hidden_scatter(block, w, stored) for block, w in rows.streamed))
+    return np.asarray(hidden if stored is one else one.of_variances(hidden[0]))
 
 
 def numbers_in_missing_blocks(rows: RowSource) -> int:

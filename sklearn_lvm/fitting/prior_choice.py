@@ -92,6 +92,8 @@ class PriorContest(Generic[Name, P, C, S]):
     rows, held_back : RowSource
         Fitted to, and scored.
     n_components : int
+    rounds : sequence of (int, int)
+        EM steps under each prior, and how many priors go on.
     """
 
     candidates: Mapping[Name, P]
@@ -100,6 +102,7 @@ class PriorContest(Generic[Name, P, C, S]):
     rows: RowSource
     held_back: RowSource
     n_components: int
+    rounds: Sequence[tuple[int, int]] = ROUNDS
 
     def scores(self) -> dict[Name, float]:
         """Log-densities of the rows held back, in nats a row; the winner's is the last.
@@ -110,7 +113,7 @@ class PriorContest(Generic[Name, P, C, S]):
         known: dict[Name, float] = {}
         names = list(self.candidates)
         with np.errstate(all="ignore"), ThreadMap() as block_map:
-            for n_steps, n_kept in ROUNDS:
+            for n_steps, n_kept in self.rounds:
                 found = self._round(names, n_steps, block_map)
                 left = {name: score for name, score in known.items() if name not in names}
                 known, names = left | found, list(found)[-n_kept:]

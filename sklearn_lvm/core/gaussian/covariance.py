@@ -57,6 +57,11 @@ class Structure(ABC):
         return False
 
     @property
+    def of_priors(self) -> "Structure":
+        """The structure in whose stored form priors have their scatters."""
+        return self
+
+    @property
     def unconstrained(self) -> "Structure":
         """The structure of all covariances of this stored form."""
         return self

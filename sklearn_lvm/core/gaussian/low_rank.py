@@ -21,6 +21,7 @@ from .low_rank_covariances import LowRankCovariances
 
 FIRST_SWEEPS = 10  # of an estimate that begins with half of each variance as noise
 MANY_FEATURES = 100  # from which on moments are projected: estimates of whole scatters take d^3
+MAX_PRIOR_FEATURES = 1000  # up to which priors have correlations: one matrix of them is small
 N_COPIES = 3  # of a row, which the E-step of projected moments holds
 LEAST_SHARE = 1e-8  # of a variance that noise keeps: whitened eigenvalues have eight more digits
 
@@ -53,6 +54,10 @@ class LowRank(Structure):
     @property
     def unconstrained(self) -> Full | Diagonal:
         return (Diagonal if self.projected else Full)(self.d, self.tied)
+
+    @property
+    def of_priors(self) -> "LowRank":
+        return self if self.d > MAX_PRIOR_FEATURES else replace(self, projected=False)
 
     def row_width(self, n_components: int) -> int:
         if self.projected:  # one Gaussian after the other

@@ -144,6 +144,11 @@ class LowRankCovariances(Covariances):
     def traces(self, stored: Floats) -> Floats:
         if stored.ndim == 2:  # of diagonal matrices
             return np.asarray((self.precision_diagonal * stored).sum(axis=1))
+        if self.structure.projected:
+            variance = np.diagonal(stored, axis1=1, axis2=2)
+            along = self.axes * (self.sizes[:, :, None] / self.lengths).mT / self._deviation
+            explained = (along * (stored @ along)).sum(axis=(1, 2))
+            return np.asarray((variance / self.noise).sum(axis=1) - explained)
         return np.asarray((self.precisions * stored).sum(axis=(1, 2)))
 
     def log_det_growth(self, stored: Floats) -> Floats:

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 from ..._typing import Bools, Floats, Ints, Rows
 from ..standardization import Standardization
 from .completion import Group
-from .covariance import Covariances
+from .covariance import Covariances, Structure
 
 MIN_ROWS = 640  # of a block: with fewer, calls cost more than what they do
 GROWTH = 1.2  # of the sizes of groups: blocks padded to one size are inverted together
@@ -194,6 +194,11 @@ class PartialStandardization:
     def log_jacobian(self) -> float:
         """log |dx / dz| of a complete row, in nats."""
         return self.standardization.log_jacobian
+
+    def stored_form(self, structure: Structure) -> Structure:
+        """The structure in which conditional covariances are summed: that of the reference, or more."""
+        own = self.reference.covariance.structure
+        return structure if own.n_monomials >= structure.n_monomials else own
 
     def transform(self, X: Floats) -> IncompleteRows:
         """Standardized rows, even if they are complete: (n, d) -> (d, n)."""

@@ -52,6 +52,8 @@ class GaussianPrior:
     @classmethod
     def side_by_side(cls, priors: Sequence[Self], n_components: int) -> Self:
         """Those of several mixtures of K Gaussians each, as of one mixture; of one, if it is tied."""
+        if len(priors) == 1:
+            return priors[0]
         n = 1 if priors[0].structure.tied else n_components
         scatter = np.concatenate([np.repeat(prior.scatter, n, axis=0) for prior in priors])
         strength = np.concatenate([np.repeat(prior.strength, n) for prior in priors])

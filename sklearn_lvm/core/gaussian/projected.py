@@ -16,7 +16,7 @@ from .low_rank import LowRank
 from .low_rank_covariances import LowRankCovariances
 from .moments import Moments
 from .partial import filled, moments_of
-from .projected_moments import ProjectedMoments
+from .projected_moments import ProjectedMoments, diagonal_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,9 @@ class ProjectedFamily(GaussianFamily):
     def statistics(self, rows: Rows, resp: Floats) -> ProjectedMoments:
         assert isinstance(self.structure, LowRank)
         moments = moments_of(rows, resp, self.structure)
-        known = moments if self.prior is None else moments + self.prior.moments
+        known = diagonal_of(moments)
+        if self.prior is not None:
+            known = known + diagonal_of(self.prior.moments)
         variance = per_weight(known.scatter, known.dof) + self.added_variance
         deviation = np.sqrt(np.where(variance > 0, variance, 1.0))
         return ProjectedMoments.of_rows(moments, deviation, filled(rows), resp, self.structure.q)

@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 
 from ..._typing import Floats, Ints
+from .diagonal import Diagonal
 from .moments import Moments
 
 # Of the axes of a start: more of them than are kept, and products with the scatter.
@@ -19,7 +20,7 @@ class ProjectedMoments(Moments):
     """Moments whose scatter S is kept as its diagonal, and as S Q in units of a deviation.
 
     With D the diagonal matrix of the deviations it is inv(D) S inv(D) Q that is kept. Moments of the
-    same axes add, and so do those of a prior, whose scatter is diagonal.
+    same axes add, and so do those of a prior, whose scatter is a matrix or its diagonal.
 
     Attributes
     ----------
@@ -62,7 +63,7 @@ class ProjectedMoments(Moments):
         )
 
     def __add__(self, other: Moments) -> Self:
-        sums = self._plain + (other._plain if isinstance(other, ProjectedMoments) else other)
+        sums = diagonal_of(self) + diagonal_of(other)
         share = other.weight / np.where(sums.weight > 0, sums.weight, 1.0)
         gap = (other.mean - self.mean) * np.sqrt(self.weight * share)[:, None] / self.deviation
         between = gap[:, :, None] * (gap[:, None] @ self.axes)
@@ -75,15 +76,14 @@ class ProjectedMoments(Moments):
             projected=self.projected + self._projected_of(other) + between,
         )
 
-    @property
-    def _plain(self) -> Moments:
-        return Moments(self.weight, self.dof, self.mean, self.scatter, self.structure)
-
     def _projected_of(self, other: Moments) -> Floats:
         """The products of the axes with the scatter of other moments."""
         if isinstance(other, ProjectedMoments):
             return other.projected
-        return self.with_diagonal(other.scatter)
+        if other.scatter.ndim == 2:
+            return self.with_diagonal(other.scatter)
+        unit = self.deviation[:, :, None]
+        return np.asarray(other.scatter @ (self.axes / unit) / unit)
 
     def with_diagonal(self, variance: Floats) -> Floats:
         """The products of the axes with a diagonal scatter, (d,) or (K, d)."""
@@ -110,6 +110,13 @@ class ProjectedMoments(Moments):
             change(self.deviation),
             change(self.projected),
         )
+
+
+def diagonal_of(moments: Moments) -> Moments:
+    """The moments of features one by one, without what is known of two together."""
+    scatter = moments.structure.diagonal(moments.scatter)
+    structure = Diagonal(moments.structure.d)
+    return Moments(moments.weight, moments.dof, moments.mean, scatter, structure)
 
 
 def _principal(

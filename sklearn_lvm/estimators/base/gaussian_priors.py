@@ -52,7 +52,7 @@ def chosen_prior(
         _check_without_prior(given)
         return ChosenPrior(None)
     _check_weights(given)
-    means = _prior_of_means(given, rows, standardization, structure)
+    means = _prior_of_means(given, rows, standardization, structure.of_priors)
     if not isinstance(given.covariance_prior, str):
         return _given_prior(given, rows.unit, standardization, means)
     if given.degrees_of_freedom_prior is not None:
@@ -87,7 +87,7 @@ def refined_prior(
     """A prior that was chosen for full covariances, chosen anew for those of low rank."""
     if chosen.prior is None or not chosen.was_chosen:
         return chosen
-    means = _prior_of_means(given, rows, standardization, family.structure)
+    means = _prior_of_means(given, rows, standardization, family.structure.of_priors)
     found = _choice(given, standardization, family, means).refined(rows, chosen)
     return chosen if found is chosen else found.in_units(given._fitted_log_jacobian)
 

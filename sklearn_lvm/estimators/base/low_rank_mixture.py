@@ -13,7 +13,7 @@ from ..._typing import Floats, Ints
 from ...core.gaussian.covariance import Covariances, Structure
 from ...core.gaussian.density import GaussianFamily
 from ...core.gaussian.latent import latent_means
-from ...core.gaussian.low_rank import MANY_FEATURES, LowRank
+from ...core.gaussian.low_rank import MANY_FEATURES, MAX_PRIOR_FEATURES, LowRank
 from ...core.gaussian.low_rank_covariances import LowRankCovariances
 from ...core.gaussian.structure_names import COVARIANCE_TYPES, LOW_RANK
 from ...core.rows import RowSource
@@ -135,7 +135,8 @@ class LowRankMixture(GaussianMixtureWithErrors):
     def _structure_of(self, d: int) -> Structure:
         if self.covariance_type not in LOW_RANK:
             return super()._structure_of(d)
-        projected = d >= MANY_FEATURES and not is_matrix(self.covariance_prior)
+        too_large = d > MAX_PRIOR_FEATURES and is_matrix(self.covariance_prior)
+        projected = d >= MANY_FEATURES and not too_large
         structure = LOW_RANK[self.covariance_type](d, projected=projected)
         return structure if self._chooses_factors else with_n_factors(structure, self.n_factors)
 
@@ -174,9 +175,10 @@ class LowRankMixture(GaussianMixtureWithErrors):
             self._structure = replace(structure, q=q)
 
     def _choose_factors(self, rows: RowSource, family: GaussianFamily) -> None:
-        """Choose the number of factors under the prior of the family, unless it is given."""
+        """Choose the number of factors under the prior of the family, unless it is known."""
         structure = self._structure
-        if isinstance(structure, LowRank) and self._chooses_factors:
+        choose = self._chooses_factors and not structure.projected
+        if choose and isinstance(structure, LowRank):
             q = n_factors_for(rows, self.n_components, structure, family)
             self._structure = replace(structure, q=q)
 
