@@ -35,9 +35,8 @@ class FactorAnalysis(FactorAnalysisDensity):
     n_components : int or None, default=None
         q, from 0 to n_features - 1; 0 is a Gaussian of independent columns. None takes as many as the
         rows show: those whose eigenvalues exceed what noise alone would show in so many rows (parallel
-        analysis: Horn, 1965), and no more than W and psi can tell apart (Ledermann, 1937). The weights
-        count as rows. Of rows with NaN it counts those of a full covariance found by
-        expectation-maximization.
+        analysis: Horn, 1965). The weights count as rows. Of rows with NaN it counts those of a full
+        covariance found by expectation-maximization.
     reg_covar : float, default=1e-6
         reg_covar * s_j**2 is added to each variance in S, s_j**2 being the column's own variance, or
         the median of the others' where it is constant. No psi_j falls below it. The likelihood is often

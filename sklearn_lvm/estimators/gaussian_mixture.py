@@ -307,12 +307,19 @@ class EMGaussianMixture(KnownGaussianMixture):
             known = replace(known, prior=moved)
         family = self._family(standardization)
         self._chosen_prior = chosen_prior(self, rows, standardization, family, known)
-        if isinstance(self._structure, LowRank) and not warm:
-            self._choose_factors(rows, replace(family, prior=self._chosen_prior.prior))
+        if not warm and isinstance(self._structure, LowRank):
+            self._refine_choices(rows, standardization)
+
+    def _refine_choices(self, rows: RowSource, standardization: Standardization) -> None:
+        """Choose the factors under the prior of full covariances, and then the prior once more."""
+        chosen = self._chosen_prior
+        if self._structure.projected:
+            self._choose_factors_of_many(rows, chosen.strength)
+        else:
             family = self._family(standardization)
-            self._chosen_prior = refined_prior(
-                self, rows, standardization, family, self._chosen_prior
-            )
+            self._choose_factors(rows, replace(family, prior=chosen.prior))
+        family = self._family(standardization)
+        self._chosen_prior = refined_prior(self, rows, standardization, family, chosen)
 
     def _described_prior(self, standardization: Standardization) -> Mapping[str, object]:
         shown = described(self._chosen_prior, standardization, self._dtype)
@@ -329,13 +336,14 @@ class EMGaussianMixture(KnownGaussianMixture):
             precisions=self.precisions_init,
             suffix="_init",
         )
-        return given.completed(standardization, model)
+        start = given.completed(standardization, model)
+        return start if start is None else self._with_loadings(start)
 
     def _warm_model(self, standardization: Standardization) -> Mixture[Gaussians]:
         gaussians = self._model.components
         shift, scale = self._change_of_units(standardization)
         known = Gaussians(gaussians.mean, gaussians.covariance.restructured(self._structure))
-        return Mixture(self._model.log_weights, known.rescale(shift, scale))
+        return self._with_loadings(Mixture(self._model.log_weights, known.rescale(shift, scale)))
 
     def _failure_message(self, failure: Exception) -> str:
         remedy = "Raise reg_covar, lower n_components, or try another start."

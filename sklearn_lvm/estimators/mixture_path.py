@@ -109,7 +109,11 @@ def fit_counts(
         For each number the fit, or why there is none.
     """
     with single_threaded_blas():
-        return MixturePath.of(estimator, X, w, counts, by_likelihood).fits()
+        try:
+            path = MixturePath.of(estimator, X, w, counts, by_likelihood)
+        except ValueError as reason:  # the parameters do not suit the rows
+            return dict.fromkeys(counts, reason)
+        return path.fits()
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from ..core.rows import RowSource
 from ..inference.block_map import ThreadMap
 from ..inference.problem import Problem
 from .clusters import cluster_centers, nearest
-from .gaussian_priors import gaps_within, nearby
+from .gaussian_priors import FEW, gaps_within, nearby
 from .prior_choice import HELD_BACK, LLOYD_STEPS, rows_for_choice
 from .sample import Sample
 
@@ -53,19 +53,23 @@ def n_factors_for(
         return contest.best()
 
 
-def n_factors_of_many_features(rows: RowSource, n_components: int, structure: LowRank) -> int:
+def n_factors_of_many_features(
+    rows: RowSource, n_components: int, structure: LowRank, strength: float
+) -> int:
     """The number of factors within clusters, by parallel analysis of as many rows as a component has.
 
-    Of many features no estimate is compared with others: a prior of theirs has no correlations, so that
-    what is within noise is not worth a factor.
+    Under a prior of several observations it is that of all rows, which have suggested the prior: what
+    components have in common need not be learned from a few of them. Estimates are not compared, since
+    those of many features take many steps to show what they overfit.
     """
     sample = nearby(rows_for_choice(rows, n_components))
     if len(sample) <= n_components:
         return 0
     gaps, w = gaps_within(sample, n_components)
     U = np.concatenate(gaps * np.sqrt(w / w.sum())[:, :, None])
-    n_rows = min(rows.n_observations, rows.n_distinct) / n_components
-    return n_factors_in_rows(U[w.ravel() > 0].T, n_rows, structure.shared_noise)
+    n_rows = min(rows.n_observations, rows.n_distinct)
+    known = n_rows if strength > FEW else n_rows / n_components
+    return n_factors_in_rows(U[w.ravel() > 0].T, known, structure.shared_noise)
 
 
 def in_units_of(family: GaussianFamily, weight: float) -> GaussianFamily:

@@ -135,8 +135,12 @@ def test_as_many_factors_are_found_as_there_are(q):
     assert FactorAnalysis().fit(with_missing(X, 0.1)).n_components_ == q
 
 
-def test_columns_that_are_few_bear_no_factor_by_default():
-    assert FactorAnalysis().fit(by_factors(d=2)).n_components_ == 0
+def test_what_columns_have_in_common_is_not_left_out():
+    """Two columns depend on each other, though loadings and noise are not determined."""
+    X = by_factors(d=2)
+    found = FactorAnalysis().fit(X)
+    assert found.n_components_ == 1
+    assert found.score(X) == pytest.approx(GaussianMLE().fit(X).score(X), abs=1e-5)
     assert FactorAnalysis().fit(by_factors(d=1)).n_components_ == 0
 
 

@@ -7,7 +7,8 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from sklearn_lvm import EMGaussianMixture
-from sklearn_lvm.core.gaussian.low_rank import MANY_FEATURES
+from sklearn_lvm.core.gaussian.low_rank import MANY_FEATURES, MAX_PRIOR_FEATURES
+from sklearn_lvm.estimators.base import low_rank_mixture
 
 D, Q = MANY_FEATURES + 10, 3
 TYPES = ["factor", "ppca"]
@@ -48,11 +49,12 @@ def test_scores_are_those_of_the_matrices(X, covariance_type):
 
 @pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("make", [table, incomplete])
-def test_it_says_the_same_as_whole_scatters(covariance_type, make):
-    """A matrix for a prior makes a fit keep whole scatters; of the same prior both find the same."""
-    rows, prior = make(), {"degrees_of_freedom_prior": -float(D), "tol": 1e-9}
-    ours = fitted(rows, covariance_type, covariance_prior=np.ones(D), **prior)
-    whole = fitted(rows, covariance_type, covariance_prior=np.eye(D), **prior)
+@pytest.mark.parametrize("prior", [np.ones(D), np.eye(D) + 0.3])
+def test_it_says_the_same_as_whole_scatters(covariance_type, make, prior, monkeypatch):
+    rows, params = make(), {"degrees_of_freedom_prior": -float(D), "tol": 1e-9}
+    ours = fitted(rows, covariance_type, covariance_prior=prior, **params)
+    monkeypatch.setattr(low_rank_mixture, "MANY_FEATURES", 10**9)
+    whole = fitted(rows, covariance_type, covariance_prior=prior, **params)
     assert ours._structure.projected
     assert not whole._structure.projected
     assert ours.lower_bound_ == pytest.approx(whole.lower_bound_, abs=1e-6)
@@ -109,9 +111,10 @@ def test_joint_is_marginal_times_conditional(X, covariance_type):
     np.testing.assert_allclose(joint, parts, rtol=1e-10)
 
 
-def test_rows_held_back_tell_the_number_of_factors():
+def test_rows_show_the_number_of_factors():
     rows = table(n=600)
-    assert [fitted(rows, kind, n_factors="auto").n_factors_ for kind in TYPES] == [Q, Q]
+    assert Q <= fitted(rows, n_factors="auto").n_factors_ <= 2 * Q + 2  # those of both components
+    assert fitted(rows, "ppca", n_factors="auto").n_factors_ >= Q  # noise of columns differs
     noise = np.random.RandomState(2).normal(size=(300, D))
     assert fitted(noise, n_factors="auto").n_factors_ == 0
 
@@ -128,25 +131,53 @@ def test_starts_are_searched_for_with_few_rows():
     assert len(pairs) == K
 
 
-def test_a_pickle_is_small_and_matrices_are_made_when_they_are_read(X):
-    mixture = fitted(X)
-    assert len(pickle.dumps(mixture)) < 8 * 2 * D * (4 * (Q + 1) + 16)
-    assert mixture.covariances_.shape == mixture.precisions_.shape == (2, D, D)
+def test_a_pickle_is_small_and_matrices_are_made_when_they_are_read():
+    d = MAX_PRIOR_FEATURES + 10  # beyond, not even a prior has a matrix
+    X = np.random.RandomState(0).normal(size=(60, d))
+    mixture = fitted(X, n_factors=2)
+    size = 8 * 2 * d * (2 * (2 + 1) + 10)
+    assert len(pickle.dumps(mixture)) < size
+    assert mixture.covariances_.shape == mixture.precisions_.shape == (2, d, d)
     np.testing.assert_allclose(
-        mixture.covariances_ @ mixture.precisions_, [np.eye(D)] * 2, atol=1e-9
+        mixture.covariances_[0] @ mixture.precisions_[0], np.eye(d), atol=1e-9
     )
-    assert len(pickle.dumps(mixture)) < 8 * 2 * D * (4 * (Q + 1) + 16)
+    assert len(pickle.dumps(mixture)) < size
+    assert mixture.covariance_prior_.shape == (d,)
 
 
-def test_a_prior_that_was_chosen_is_a_diagonal_and_can_be_given_again(X):
-    mixture = fitted(X)
-    assert mixture.covariance_prior_.shape == (D,)
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_a_prior_that_was_chosen_can_be_given_again(X, covariance_type):
+    mixture = fitted(X, covariance_type)
+    assert mixture.covariance_prior_.shape == (D, D)
     again = fitted(
         X,
+        covariance_type,
         covariance_prior=mixture.covariance_prior_,
         degrees_of_freedom_prior=mixture.degrees_of_freedom_prior_,
     )
     np.testing.assert_allclose(again.score_samples(X), mixture.score_samples(X), rtol=1e-6)
+
+
+def test_defaults_are_better_than_one_gaussian_where_there_are_few_factors():
+    """One factor analyzer: without a prior, with the one that is chosen, and as many factors."""
+    rng = np.random.RandomState(1)
+    rows = rng.normal(size=(480, 4)) @ rng.normal(size=(4, 120))
+    rows += rng.uniform(0.3, 1.0, 120) * rng.normal(size=rows.shape)
+    A, B = rows[:240], rows[240:]
+    known = EMGaussianMixture(1, covariance_type="factor", n_factors=4, covariance_prior=None)
+    found = EMGaussianMixture(1, covariance_type="factor").fit(A)
+    assert 4 <= found.n_factors_ <= 6
+    assert found.score(B) > known.fit(A).score(B) - 0.5
+    assert found.score(B) > EMGaussianMixture(1).fit(A).score(B) + 5.0
+
+
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_a_start_without_loadings_is_no_trap(X, covariance_type):
+    known = fitted(X, covariance_type, covariance_prior=None)
+    params = {"covariance_prior": None, "precisions_init": np.stack([np.eye(D)] * 2)}
+    found = fitted(X, covariance_type, means_init=known.means_, **params)
+    assert np.abs(found.loadings_).max() > 0.5
+    assert found.score(X) > known.score(X) - 0.5
 
 
 def test_hard_tables():

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.exceptions import FitFailedWarning
 
 from sklearn_lvm import EMGaussianMixture, FactorAnalysis, select_n_components
 
@@ -82,3 +83,13 @@ def test_numbers_that_are_too_large_for_the_columns_have_no_score():
 def test_numbers_of_factors_are_whole(count):
     with pytest.raises(ValueError, match=r"n_components must be integers, 0 or more.*got"):
         select_n_components(FactorAnalysis(), ROWS, n_components=[count])
+
+
+def test_a_number_of_factors_that_is_too_large_is_left_out():
+    X = np.random.RandomState(0).normal(size=(100, 6))
+    mixture = EMGaussianMixture(covariance_type="factor", random_state=0)
+    with pytest.warns(FitFailedWarning, match="n_factors=9"):
+        found = select_n_components(mixture, X, n_components=[1, 2], n_factors=[1, 9])
+    assert found.best_params_["n_factors"] == 1
+    with pytest.raises(ValueError, match="n_factors=9"):
+        select_n_components(mixture, X, n_components=[1], n_factors=[9])

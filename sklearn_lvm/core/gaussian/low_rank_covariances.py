@@ -13,6 +13,7 @@ from .covariance import Covariances, Structure, Whitener
 from .full import MAX_INFLATION, FullCovariances
 from .orthogonal_completion import OrthogonalCompleter
 
+NO_LOADINGS, LEAST_SIZE = 1e-6, 0.1  # in units of the noise
 AT_FLOOR = 1.0 + 1e-9  # times the least noise, up to which noise counts as that
 
 
@@ -78,6 +79,18 @@ class LowRankCovariances(Covariances):
         """The same with another floor of the noise, which is raised to it."""
         least = np.broadcast_to(least, self.noise.shape)
         return replace(self, noise=np.maximum(self.noise, least), least_noise=least)
+
+    def with_least_loadings(self) -> Self:
+        """The same, but that Gaussians without any loadings have small ones, in some directions.
+
+        A step of EM that expects latent coordinates leaves loadings of zero where they are.
+        """
+        none = self.sizes.max(axis=1, initial=0.0) < NO_LOADINGS
+        if not (none.any() and self.loadings.shape[2]):
+            return self
+        directions = np.random.RandomState(0).standard_normal(self.loadings.shape[1:])
+        small = LEAST_SIZE * self._deviation * np.linalg.qr(directions)[0]
+        return replace(self, loadings=np.where(none[:, None, None], small, self.loadings))
 
     # -- latent coordinates --------------------------------------------------------------------------
 

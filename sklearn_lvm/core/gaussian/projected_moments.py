@@ -8,11 +8,11 @@ import numpy as np
 
 from ..._typing import Floats, Ints
 from .diagonal import Diagonal
+from .low_rank_covariances import LEAST_SIZE
 from .moments import Moments
 
 # Of the axes of a start: more of them than are kept, and products with the scatter.
 OVERSAMPLED, N_PRODUCTS = 8, 6
-LEAST_SIZE = 0.1  # of a factor that starts: one without any length would stay so
 
 
 @dataclass(frozen=True, eq=False)

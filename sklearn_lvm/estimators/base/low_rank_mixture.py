@@ -11,11 +11,12 @@ from sklearn.utils.metaestimators import available_if
 
 from ..._typing import Floats, Ints
 from ...core.gaussian.covariance import Covariances, Structure
-from ...core.gaussian.density import GaussianFamily
+from ...core.gaussian.density import GaussianFamily, Gaussians
 from ...core.gaussian.latent import latent_means
 from ...core.gaussian.low_rank import MANY_FEATURES, MAX_PRIOR_FEATURES, LowRank
 from ...core.gaussian.low_rank_covariances import LowRankCovariances
 from ...core.gaussian.structure_names import COVARIANCE_TYPES, LOW_RANK
+from ...core.mixture import Mixture
 from ...core.rows import RowSource
 from ...core.standardization import Standardization
 from ...fitting.factor_counts import n_factors_for, n_factors_of_many_features
@@ -167,20 +168,29 @@ class LowRankMixture(GaussianMixtureWithErrors):
             most = structure.d - 1  # fewer than in a marginal or conditional, perhaps
             self._structure = replace(structure, q=min(getattr(self, "n_factors_", 0), most))
 
-    def _choose_factors_of_many(self, rows: RowSource) -> None:
-        """Choose the number of factors of many features, unless it is given, before their prior."""
+    def _choose_factors_of_many(self, rows: RowSource, strength: float = 0.0) -> None:
+        """Choose the number of factors of many features, unless it is given.
+
+        It is needed for the choice of a prior, and depends on how many observations that is worth.
+        """
         structure = self._structure
         if isinstance(structure, LowRank) and structure.projected and self._chooses_factors:
-            q = n_factors_of_many_features(rows, self.n_components, structure)
+            q = n_factors_of_many_features(rows, self.n_components, structure, strength)
             self._structure = replace(structure, q=q)
 
     def _choose_factors(self, rows: RowSource, family: GaussianFamily) -> None:
-        """Choose the number of factors under the prior of the family, unless it is known."""
+        """Choose the number of factors under the prior of the family, unless it is given."""
         structure = self._structure
-        choose = self._chooses_factors and not structure.projected
-        if choose and isinstance(structure, LowRank):
+        if isinstance(structure, LowRank) and self._chooses_factors:
             q = n_factors_for(rows, self.n_components, structure, family)
             self._structure = replace(structure, q=q)
+
+    def _with_loadings(self, start: Mixture[Gaussians]) -> Mixture[Gaussians]:
+        """A start from which EM of projected moments gets anywhere."""
+        mean, covariance = start.components.mean, start.components.covariance
+        if not (self._structure.projected and isinstance(covariance, LowRankCovariances)):
+            return start
+        return Mixture(start.log_weights, Gaussians(mean, covariance.with_least_loadings()))
 
     def _params_of_features(self, kept: Ints) -> dict[str, object]:
         found = super()._params_of_features(kept)
