@@ -61,8 +61,8 @@ class EMGaussianMixture(KnownGaussianMixture):
         'ppca' it is a number times I (of probabilistic PCA), for features of one common unit.
     n_factors : int or 'auto', default='auto'
         From 0 to n_features - 1, only with 'factor' and 'ppca'. 'auto' takes the smallest number, the
-        same of all components, under which rows that are held back are about as likely as under any.
-        With 0 'factor' is 'diag' and 'ppca' 'spherical'; with n_features - 1 'ppca' is 'full'. With
+        same of all components, under which rows that are held back are about as likely as under any; of
+        100 features and more as many as rows show (parallel analysis: Horn, 1965). With 0 'factor' is 'diag' and 'ppca' 'spherical'; with n_features - 1 'ppca' is 'full'. With
         'factor' an integer beyond Ledermann's bound, (2 d + 1 - sqrt(8 d + 1)) / 2 with d features, has
         a warning.
     reg_covar : float, default=1e-6
@@ -72,7 +72,8 @@ class EMGaussianMixture(KnownGaussianMixture):
     covariance_prior : 'auto', None or array-like, default='auto'
         'auto' chooses how rows scatter, as within clusters of theirs or within fewer, and A. None is
         maximum likelihood; then the other priors stay as they are. Else Psi0, of shape (n_features,)
-        if 'diag', a number if 'spherical', and otherwise (n_features, n_features).
+        if 'diag', a number if 'spherical', and otherwise (n_features, n_features). Of 'factor' and
+        'ppca' it may be a diagonal, (n_features,), as is chosen for more than 1000 features.
     degrees_of_freedom_prior : float, default=None
         nu0 = A - n_features - 2, greater than -n_features - 2, which goes with a matrix. Of a tied
         covariance Psi0 and A count once.
