@@ -62,9 +62,9 @@ class EMGaussianMixture(KnownGaussianMixture):
     n_factors : int or 'auto', default='auto'
         From 0 to n_features - 1, only with 'factor' and 'ppca'. 'auto' takes the smallest number, the
         same of all components, under which rows that are held back are about as likely as under any; of
-        100 features and more as many as rows show (parallel analysis: Horn, 1965). With 0 'factor' is 'diag' and 'ppca' 'spherical'; with n_features - 1 'ppca' is 'full'. With
-        'factor' an integer beyond Ledermann's bound, (2 d + 1 - sqrt(8 d + 1)) / 2 with d features, has
-        a warning.
+        100 features and more as many as rows show (parallel analysis: Horn, 1965). With 0 'factor' is
+        'diag' and 'ppca' 'spherical'; with n_features - 1 'ppca' is 'full'. With 'factor' an integer
+        beyond Ledermann's bound, (2 d + 1 - sqrt(8 d + 1)) / 2 with d features, has a warning.
     reg_covar : float, default=1e-6
         The j-th diagonal entry of E is reg_covar * s_j**2, s_j being the standard deviation of feature
         j without outliers, which a few rows far out do not move, or the median of the others' where the
