@@ -10,7 +10,7 @@ from ..core.gaussian.density import GaussianFamily, Gaussians
 from ..core.gaussian.factor_analysis import FactorSolution, most_likely
 from ..core.gaussian.factor_count import n_factors_beyond_noise
 from ..core.gaussian.full import Full
-from ..core.gaussian.low_rank import LEAST_SHARE, LowRank
+from ..core.gaussian.low_rank import LowRank
 from ..core.gaussian.low_rank_covariances import LowRankCovariances
 from ..core.gaussian.moments import Moments
 from ..core.gaussian.prior import GaussianPrior
@@ -96,9 +96,9 @@ class FactorProblem:
         S = known.scatter[0] / known.dof[0] + np.diag(self.added_variance)
         variance = np.diagonal(S)
         deviations(variance[None])  # a feature without any variance is refused by name
-        least = np.maximum(self.added_variance, LEAST_SHARE * variance)
-        found = most_likely(S, least, q, tol=tol, max_iter=max_iter)
         structure = LowRank(self.d, q=q)
+        least = structure.least_noise(variance, self.added_variance)
+        found = most_likely(S, least, q, tol=tol, max_iter=max_iter)
         parts = found.loadings[None], found.noise[None], least[None]
         return found, LowRankCovariances(structure, *parts)
 

@@ -16,9 +16,8 @@ from ..core.mixture_em import MixtureSteps
 from ..core.rows import RowSource
 from ..inference.block_map import ThreadMap
 from ..inference.problem import Problem
-from .clusters import cluster_centers, nearest
 from .gaussian_priors import FEW, gaps_within, nearby
-from .prior_choice import HELD_BACK, LLOYD_STEPS, rows_for_choice
+from .prior_choice import HELD_BACK, rows_for_choice, weights_in_clusters
 from .sample import Sample
 
 SWEEPS = 2  # of an estimate that begins with the noise that fewer factors leave
@@ -177,7 +176,4 @@ class FactorContest:
     @cached_property
     def _shares(self) -> Floats:
         """The weights of the rows in each cluster, (K, n)."""
-        points, w, rng = self.rows.points(), self.rows.w, np.random.RandomState(0)
-        centers = cluster_centers(points, w[None], self.n_components, LLOYD_STEPS, rng)
-        shares: Floats = (nearest(points, centers)[0] == np.arange(self.n_components)[:, None]) * w
-        return shares
+        return weights_in_clusters(self.rows, self.n_components)

@@ -7,7 +7,7 @@ from typing import Generic, Self, TypeVar
 
 import numpy as np
 
-from .._typing import BlockMap
+from .._typing import BlockMap, Floats
 from ..core.family import C, S
 from ..core.linalg import without_failures
 from ..core.mixture import normalize
@@ -75,6 +75,14 @@ def rows_for_choice(rows: RowSource, n_components: int) -> RowSource:
     sample = rows.sample(max(size, LEAST_ROWS_PER_COMPONENT * n_components))
     typical = replace(sample, weight_unit=None).unit
     return replace(sample, w=sample.w / typical, weight_unit=1.0)
+
+
+def weights_in_clusters(rows: RowSource, n_clusters: int) -> Floats:
+    """The weights of the rows in each of so many clusters of theirs, (n_clusters, n)."""
+    points, w, rng = rows.points(), rows.w, np.random.RandomState(0)
+    centers = cluster_centers(points, w[None], n_clusters, LLOYD_STEPS, rng)
+    weights: Floats = (nearest(points, centers)[0] == np.arange(n_clusters)[:, None]) * w
+    return weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,8 +160,6 @@ class PriorContest(Generic[Name, P, C, S]):
     @cached_property
     def _clusters(self) -> S:
         """The statistics of the clusters of the rows."""
-        points, w, rng = self.rows.points(), self.rows.w, np.random.RandomState(0)
-        centers = cluster_centers(points, w[None], self.n_components, LLOYD_STEPS, rng)
-        shares = (nearest(points, centers)[0] == np.arange(self.n_components)[:, None]) * w
+        shares = weights_in_clusters(self.rows, self.n_components)
         family = self.steps_under(list(self.candidates.values())[:1]).family
         return family.statistics(self.rows.block, shares)

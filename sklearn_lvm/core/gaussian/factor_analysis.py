@@ -26,9 +26,7 @@ HALVINGS = 30  # of a step, before rounding must be what stands against it
 SUFFICIENT = 1e-4  # share of the gain that a gradient promises
 SMALL_NOISE = 100.0  # variances in units of the noise, from which on it may go to its floor at once
 LEAST_WEIGHT = 1e-10  # of an eigenvalue, by which it differs from the next at least
-NEAR = (
-    0.2  # by which noise may differ from that of a run that has ended, and lead there, as a share
-)
+NEAR = 0.2  # share of its noise, within which of the end of a run another is taken to lead there
 NEGLIGIBLE = 0.01  # share of a variance, below which noise is nearly none
 NOISE_OF_SUMS = 16 * EPS  # of the profile, as a share of the trace of the whitened matrix
 

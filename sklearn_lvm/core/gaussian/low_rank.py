@@ -145,23 +145,17 @@ class LowRank(Structure):
         start = LowRankCovariances(
             self, np.zeros((*variance.shape, self.q)), np.maximum(0.5 * variance, least), least
         )
-        start = replace(start, loadings=self._best_loadings(S, start.noise))
+        start = replace(start, loadings=best_loadings(S, start.noise, self.q))
         for _ in range(FIRST_SWEEPS):
             start = self._swept(S, start)
         return start
 
     def _swept(self, S: Floats, current: LowRankCovariances) -> LowRankCovariances:
         """Psi given W, and then W given Psi, each the best."""
-        noise = self._best_noise(S, current)
-        loadings = self._best_loadings(S, noise)
+        noise = best_noise(S, current)
+        loadings = best_loadings(S, noise, self.q)
         # What is raised may have had another number of factors.
         return replace(current, structure=self, noise=noise, loadings=loadings)
-
-    def _best_noise(self, S: Floats, current: LowRankCovariances) -> Floats:
-        return best_noise(S, current)
-
-    def _best_loadings(self, S: Floats, noise: Floats) -> Floats:
-        return best_loadings(S, noise, self.q)
 
     def _from_matrices(self, matrices: Floats) -> LowRankCovariances:
         cholesky(matrices)  # refuses what is not positive definite

@@ -254,7 +254,7 @@ class FactorAnalysisDensity(MomentsEstimator[FactorAnalyzer]):
         return self._in_units_of_data().matrix[0].astype(self._dtype)
 
     def get_precision(self) -> Floats:
-        """Compute the inverse of the covariance, by Woodbury's identity.
+        """Compute the inverse of the covariance.
 
         Returns
         -------
