@@ -1,4 +1,4 @@
-"""How many factors the components of a mixture have: as many as make rows held back most likely."""
+"""How many factors components have: by rows held back, of many features by parallel analysis."""
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
