@@ -79,16 +79,13 @@ class FactorProblem:
 
     def _of_complete(self, rows: CompleteSummary) -> EMRun[Gaussians]:
         q = self._count(rows.moments, rows.n_rows) if self.q is None else self.q
-        known = self._with_prior(rows.moments)
+        known = self._family().with_prior(rows.moments)
         share = float(known.dof[0]) / rows.n_rows
         solution, covariance = self._maximum(known, q, self.tol / share, self.max_iter)
         level = -0.5 * self.d * log(tau)
         trace = tuple(share * value + level for value in solution.trace)
         model = Gaussians(known.mean, covariance)
         return EMRun(model, trace, solution.n_iter, solution.converged)
-
-    def _with_prior(self, moments: Moments) -> Moments:
-        return moments if self.prior is None else moments + self.prior.moments
 
     def _maximum(
         self, known: Moments, q: int, tol: float, max_iter: int

@@ -46,7 +46,8 @@ def n_factors_for(
     held_back, rest = sample.split(HELD_BACK, seed=0)
     if not len(held_back) or len(rest) <= n_components:
         return 0
-    known = in_units_of(family, rows.unit)
+    prior = family.prior and family.prior.in_units_of(rows.unit)
+    known = replace(family, prior=prior)
     with np.errstate(all="ignore"), ThreadMap() as block_map:
         contest = FactorContest(structure, known, rest, held_back, n_components, block_map)
         return contest.best()
@@ -69,17 +70,6 @@ def n_factors_of_many_features(
     n_rows = min(rows.n_observations, rows.n_distinct)
     known = n_rows if strength > FEW else n_rows / n_components
     return n_factors_in_rows(U[w.ravel() > 0].T, known, structure.shared_noise)
-
-
-def in_units_of(family: GaussianFamily, weight: float) -> GaussianFamily:
-    """The family with its prior in numbers of observations, as weights of a sample are."""
-    prior = family.prior
-    if prior is None:
-        return family
-    scatter, strength = prior.scatter / weight, prior.strength / weight
-    mean_precision = prior.mean_precision / weight
-    known = replace(prior, scatter=scatter, strength=strength, mean_precision=mean_precision)
-    return replace(family, prior=known)
 
 
 @dataclass(frozen=True, eq=False)

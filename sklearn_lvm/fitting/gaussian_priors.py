@@ -161,8 +161,8 @@ class GaussianPriorChoice:
 
     def _in_units_of(self, weight: float) -> Self:
         """The choice with the other priors in numbers of observations, as weights of a sample are."""
-        means = replace(self.means, mean_precision=self.means.mean_precision / weight)
-        return replace(self, means=means, concentration=1.0 + (self.concentration - 1.0) / weight)
+        concentration = 1.0 + (self.concentration - 1.0) / weight
+        return replace(self, means=self.means.in_units_of(weight), concentration=concentration)
 
     def _n_parameters(self) -> int:
         structure, K = self.family.structure.unconstrained, self.n_components

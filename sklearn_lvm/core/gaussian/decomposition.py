@@ -3,7 +3,8 @@
 With lambda_m the eigenvalues and u_m the eigenvectors of inv(Psi)^(1/2) S inv(Psi)^(1/2), the best W
 leaves the sum of lambda_m - log lambda_m - 1 over the d - q least ones, twice the divergence from S. By
 log psi_j it has the slope sum_m (1 - lambda_m) u_mj^2, and about the curvature (sum_m u_mi u_mj)^2
-(Joreskog, 1967). It is 0 where S is W W' + Psi.
+(Joreskog, 1967). It is 0 where S is W W' + Psi: then the curvature is all of the second derivative, and
+steps lead to the last digits, which a search for a maximum does not need.
 """
 
 from dataclasses import dataclass

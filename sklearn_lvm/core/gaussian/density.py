@@ -160,9 +160,13 @@ class GaussianFamily:
         """Moments of rows (d, n) under K sets of weights (K, n)."""
         return moments_of(rows, resp, self.structure)
 
+    def with_prior(self, moments: Moments) -> Moments:
+        """Moments of rows, and of the pseudo-observations."""
+        return moments if self.prior is None else moments + self.prior.moments
+
     def estimate(self, moments: Moments, current: Gaussians | None = None) -> Gaussians:
         """The maximum of the likelihood, or the posterior mode if there is a prior."""
-        known = moments if self.prior is None else moments + self.prior.moments
+        known = self.with_prior(moments)
         start = None if current is None else current.covariance
         covariance = self.structure.estimate(known.scatter, known.dof, self.added_variance, start)
         return Gaussians(known.mean, covariance)

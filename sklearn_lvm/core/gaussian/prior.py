@@ -45,6 +45,15 @@ class GaussianPrior:
         scatter = self.scatter * self.structure.growth(scale)
         return replace(self, scatter=scatter, mean=self.mean * scale + shift)
 
+    def in_units_of(self, weight: float) -> Self:
+        """The prior in numbers of observations that weigh so much, as weights of a sample are."""
+        return replace(
+            self,
+            scatter=self.scatter / weight,
+            strength=self.strength / weight,
+            mean_precision=self.mean_precision / weight,
+        )
+
     def with_mean_of(self, other: Self) -> Self:
         """The same prior of covariances, with the prior of means of another, in its structure."""
         return replace(other, scatter=self.scatter, strength=self.strength)

@@ -39,8 +39,8 @@ class ProjectedFamily(GaussianFamily):
 
     def estimate(self, moments: Moments, current: Gaussians | None = None) -> Gaussians:
         """A higher objective than that of the covariances which the moments are projected on."""
-        assert isinstance(moments, ProjectedMoments)
-        known = moments if self.prior is None else moments + self.prior.moments
+        known = self.with_prior(moments)
+        assert isinstance(known, ProjectedMoments)
         return Gaussians(known.mean, expanded_step(known, self.added_variance))
 
 

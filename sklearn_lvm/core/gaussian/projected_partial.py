@@ -7,7 +7,7 @@ these the entries of a row are independent.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from math import log, tau
 from typing import NamedTuple
 
@@ -55,9 +55,15 @@ class ProjectedPartialKernel:
     def _complete(self) -> ProjectedKernel:
         return ProjectedKernel(self.mean, self.covariance, self.max_log_prob)
 
-    def _loadings(self, k: int) -> Floats:
-        """A, (d, p)."""
-        return np.asarray(self.covariance.axes[k] * self.covariance.sizes[k])
+    @cached_property
+    def _loadings(self) -> Floats:
+        """A, (K, d, p)."""
+        return np.asarray(self.covariance.axes * self.covariance.sizes[:, None])
+
+    @cached_property
+    def _products(self) -> tuple[Floats, ...]:
+        """a_j a_j' of the rows of each A, (p * p, d)."""
+        return tuple(products(A, A) for A in self._loadings)
 
     def _whitened(self, values: Floats, observed: Bools, k: int) -> Floats:
         """u of the entries that were observed, 0 for the others, (d, g)."""
@@ -72,9 +78,9 @@ class ProjectedPartialKernel:
         return ProjectedCompletion(values, observed, latent, distance)
 
     def _latent(self, values: Floats, observed: Bools, k: int) -> LatentMoments:
-        A = self._loadings(k)
+        A = self._loadings[k]
         p = A.shape[1]
-        information = (products(A, A) @ observed).reshape(p, p, values.shape[1])
+        information = (self._products[k] @ observed).reshape(p, p, values.shape[1])
         information[range(p), range(p)] += 1.0
         covariance, log_det = inverses(information)
         mean = np.einsum("pqg,qg->pg", covariance, A.T @ self._whitened(values, observed, k))
@@ -83,7 +89,7 @@ class ProjectedPartialKernel:
     def _distance(self, values: Floats, observed: Bools, k: int, latent: LatentMoments) -> Floats:
         """Squared distances of what was observed, (g,)."""
         residual = (
-            self._whitened(values, observed, k) - (self._loadings(k) @ latent.mean) * observed
+            self._whitened(values, observed, k) - (self._loadings[k] @ latent.mean) * observed
         )
         return np.asarray((residual**2).sum(axis=0) + (latent.mean**2).sum(axis=0))
 
@@ -108,7 +114,7 @@ class ProjectedPartialKernel:
     def _sums(self, completion: ProjectedCompletion, k: int, resp: Floats) -> Sums:
         values, observed, latent, _ = completion
         (mean, covariance, _), missing = latent[k], ~observed
-        A, Q = self._loadings(k), self.covariance.axes[k]
+        A, Q = self._loadings[k], self.covariance.axes[k]
         (d, p), g = A.shape, len(resp)
         u = self._whitened(values, observed, k) + (A @ mean) * missing
         first, squares = u @ resp, (u * u) @ resp
@@ -143,7 +149,7 @@ class ProjectedPartialKernel:
         mean = np.repeat(rows.values[None], len(self.mean), axis=0)
         variance = np.zeros_like(mean)
         for group, k, latent, missing in self._missing(rows):
-            A, deviation = self._loadings(k), np.sqrt(self.covariance.noise[k, :, None])
+            A, deviation = self._loadings[k], np.sqrt(self.covariance.noise[k, :, None])
             expected = self.mean[k, :, None] + deviation * (A @ latent.mean)
             np.copyto(mean[k][:, group.rows], expected, where=missing)
             spread = np.einsum("dp,pqg,dq->dg", A, latent.covariance, A, optimize=True)
@@ -154,7 +160,7 @@ class ProjectedPartialKernel:
         """Rows (d, n) of one Gaussian with conditional means plus noise, made of white noise (d, n)."""
         values, noise = rows.values.copy(), rows.sorted(noise)
         for group, k, latent, missing in self._missing(rows):
-            A, deviation = self._loadings(k), np.sqrt(self.covariance.noise[k, :, None])
+            A, deviation = self._loadings[k], np.sqrt(self.covariance.noise[k, :, None])
             drawn = A @ latent.mean + correlated(
                 A, latent.covariance, noise[:, group.rows], missing
             )
