@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,6 @@ from math import isinf
 from multiprocessing import current_process
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import current_thread, main_thread
 from time import monotonic, sleep
 from typing import Any, NamedTuple, Protocol, Self
 
@@ -195,7 +195,8 @@ class Processes:
     def _stop(self) -> None:
         if self._executor is not None:
             self._wait_for_handover()
-            self._executor.shutdown(wait=True, kill_workers=True)
+            with _thread_errors_ignored("ExecutorManagerThread"):
+                self._executor.shutdown(wait=True, kill_workers=True)
             self._executor = None
 
     def _wait_for_handover(self) -> None:
@@ -219,7 +220,7 @@ def _interrupts_ignored() -> Iterator[None]:
 
     A terminal sends it to all of them.
     """
-    if current_thread() is not main_thread():
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -227,6 +228,25 @@ def _interrupts_ignored() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _thread_errors_ignored(name: str) -> Iterator[None]:
+    """Let threads of a name end in this block as they do, without a report.
+
+    The one that manages processes stumbles over a task that an interrupt left half submitted.
+    """
+    before = threading.excepthook
+
+    def report(error: threading.ExceptHookArgs) -> None:
+        if error.thread is None or error.thread.name != name:
+            before(error)
+
+    threading.excepthook = report
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 def _ignore_interrupts() -> None:
