@@ -18,7 +18,7 @@ from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
 from ..core.rows import RowSource
 from ..core.standardization import Standardization
-from ..fitting.gaussian_priors import Chosen
+from ..fitting.gaussian_priors import FEW, Chosen
 from .base.conditioning import Restriction
 from .base.docs import documented
 from .base.gaussian_parameters import check_given
@@ -314,11 +314,11 @@ class EMGaussianMixture(KnownGaussianMixture):
     def _refine_choices(self, rows: RowSource, standardization: Standardization) -> None:
         """Choose the factors under the prior of full covariances, and then the prior once more."""
         chosen = self._chosen_prior
-        if self._structure.projected:
-            self._choose_factors_of_many(rows, chosen.strength)
-        else:
+        if not self._structure.projected:
             family = self._family(standardization)
             self._choose_factors(rows, replace(family, prior=chosen.prior))
+        elif chosen.strength > FEW:  # else as many as before
+            self._choose_factors_of_many(rows, chosen.strength)
         family = self._family(standardization)
         self._chosen_prior = refined_prior(self, rows, standardization, family, chosen)
 

@@ -7,7 +7,7 @@ these the entries of a row are independent.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property
 from math import log, tau
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ import numpy as np
 from ..._typing import Bools, Floats
 from ..linalg import inverses
 from .completion import Group
-from .kernels import CompletedGroup, Sums, added
+from .kernels import CompletedGroup, Sums
 from .low_rank_covariances import LowRankCovariances
 from .missing import IncompleteRows
 from .projected_kernel import ProjectedKernel
@@ -137,12 +137,6 @@ class ProjectedPartialKernel:
     def statistics(self, total: Sums) -> ProjectedMoments:
         """The moments of which these are the sums over all rows."""
         return self._complete.statistics(total)
-
-    def sums(self, rows: IncompleteRows, resp: Floats) -> Sums:
-        """Expected sums over a block under given shares of its rows, (K, n)."""
-        shares = rows.sorted(resp)
-        parts = (self.accumulate(self.complete(rows, g), shares[:, g.rows]) for g in rows.groups)
-        return reduce(added, parts)
 
     def conditional_moments(self, rows: IncompleteRows) -> tuple[Floats, Floats]:
         """The rows with conditional means in place of what is missing, and its variances, (K, d, n)."""
