@@ -14,7 +14,7 @@ N_THETAS = 20
 N_DRAWS = 2000
 N_STEPS = 3  # of EM before rows are drawn: from a start the next theta may be too far to compare
 ERRORS = 4.0  # standard errors
-ROUNDING = 1e-8  # relative to the largest entry of an array, or to an objective
+RELATIVE_ERROR = 1e-8  # relative to the largest entry of an array, or to an objective
 
 
 def check_em(model: LatentVariableModel, X: ArrayLike, sample_weight: Weights = None) -> None:
@@ -120,7 +120,9 @@ class _Laws:
             if len(self.w[part])
         ]
         joined = parts[0][0] if len(parts) == 1 else parts[0][0] + parts[1][0]
-        self.same(whole, joined, theta, "expect must return statistics that add over blocks of rows")
+        self.same(
+            whole, joined, theta, "expect must return statistics that add over blocks of rows"
+        )
         assert _close(log_evidence, np.concatenate([part for _, part in parts])), (
             "expect must return the log-evidence of each row by itself: it differs by block."
         )
@@ -142,7 +144,7 @@ class _Laws:
 
     def step_raises_objective(self, theta: Theta) -> None:
         before, after = self.objective(theta), self.objective(self.next(theta, self.w))
-        assert after >= before - ROUNDING * (1.0 + abs(before)), (
+        assert after >= before - RELATIVE_ERROR * (1.0 + abs(before)), (
             f"maximize must not lower the objective, which fell from {before:g} to {after:g}. Either "
             "maximize, the statistics of expect, or log_prior is of another model."
         )
@@ -167,7 +169,7 @@ class _Laws:
 
 def _error(values: Floats) -> float:
     """Four standard errors of a mean, and rounding."""
-    return ERRORS * float(values.std()) / len(values) ** 0.5 + ROUNDING
+    return ERRORS * float(values.std()) / len(values) ** 0.5 + RELATIVE_ERROR
 
 
 def _close(expected: Any, found: Any) -> bool:
@@ -175,4 +177,4 @@ def _close(expected: Any, found: Any) -> bool:
     a, b = np.asarray(expected, dtype=np.float64), np.asarray(found, dtype=np.float64)
     finite = np.abs(a[np.isfinite(a)])
     scale = float(finite.max(initial=1e-300))
-    return a.shape == b.shape and np.allclose(a, b, rtol=0.0, atol=ROUNDING * scale, equal_nan=True)
+    return a.shape == b.shape and np.allclose(a, b, rtol=0.0, atol=RELATIVE_ERROR * scale, equal_nan=True)

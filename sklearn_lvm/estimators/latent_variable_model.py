@@ -53,7 +53,8 @@ class LatentVariableModel(CallbackSupportMixin, UserModel):
 
     Accelerated steps extrapolate the entries of theta. A proposal whose evidence is not finite, or for
     which a method raises, is dropped. Parameters that must be positive are best written as
-    logarithms, so that no proposal is lost.
+    logarithms, so that no proposal is lost; logarithms of probabilities must be normalized in
+    ``expect``, since extrapolated ones do not sum to one.
 
     Parameters
     ----------

@@ -8,7 +8,9 @@ from tests.examples.censored_lifetimes import CensoredLifetimes
 from tests.examples.regression_lines import RegressionLines
 from tests.examples.zero_inflated_counts import ZeroInflatedCounts
 
-COUNTS = np.random.RandomState(0).poisson([0.5, 3.0], size=(120, 2)) * (np.arange(240).reshape(-1, 2) % 3 > 0)
+COUNTS = np.random.RandomState(0).poisson([0.5, 3.0], size=(120, 2)) * (
+    np.arange(240).reshape(-1, 2) % 3 > 0
+)
 REALS = np.random.RandomState(1).normal(size=(120, 2))
 
 

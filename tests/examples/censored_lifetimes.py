@@ -18,7 +18,10 @@ class CensoredLifetimes(LatentVariableModel):
     def start(self, X, weight, rng):
         scale = weight @ np.abs(X) / weight.sum() + 1e-6
         log_rate = rng.normal(size=(self.n_components, X.shape[1])) - np.log(scale)
-        return {"log_p": np.full(self.n_components, -np.log(self.n_components)), "log_rate": log_rate}
+        return {
+            "log_p": np.full(self.n_components, -np.log(self.n_components)),
+            "log_rate": log_rate,
+        }
 
     def posterior(self, theta, X):
         joint = (X > 0) @ theta["log_rate"].T - np.abs(X) @ np.exp(theta["log_rate"]).T

@@ -1,7 +1,7 @@
 """Counts with more zeros than a Poisson distribution has, column by column."""
 
 import numpy as np
-from scipy.special import gammaln, xlogy
+from scipy.special import expit, gammaln, xlogy
 
 from sklearn_lvm import LatentVariableModel
 
@@ -16,7 +16,9 @@ class ZeroInflatedCounts(LatentVariableModel):
 
     def start(self, X, weight, rng):
         if (X < 0).any():
-            raise ValueError("Negative values in data passed to ZeroInflatedCounts: counts are not.")
+            raise ValueError(
+                "Negative values in data passed to ZeroInflatedCounts: counts are not."
+            )
         q = rng.uniform(0.1, 0.5, size=X.shape[1])
         return {"q": q, "rate": (weight @ X / weight.sum() + 1e-3) / (1.0 - q)}
 
@@ -24,7 +26,8 @@ class ZeroInflatedCounts(LatentVariableModel):
         poisson = xlogy(X, theta["rate"]) - theta["rate"] - gammaln(X + 1.0)
         poisson += np.log1p(-theta["q"])
         log_prob = np.where(X == 0, np.logaddexp(poisson, np.log(theta["q"])), poisson)
-        return np.where(X == 0, np.exp(np.log(theta["q"]) - log_prob), 0.0), log_prob.sum(axis=1)
+        inflated = (X == 0) * expit(np.log(theta["q"]) - poisson)
+        return inflated, log_prob.sum(axis=1)
 
     def expect(self, theta, X, weight):
         inflated, log_evidence = self.posterior(theta, X)
