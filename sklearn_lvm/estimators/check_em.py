@@ -177,4 +177,6 @@ def _close(expected: Any, found: Any) -> bool:
     a, b = np.asarray(expected, dtype=np.float64), np.asarray(found, dtype=np.float64)
     finite = np.abs(a[np.isfinite(a)])
     scale = float(finite.max(initial=1e-300))
-    return a.shape == b.shape and np.allclose(a, b, rtol=0.0, atol=RELATIVE_ERROR * scale, equal_nan=True)
+    return a.shape == b.shape and np.allclose(
+        a, b, rtol=0.0, atol=RELATIVE_ERROR * scale, equal_nan=True
+    )
