@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 
 from .._typing import Floats, Weights
-from ..fitting.latent_variable_model import Theta, UserStatistics, UserSteps
+from ..fitting.latent_variable_model import FailedStepError, Theta, UserStatistics, UserSteps
 from .latent_variable_model import LatentVariableModel
 
 N_THETAS = 20
@@ -37,8 +37,8 @@ def check_em(model: LatentVariableModel, X: ArrayLike, sample_weight: Weights = 
     ------
     AssertionError
         If a law is broken; the message names the method.
-    FloatingPointError
-        If a method fails, or returns what has another shape.
+    ValueError
+        If a method fails, or returns what has another shape; the message names it.
 
     References
     ----------
@@ -71,14 +71,11 @@ def check_em(model: LatentVariableModel, X: ArrayLike, sample_weight: Weights = 
     checked = clone(model)
     rows = checked._distinct_rows(X, sample_weight)
     laws = _Laws(checked, np.asarray(rows.X, dtype=np.float64), rows.w)
-    with np.errstate(all="ignore"):
-        thetas = [laws.theta(seed) for seed in range(N_THETAS)]
-        laws.blocks_add(thetas[0])
-        laws.weights_are_repetitions(thetas[0])
-        for theta in thetas:
-            laws.step_raises_objective(theta)
-        if type(checked).draw is not LatentVariableModel.draw:
-            laws.is_normalized(thetas[0])
+    try:
+        with np.errstate(all="ignore"):
+            laws.hold(random_draws=type(checked).draw is not LatentVariableModel.draw)
+    except FailedStepError as failure:
+        raise ValueError(f"{failure}.") from failure
 
 
 class _Laws:
@@ -86,6 +83,16 @@ class _Laws:
 
     def __init__(self, model: LatentVariableModel, X: Floats, w: Floats) -> None:
         self.model, self.X, self.w, self.steps = model, X, w, UserSteps(model)
+
+    def hold(self, *, random_draws: bool) -> None:
+        """Raise an AssertionError if a law is broken; those of draws are for models that draw."""
+        thetas = [self.theta(seed) for seed in range(N_THETAS)]
+        self.blocks_add(thetas[0])
+        self.weights_are_repetitions(thetas[0])
+        for theta in thetas:
+            self.step_raises_objective(theta)
+        if random_draws:
+            self.is_normalized(thetas[0])
 
     def theta(self, seed: int) -> Theta:
         """A random theta: a start, then an M-step under random weights, which keeps constraints."""

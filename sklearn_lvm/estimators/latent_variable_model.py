@@ -52,7 +52,7 @@ class LatentVariableModel(CallbackSupportMixin, UserModel):
     ``expect``; NaN is refused otherwise.
 
     Accelerated steps extrapolate the entries of theta. A proposal whose evidence is not finite, or for
-    which a method raises, is dropped. Parameters that must be positive are best written as
+    which a method raises a ValueError or an ArithmeticError, is dropped. Parameters that must be positive are best written as
     logarithms, so that no proposal is lost; logarithms of probabilities must be normalized in
     ``expect``, since extrapolated ones do not sum to one.
 
@@ -225,6 +225,8 @@ class LatentVariableModel(CallbackSupportMixin, UserModel):
     @documented
     def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> Self:
         """Take one more batch of rows, by a step of stepwise EM; the first one is fitted.
+
+        What tells of the run, such as ``lower_bound_``, stays that of the fit.
 
         Parameters
         ----------

@@ -79,3 +79,13 @@ class WrongDraw(ZeroInflatedCounts):
 def test_wrong_models_are_found(model, message):
     with pytest.raises(AssertionError, match=message):
         check_em(model(), COUNTS)
+
+
+class Failing(ZeroInflatedCounts):
+    def maximize(self, statistics, theta):
+        return None
+
+
+def test_a_method_that_fails_is_named():
+    with pytest.raises(ValueError, match="maximize must return a dict of arrays"):
+        check_em(Failing(), COUNTS)
