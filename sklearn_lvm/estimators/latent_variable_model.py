@@ -52,9 +52,9 @@ class LatentVariableModel(CallbackSupportMixin, UserModel):
     ``expect``; NaN is refused otherwise.
 
     Accelerated steps extrapolate the entries of theta. A proposal whose evidence is not finite, or for
-    which a method raises a ValueError or an ArithmeticError, is dropped. Parameters that must be positive are best written as
-    logarithms, so that no proposal is lost; logarithms of probabilities must be normalized in
-    ``expect``, since extrapolated ones do not sum to one.
+    which a method raises a ValueError or an ArithmeticError, is dropped. Parameters that must be
+    positive are best written as logarithms, so that no proposal is lost; logarithms of probabilities
+    must be normalized in ``expect``, since extrapolated ones do not sum to one.
 
     Parameters
     ----------
