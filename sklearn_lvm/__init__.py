@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from .estimators.bernoulli_mixture import BernoulliMixture as BernoulliMixture
     from .estimators.beta_bernoulli import BetaBernoulli as BetaBernoulli
     from .estimators.bootstrap import bootstrap as bootstrap
+    from .estimators.check_em import check_em as check_em
     from .estimators.factor_analysis import FactorAnalysis as FactorAnalysis
     from .estimators.gaussian_mixture import EMGaussianMixture as EMGaussianMixture
     from .estimators.gaussian_mle import GaussianMLE as GaussianMLE
     from .estimators.imputer import DensityImputer as DensityImputer
+    from .estimators.latent_variable_model import LatentVariableModel as LatentVariableModel
     from .estimators.ppca import PPCA as PPCA
     from .estimators.regressor import ConditionalRegressor as ConditionalRegressor
     from .estimators.standardized import StandardizedDensity as StandardizedDensity
@@ -41,6 +43,7 @@ _HOMES = {
     "EMGaussianMixture": "estimators.gaussian_mixture",
     "FactorAnalysis": "estimators.factor_analysis",
     "GaussianMLE": "estimators.gaussian_mle",
+    "LatentVariableModel": "estimators.latent_variable_model",
     "PPCA": "estimators.ppca",
     "Selection": "selection.report",
     "StandardizedDensity": "estimators.standardized",
@@ -48,6 +51,7 @@ _HOMES = {
     "VariationalGaussianMixture": "estimators.variational_gaussian_mixture",
     "bic_score": "selection.scorers",
     "bootstrap": "estimators.bootstrap",
+    "check_em": "estimators.check_em",
     "compare_densities": "compare.comparison",
     "icl_score": "selection.scorers",
     "select_n_components": "selection.select",
@@ -64,6 +68,7 @@ __all__ = [  # noqa: RUF022 - in the order of sorted()
     "EMGaussianMixture",
     "FactorAnalysis",
     "GaussianMLE",
+    "LatentVariableModel",
     "PPCA",
     "Selection",
     "StandardizedDensity",
@@ -71,6 +76,7 @@ __all__ = [  # noqa: RUF022 - in the order of sorted()
     "VariationalGaussianMixture",
     "bic_score",
     "bootstrap",
+    "check_em",
     "compare_densities",
     "icl_score",
     "select_n_components",

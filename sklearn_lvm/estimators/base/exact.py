@@ -6,18 +6,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..._typing import Weights
+from .density import DensityEstimator
 from .docs import documented
 from .imputation import ImputingEstimator
 from .validation import check_weights, weighted_total
 
 
-class ExactDensityEstimator(ImputingEstimator):
-    """Base of densities with exact scores; a criterion of a bound would compare nothing."""
-
-    @property
-    def _has_evidence_bound(self) -> bool:
-        """Whether ``lower_bound_`` is a lower bound of the log-evidence of all rows, in nats."""
-        return False
+class InformationCriteria(DensityEstimator):
+    """Criteria of densities with exact scores; those of a bound would compare nothing."""
 
     def _criterion(
         self, X: ArrayLike, sample_weight: Weights, penalty: Callable[[float], float]
@@ -58,3 +54,12 @@ class ExactDensityEstimator(ImputingEstimator):
             Lower is better (Akaike, 1974).
         """
         return self._criterion(X, sample_weight, lambda n: 2.0)
+
+
+class ExactDensityEstimator(InformationCriteria, ImputingEstimator):
+    """Base of densities with exact scores that fill in missing entries."""
+
+    @property
+    def _has_evidence_bound(self) -> bool:
+        """Whether ``lower_bound_`` is a lower bound of the log-evidence of all rows, in nats."""
+        return False
