@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .estimators.beta_bernoulli import BetaBernoulli as BetaBernoulli
     from .estimators.bootstrap import bootstrap as bootstrap
     from .estimators.factor_analysis import FactorAnalysis as FactorAnalysis
+    from .estimators.gamma_poisson import GammaPoisson as GammaPoisson
     from .estimators.gaussian_mixture import EMGaussianMixture as EMGaussianMixture
     from .estimators.gaussian_mle import GaussianMLE as GaussianMLE
     from .estimators.imputer import DensityImputer as DensityImputer
@@ -40,6 +41,7 @@ _HOMES = {
     "DensityImputer": "estimators.imputer",
     "EMGaussianMixture": "estimators.gaussian_mixture",
     "FactorAnalysis": "estimators.factor_analysis",
+    "GammaPoisson": "estimators.gamma_poisson",
     "GaussianMLE": "estimators.gaussian_mle",
     "PPCA": "estimators.ppca",
     "Selection": "selection.report",
@@ -63,6 +65,7 @@ __all__ = [  # noqa: RUF022 - in the order of sorted()
     "DensityImputer",
     "EMGaussianMixture",
     "FactorAnalysis",
+    "GammaPoisson",
     "GaussianMLE",
     "PPCA",
     "Selection",

@@ -14,6 +14,7 @@ from ..._typing import Floats, Ints
 IMPOSSIBLE_COST = 2.0**100
 MIN_LOG_PROB = -1e20  # nats below which a log-probability is that of an impossible row
 MAX_COORDINATE = 700.0  # of a logarithm, whose exponential is still a number
+LARGEST_RATE = 1e15  # of which counts are drawn
 
 
 class Column(Protocol):
@@ -160,7 +161,7 @@ class Poisson:
         return np.stack([-rate, _log(rate)], axis=1)
 
     def sample(self, theta: Floats, labels: Ints, rng: np.random.RandomState) -> Floats:
-        return rng.poisson(-theta[labels, 0]).astype(np.float64)
+        return draw_counts(-theta[labels, 0], rng)
 
     def moments(self, theta: Floats) -> tuple[Floats, Floats]:
         return -theta[:, 0], -theta[:, 0]
@@ -215,3 +216,14 @@ def _log(values: Floats) -> Floats:
     """The logarithm, and minus a large number of 0."""
     with np.errstate(divide="ignore"):
         return np.maximum(np.log(values), -IMPOSSIBLE_COST)
+
+
+def possible(log_prob: Floats) -> Floats:
+    """Log-probabilities in which impossible entries cost infinitely much."""
+    return np.where(log_prob < MIN_LOG_PROB, -np.inf, log_prob)
+
+
+def draw_counts(rate: Floats, rng: np.random.RandomState) -> Floats:
+    """A count of each rate; of the largest, which spread by less than a part in 10^7, their rates."""
+    drawn = rng.poisson(np.minimum(rate, LARGEST_RATE)).astype(np.float64)
+    return np.where(rate < LARGEST_RATE, drawn, np.round(rate))

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..._typing import Floats, Ints
 from ..conditionals import Conditionals
-from .columns import Column
+from .columns import Column, possible
 from .rows import FeatureRows, feature_rows
 
 
@@ -92,6 +92,12 @@ class ExponentialComponents:
         """The E-step kernel of these densities; log-weights (K,) are added."""
         return ExponentialKernel(self.theta, log_weights)
 
+    def entries(self, rows: FeatureRows) -> Floats:
+        """The log-density of each entry, (K, d, n); 0 where it is missing."""
+        triples = zip(self.columns, self.parts, rows.values, strict=True)
+        found = [t @ column.features(x) + column.base(x) for column, t, x in triples]
+        return np.where(np.isnan(rows.values), 0.0, np.stack(found, axis=1))
+
     def sample(self, labels: Ints, rng: np.random.RandomState) -> Floats:
         """Draw a row for each label, (n, d)."""
         pairs = zip(self.columns, self.parts, strict=True)
@@ -120,7 +126,8 @@ class ExponentialComponents:
         known = self.marginal(features)
         rows = feature_rows(known.columns, values[:, None])
         others = np.delete(np.arange(len(self.columns)), features)
-        return known.kernel(np.zeros(len(self.theta))).log_prob(rows)[:, 0], self.marginal(others)
+        log_prob = known.kernel(np.zeros(len(self.theta))).log_prob(rows)[:, 0]
+        return possible(log_prob), self.marginal(others)
 
     def n_parameters(self) -> int:
         """Count free parameters."""
@@ -203,9 +210,7 @@ class ExponentialFamily:
         theta = np.concatenate([column.estimate(part) for column, part in pairs], axis=1)
         return ExponentialComponents(self.columns, theta)
 
-    def kernel(
-        self, components: ExponentialComponents, log_weights: Floats
-    ) -> ExponentialKernel:
+    def kernel(self, components: ExponentialComponents, log_weights: Floats) -> ExponentialKernel:
         """The kernel of the E-step: plain log-densities."""
         return components.kernel(log_weights)
 
