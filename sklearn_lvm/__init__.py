@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .estimators.bernoulli_mixture import BernoulliMixture as BernoulliMixture
     from .estimators.beta_bernoulli import BetaBernoulli as BetaBernoulli
     from .estimators.bootstrap import bootstrap as bootstrap
+    from .estimators.dirichlet_categorical import DirichletCategorical as DirichletCategorical
     from .estimators.factor_analysis import FactorAnalysis as FactorAnalysis
     from .estimators.gamma_poisson import GammaPoisson as GammaPoisson
     from .estimators.gaussian_mixture import EMGaussianMixture as EMGaussianMixture
@@ -39,6 +40,7 @@ _HOMES = {
     "CovarianceWarning": "estimators.base.validation",
     "DensityEstimator": "estimators.base.density",
     "DensityImputer": "estimators.imputer",
+    "DirichletCategorical": "estimators.dirichlet_categorical",
     "EMGaussianMixture": "estimators.gaussian_mixture",
     "FactorAnalysis": "estimators.factor_analysis",
     "GammaPoisson": "estimators.gamma_poisson",
@@ -63,6 +65,7 @@ __all__ = [  # noqa: RUF022 - in the order of sorted()
     "CovarianceWarning",
     "DensityEstimator",
     "DensityImputer",
+    "DirichletCategorical",
     "EMGaussianMixture",
     "FactorAnalysis",
     "GammaPoisson",

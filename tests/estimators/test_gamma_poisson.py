@@ -11,7 +11,6 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_lvm import GammaPoisson
-from sklearn_lvm.core.mixture import Mixture
 
 INFERENCES = ("bayes", "map", "mle")
 every_inference = pytest.mark.parametrize("inference", INFERENCES)
@@ -108,15 +107,12 @@ def test_the_family_estimates_the_rates(inference):
     model = GammaPoisson(alpha=1.5, inference=inference).fit(X, sample_weight=w)
     transformation, family = model._family(X, w)
     found = family.estimate(family.statistics(transformation.transform(X), w[None]))
-    assert isinstance(
-        Mixture(np.zeros(1), found).kernel().log_prob(transformation.transform(X)), np.ndarray
-    )
     assert_allclose(found.means[0], model.rate_, rtol=1e-12)
 
 
 def test_a_negative_count_is_named():
     X = pd.DataFrame({"left": [1.0, 2.0], "right": [0.0, -3.0]})
-    with pytest.raises(ValueError, match="Negative values.* got -3 in row 1, column 'right'"):
+    with pytest.raises(ValueError, match=r"Negative values.* got -3 in row 1, column 'right'"):
         GammaPoisson().fit(X)
     with pytest.raises(ValueError, match="row 0, column 0"):
         GammaPoisson().fit([[1.0, 2.0]]).condition({0: -1.0})

@@ -108,7 +108,7 @@ class Categorical:
         steps = np.cumsum(np.exp(theta), axis=1)
         # The last step is 1 up to rounding: it is not compared, so that every draw has a value.
         chosen = (rng.random_sample(len(labels))[:, None] >= steps[labels, :-1]).sum(axis=1)
-        return np.array(self.values)[chosen]
+        return np.asarray(np.array(self.values)[chosen])
 
     def moments(self, theta: Floats) -> tuple[Floats, Floats]:
         p, values = np.exp(theta), np.array(self.values)
@@ -164,10 +164,11 @@ class Poisson:
         return draw_counts(-theta[labels, 0], rng)
 
     def moments(self, theta: Floats) -> tuple[Floats, Floats]:
-        return -theta[:, 0], -theta[:, 0]
+        rate: Floats = -theta[:, 0]
+        return rate, rate
 
     def to_coordinates(self, theta: Floats) -> Floats:
-        return np.maximum(theta[:, 1:], -MAX_COORDINATE)
+        return np.asarray(np.maximum(theta[:, 1:], -MAX_COORDINATE))
 
     def from_coordinates(self, coordinates: Floats) -> Floats:
         logs = np.clip(coordinates, -MAX_COORDINATE, MAX_COORDINATE)

@@ -118,7 +118,7 @@ class NegativeBinomials:
         """The log-probability of each entry, (K, d, n); 0 where it is missing."""
         observed, total = (~np.isnan(rows.values)).astype(np.float64), np.nan_to_num(rows.values)
         a, b = self.shape[:, :, None], self.rate[:, :, None]
-        return log_marginal(a, b, observed, total) - gammaln(total + 1.0)
+        return np.asarray(log_marginal(a, b, observed, total) - gammaln(total + 1.0))
 
     def kernel(self, log_weights: Floats) -> "NegativeBinomialKernel":
         """Prepare log-densities plus log-weights (K,)."""
