@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .estimators.ppca import PPCA as PPCA
     from .estimators.regressor import ConditionalRegressor as ConditionalRegressor
     from .estimators.standardized import StandardizedDensity as StandardizedDensity
+    from .estimators.uniform_density import UniformDensity as UniformDensity
     from .estimators.vae import VAEDensity as VAEDensity
     from .estimators.variational_gaussian_mixture import (
         VariationalGaussianMixture as VariationalGaussianMixture,
@@ -48,6 +49,7 @@ _HOMES = {
     "PPCA": "estimators.ppca",
     "Selection": "selection.report",
     "StandardizedDensity": "estimators.standardized",
+    "UniformDensity": "estimators.uniform_density",
     "VAEDensity": "estimators.vae",
     "VariationalGaussianMixture": "estimators.variational_gaussian_mixture",
     "bic_score": "selection.scorers",
@@ -73,6 +75,7 @@ __all__ = [  # noqa: RUF022 - in the order of sorted()
     "PPCA",
     "Selection",
     "StandardizedDensity",
+    "UniformDensity",
     "VAEDensity",
     "VariationalGaussianMixture",
     "bic_score",

@@ -6,20 +6,19 @@ from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils import Tags
 
 from .._compat import RANDOM_STATE, Interval, StrOptions
 from .._typing import Floats, Ints, RandomState, Table
-from ..core.exponential.columns import possible
 from ..core.exponential.density import ExponentialComponents, ExponentialFamily
 from ..core.exponential.dirichlet import LevelCounts
-from ..core.exponential.rows import FeatureMap, FeatureRows
+from ..core.exponential.rows import FeatureMap
 from ..core.mixture import Mixture
 from .base.binary import check_prior
-from .base.closed_form import ClosedFormEstimator, NoDensityError, of_density
+from .base.closed_form import NoDensityError, of_density
 from .base.conditioning import Restriction
-from .base.validation import as_count, listed, result_dtype
+from .base.independent_columns import IndependentColumnsEstimator
+from .base.validation import as_count, listed
 
 CategoricalDensity = Mixture[ExponentialComponents]
 
@@ -47,9 +46,7 @@ INFERENCES = {
 }
 
 
-class DirichletCategorical(
-    OneToOneFeatureMixin, ClosedFormEstimator[FeatureMap, LevelCounts, CategoricalDensity]
-):
+class DirichletCategorical(IndependentColumnsEstimator[LevelCounts, CategoricalDensity]):
     """Independent categories, one for each column, each with a Dirichlet prior on its probabilities.
 
     With n_l observed entries of level l, of L levels and N entries, the posterior of the
@@ -197,8 +194,8 @@ class DirichletCategorical(
         if lacking:
             raise NoDensityError(
                 f"inference={self.inference!r} has no estimate in column {listed(lacking)}: there is "
-                "no highest point, for want of entries of some level. Raise alpha (1 is enough), or use "
-                "inference='bayes'."
+                "no highest point, for want of entries of some level. Raise alpha (1 is enough), or "
+                "use inference='bayes'."
             )
         return Mixture(np.zeros(1), counts.density(pseudo))
 
@@ -227,7 +224,7 @@ class DirichletCategorical(
     def _restricted(self, kept: Ints, restrict: Restriction) -> dict[str, object]:
         # Columns are independent: of those that are kept everything is known as before.
         counts = self._statistics.marginal(kept)
-        known = {
+        known: dict[str, object] = {
             name: [getattr(self, name)[j] for j in kept]
             for name in ("categories_", "probability_", "alpha_")
             if hasattr(self, name)
@@ -251,39 +248,13 @@ class DirichletCategorical(
 
     # -- rows ----------------------------------------------------------------------------------------
 
-    def _known_values(self, row: Floats) -> Floats:
-        return row[0]
-
     def _width(self) -> int:
         return sum(column.n_features for column in self._transformation.columns)
-
-    def _log_prob(self, X: Table) -> Floats:
-        return possible(super()._log_prob(X))
 
     def _conditional_means(self, X: Table) -> Floats:
         pairs = zip(self.categories_, self.probability_, strict=True)
         likely = np.array([values[p.argmax()] for values, p in pairs])
         return np.broadcast_to(likely, X.shape)
-
-    def transform(self, X: ArrayLike) -> Floats:
-        """Compute the log-probability of each entry; each row sums to its score.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        log_prob : ndarray of shape (n_samples, n_features)
-            In nats; 0 where nothing was observed.
-        """
-        table = self._check_rows(X)
-        components = self._density_or_raise().components
-
-        def entries(rows: FeatureRows) -> Floats:
-            return possible(components.entries(rows)[0])
-
-        return self._by_block(table, lambda: entries).T.astype(result_dtype(table))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -8,24 +8,24 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import gamma as gamma_distribution
 from scipy.stats import rv_continuous
-from sklearn.base import OneToOneFeatureMixin
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import RANDOM_STATE, Interval, StrOptions
 from .._typing import Bools, Floats, Ints, RandomState, Table, Weights
-from ..core.exponential.columns import Poisson, possible
+from ..core.exponential.columns import Poisson
 from ..core.exponential.density import ExponentialComponents, ExponentialFamily
 from ..core.exponential.gamma import CountSums, GammaPosterior, NegativeBinomials, poissons
-from ..core.exponential.rows import FeatureMap, FeatureRows
+from ..core.exponential.rows import FeatureMap
 from ..core.mixture import Mixture
 from ..inference.block_map import ThreadMap
 from .base.binary import check_prior
-from .base.closed_form import ClosedFormEstimator, NoDensityError, of_density
+from .base.closed_form import NoDensityError, of_density
 from .base.conditioning import Restriction
+from .base.independent_columns import IndependentColumnsEstimator
 from .base.transaction import warn
-from .base.validation import as_count, check_level, listed, result_dtype
+from .base.validation import as_count, check_level, listed
 
 CountDensity = Mixture[NegativeBinomials] | Mixture[ExponentialComponents]
 
@@ -81,7 +81,7 @@ INFERENCES = {
 }
 
 
-class GammaPoisson(OneToOneFeatureMixin, ClosedFormEstimator[FeatureMap, CountSums, CountDensity]):
+class GammaPoisson(IndependentColumnsEstimator[CountSums, CountDensity]):
     """Independent counts, one for each column, each with a Gamma prior on its rate.
 
     With n observed counts of the sum S in a column, the posterior of its rate is
@@ -295,9 +295,6 @@ class GammaPoisson(OneToOneFeatureMixin, ClosedFormEstimator[FeatureMap, CountSu
             "_statistics": self._statistics.marginal(kept),
         }
 
-    def _log_prob(self, X: Table) -> Floats:
-        return possible(super()._log_prob(X))
-
     # -- the posterior -------------------------------------------------------------------------------
 
     @property
@@ -334,28 +331,6 @@ class GammaPoisson(OneToOneFeatureMixin, ClosedFormEstimator[FeatureMap, CountSu
         """
         tail = (1.0 - check_level(level)) / 2
         return self.posterior_.ppf(tail), self.posterior_.isf(tail)
-
-    # -- rows ----------------------------------------------------------------------------------------
-
-    def transform(self, X: ArrayLike) -> Floats:
-        """Compute the log-probability of each entry; each row sums to its score.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        log_prob : ndarray of shape (n_samples, n_features)
-            In nats; 0 where nothing was observed.
-        """
-        table = self._check_rows(X)
-        components = self._density_or_raise().components
-
-        def entries(rows: FeatureRows) -> Floats:
-            return possible(components.entries(rows)[0])
-
-        return self._by_block(table, lambda: entries).T.astype(result_dtype(table))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -93,7 +93,7 @@ class Categorical:
         return len(self.values) - 1
 
     def features(self, x: Floats) -> Floats:
-        return (x == np.array(self.values)[:, None]).astype(np.float64)
+        return np.asarray(x == np.array(self.values)[:, None], dtype=np.float64)
 
     def base(self, x: Floats) -> Floats:
         known = np.isin(x, self.values) | np.isnan(x)
@@ -197,14 +197,16 @@ class Uniform:
         return np.where((x < self.low) | (x > self.high), -IMPOSSIBLE_COST, 0.0)
 
     def estimate(self, sums: Floats) -> Floats:
-        return np.full((len(sums), 1), -log(self.high - self.low))
+        # Half the width is a number where the width may be none.
+        return np.full((len(sums), 1), -log(0.5 * self.high - 0.5 * self.low) - log(2.0))
 
     def sample(self, theta: Floats, labels: Ints, rng: np.random.RandomState) -> Floats:
-        return rng.uniform(self.low, self.high, size=len(labels))
+        share = rng.random_sample(len(labels))
+        return self.low * (1.0 - share) + self.high * share
 
     def moments(self, theta: Floats) -> tuple[Floats, Floats]:
-        center, width = 0.5 * (self.low + self.high), self.high - self.low
-        return np.full(len(theta), center), np.full(len(theta), width**2 / 12.0)
+        center, width = 0.5 * self.low + 0.5 * self.high, self.high - self.low
+        return np.full(len(theta), center), np.full(len(theta), width * width / 12.0)
 
     def to_coordinates(self, theta: Floats) -> Floats:
         return np.zeros((len(theta), 0))
