@@ -167,8 +167,9 @@ class DirichletCategorical(IndependentColumnsEstimator[LevelCounts, CategoricalD
         return tuple(_numbers(j, levels) for j, levels in enumerate(given))
 
     def _among(self, declared: LevelCounts, seen: LevelCounts) -> LevelCounts:
-        for j, pair in enumerate(zip(declared.values, seen.values, strict=True)):
-            unknown = np.setdiff1d(pair[1], pair[0])
+        """Counts of declared levels, of which those that were seen must be some."""
+        for j, (levels, found) in enumerate(zip(declared.values, seen.values, strict=True)):
+            unknown = np.setdiff1d(found, levels)
             if len(unknown):
                 raise ValueError(
                     f"X holds {unknown[0]:g} in column {j}, which is none of its categories: add it to "
@@ -212,7 +213,7 @@ class DirichletCategorical(IndependentColumnsEstimator[LevelCounts, CategoricalD
         return {
             "categories_": list(counts.values),
             "n_samples_seen_": as_count(counts.weight),
-            "n_parameters_": sum(len(values) - 1 for values in counts.values),
+            "n_parameters_": counts.n_parameters,
             **INFERENCES[self.inference].known(self._prior(), counts),
         }
 
@@ -234,7 +235,7 @@ class DirichletCategorical(IndependentColumnsEstimator[LevelCounts, CategoricalD
         return {
             **known,
             **of_density(restrict(self._density_or_raise()), FeatureMap(counts.columns)),
-            "n_parameters_": sum(len(values) - 1 for values in counts.values),
+            "n_parameters_": counts.n_parameters,
             "n_samples_seen_": self.n_samples_seen_,
             "_statistics": counts,
         }

@@ -67,6 +67,11 @@ class LevelCounts:
         """The families of the columns."""
         return tuple(Categorical(tuple(values.tolist())) for values in self.values)
 
+    @property
+    def n_parameters(self) -> int:
+        """How many probabilities are free."""
+        return sum(column.n_parameters for column in self.columns)
+
     def marginal(self, features: Ints) -> Self:
         """Those of some of the columns."""
         return type(self)(
