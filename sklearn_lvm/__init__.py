@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from .estimators.beta_bernoulli import BetaBernoulli as BetaBernoulli
     from .estimators.bootstrap import bootstrap as bootstrap
     from .estimators.check_em import check_em as check_em
+    from .estimators.dirichlet_categorical import DirichletCategorical as DirichletCategorical
     from .estimators.factor_analysis import FactorAnalysis as FactorAnalysis
+    from .estimators.gamma_poisson import GammaPoisson as GammaPoisson
     from .estimators.gaussian_mixture import EMGaussianMixture as EMGaussianMixture
     from .estimators.gaussian_mle import GaussianMLE as GaussianMLE
     from .estimators.imputer import DensityImputer as DensityImputer
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from .estimators.ppca import PPCA as PPCA
     from .estimators.regressor import ConditionalRegressor as ConditionalRegressor
     from .estimators.standardized import StandardizedDensity as StandardizedDensity
+    from .estimators.uniform_density import UniformDensity as UniformDensity
     from .estimators.vae import VAEDensity as VAEDensity
     from .estimators.variational_gaussian_mixture import (
         VariationalGaussianMixture as VariationalGaussianMixture,
@@ -40,13 +43,16 @@ _HOMES = {
     "CovarianceWarning": "estimators.base.validation",
     "DensityEstimator": "estimators.base.density",
     "DensityImputer": "estimators.imputer",
+    "DirichletCategorical": "estimators.dirichlet_categorical",
     "EMGaussianMixture": "estimators.gaussian_mixture",
     "FactorAnalysis": "estimators.factor_analysis",
+    "GammaPoisson": "estimators.gamma_poisson",
     "GaussianMLE": "estimators.gaussian_mle",
     "LatentVariableModel": "estimators.latent_variable_model",
     "PPCA": "estimators.ppca",
     "Selection": "selection.report",
     "StandardizedDensity": "estimators.standardized",
+    "UniformDensity": "estimators.uniform_density",
     "VAEDensity": "estimators.vae",
     "VariationalGaussianMixture": "estimators.variational_gaussian_mixture",
     "bic_score": "selection.scorers",
@@ -65,13 +71,16 @@ __all__ = [  # noqa: RUF022 - in the order of sorted()
     "CovarianceWarning",
     "DensityEstimator",
     "DensityImputer",
+    "DirichletCategorical",
     "EMGaussianMixture",
     "FactorAnalysis",
+    "GammaPoisson",
     "GaussianMLE",
     "LatentVariableModel",
     "PPCA",
     "Selection",
     "StandardizedDensity",
+    "UniformDensity",
     "VAEDensity",
     "VariationalGaussianMixture",
     "bic_score",

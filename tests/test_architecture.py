@@ -48,6 +48,7 @@ NARROWER = {
     "core.mixture_em": {"core.mixture"},
     "core.gaussian": {"scipy", "core.gaussian"},
     "core.bernoulli": {"scipy", "core.bernoulli"},
+    "core.exponential": {"scipy", "core.exponential"},
     "core.factor": {"scipy", "core.factor", "core.gaussian"},
 }
 SHARED_BY_THE_CORE = {

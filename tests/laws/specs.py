@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 from scipy.special import digamma, gammaln, logsumexp, multigammaln
-from scipy.stats import bernoulli, multivariate_normal
+from scipy.stats import bernoulli, multivariate_normal, poisson
 
 from sklearn_lvm.core.bernoulli.beta import BetaPosterior
 from sklearn_lvm.core.bernoulli.binary_rows import binary_rows
 from sklearn_lvm.core.bernoulli.density import BernoulliFamily, Bernoullis
 from sklearn_lvm.core.bernoulli.posterior import BernoulliPosteriorFamily
+from sklearn_lvm.core.exponential.columns import BERNOULLI, Categorical, Poisson
+from sklearn_lvm.core.exponential.density import ExponentialComponents, ExponentialFamily
+from sklearn_lvm.core.exponential.rows import FeatureMap
 from sklearn_lvm.core.gaussian.density import GaussianFamily, Gaussians
 from sklearn_lvm.core.gaussian.diagonal import Diagonal, Spherical
 from sklearn_lvm.core.gaussian.full import Full
@@ -264,6 +267,56 @@ class CoinPosteriorFamily(CoinFamily):
         return components.posterior.alpha, components.posterior.beta
 
 
+class MixedColumns(Spec):
+    """Counts, categories and zeros and ones, side by side, in which NaN is missing."""
+
+    kinds = (Poisson(), Categorical((0.0, 1.0, 2.0)), BERNOULLI)
+
+    def __str__(self):
+        return "MixedColumns"
+
+    def columns(self, d):
+        return tuple(self.kinds[j % 3] for j in range(d))
+
+    def components(self, K, d, rng):
+        logs = [np.log(rng.dirichlet(np.full(c.n_features, 3.0), K)) for c in self.columns(d)]
+        rates = rng.uniform(0.5, 4.0, (d, K, 1))
+        counts = [np.concatenate([-rate, np.log(rate)], axis=1) for rate in rates]
+        columns = self.columns(d)
+        parts = [counts[j] if c is self.kinds[0] else logs[j] for j, c in enumerate(columns)]
+        return ExponentialComponents(columns, np.concatenate(parts, axis=1))
+
+    def rows(self, n, d, rng):
+        return self.clustered_rows(np.zeros(n, int), d, rng)
+
+    def clustered_rows(self, labels, d, rng):
+        n = len(labels)
+        values = [rng.poisson(1.0 + 6.0 * labels), (rng.integers(0, 3, n) * (1 + labels)) % 3]
+        values.append(rng.uniform(size=n) < (1 + 2 * labels) / (2 + 2 * labels.max()))
+        rows = np.stack([values[j % 3] for j in range(d)], axis=1)
+        return np.where(rng.uniform(size=rows.shape) < 0.1, np.nan, rows.astype(float))
+
+    def block(self, rows):
+        return FeatureMap(self.columns(rows.shape[1])).transform(rows)
+
+    def family(self, added_variance):
+        return ExponentialFamily(self.columns(len(added_variance)))
+
+    def log_prob(self, components, rows):
+        total = 0.0
+        for column, theta, x in zip(components.columns, components.parts, rows.T, strict=True):
+            known = np.nan_to_num(x)
+            if column is self.kinds[0]:
+                entries = poisson(np.exp(theta[:, 1:])).logpmf(known)
+            else:
+                entries = theta[:, [column.values.index(value) for value in known]]
+            total = total + np.where(np.isnan(x), 0.0, entries)
+        return total
+
+    def numbers(self, components):
+        return (components.theta,)
+
+
 class GaussianPosteriorsOf(Family):
     """Posteriors of Gaussians, of which the objective is the evidence bound."""
 
@@ -367,13 +420,13 @@ ONE_FACTOR = [LowRankFamily(structure, False, 1) for structure in (LowRank, Isot
 TWO_FACTORS = [LowRankFamily(structure, False, 2) for structure in (LowRank, IsotropicLowRank)]
 LOW_RANK = [*ONE_FACTOR, *TWO_FACTORS]
 GAUSSIANS = [*FAMILIES, *LOW_RANK]
-MEMBERS = [*GAUSSIANS, *TWO_FACTORS, CoinFamily()]
+MEMBERS = [*GAUSSIANS, *TWO_FACTORS, CoinFamily(), MixedColumns()]
 POSTERIORS = [
     GaussianPosteriorsOf(Full, tied=True),
     FittedGaussianPosteriors(Spherical, tied=False),
 ]
 # Of two features there are no two factors.
-FITTED = [*GAUSSIANS, CoinFamily(), CoinPosteriorFamily(), *POSTERIORS]
+FITTED = [*GAUSSIANS, CoinFamily(), MixedColumns(), CoinPosteriorFamily(), *POSTERIORS]
 # An M-step of factor analyzers climbs, and is not at the top.
 MAXIMIZED = [member for member in MEMBERS if getattr(member, "structure", None) is not LowRank]
 every_family = pytest.mark.parametrize("family", FAMILIES, ids=str)

@@ -1,0 +1,1 @@
+"""Independent columns of exponential families, stacked in one matrix of features."""
