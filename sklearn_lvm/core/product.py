@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike
 
 from .._typing import Features, Floats, Ints, Rows
 from .conditionals import Conditionals
-from .family import C, Components, Family, Kernel, PartialComponents, S
+from .family import C, D, Family, Kernel, PartialComponents, S, ScoringComponents
 from .linalg import SingularCovarianceError
 from .rows import Transformation
 
@@ -151,12 +151,12 @@ class _Known(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class ProductComponents(Generic[C]):
+class ProductComponents(Generic[D]):
     """K densities, each a product of densities of blocks of columns.
 
     Attributes
     ----------
-    parts : tuple of Components
+    parts : tuple of ScoringComponents
         K densities of each block.
     columns : tuple of ndarray of int
         The columns of each block.
@@ -180,7 +180,7 @@ class ProductComponents(Generic[C]):
     (array([[0.1995]]), np.float64(0.1995))
     """
 
-    parts: tuple[C, ...]
+    parts: tuple[D, ...]
     columns: tuple[Ints, ...]
 
     def kernel(self, log_weights: Floats) -> ProductKernel[S]:
@@ -199,27 +199,29 @@ class ProductComponents(Generic[C]):
 
     def subset(self, chosen: Ints) -> Self:
         """Some of the densities."""
-        return self._with(part.subset(chosen) for part in self.parts)
-
-    def _with(self, parts: Iterator[C]) -> Self:
-        return type(self)(tuple(parts), self.columns)
+        return type(self)(tuple(part.subset(chosen) for part in self.parts), self.columns)
 
     # -- coordinates -------------------------------------------------------------------------------
 
-    def pooled(self, weights: Floats) -> Self:
+    def pooled(self: "ProductComponents[C]", weights: Floats) -> "ProductComponents[C]":
         """Of each block the one density in units of which its coordinates are."""
-        return self._with(part.pooled(weights) for part in self.parts)
+        return ProductComponents(tuple(part.pooled(weights) for part in self.parts), self.columns)
 
-    def to_coordinates(self, reference: Self) -> tuple[Floats, ...]:
+    def to_coordinates(
+        self: "ProductComponents[C]", reference: "ProductComponents[C]"
+    ) -> tuple[Floats, ...]:
         """The coordinates of all blocks, one after the other."""
         pairs = zip(self.parts, reference.parts, strict=True)
         return tuple(array for part, known in pairs for array in part.to_coordinates(known))
 
-    def from_coordinates(self, coordinates: tuple[Floats, ...]) -> Self:
+    def from_coordinates(
+        self: "ProductComponents[C]", coordinates: tuple[Floats, ...]
+    ) -> "ProductComponents[C]":
         """The densities that have these coordinates in units of this reference."""
         counts = [len(part.to_coordinates(part)) for part in self.parts]
         pairs = zip(self.parts, _cut(coordinates, counts), strict=True)
-        return self._with(part.from_coordinates(own) for part, own in pairs)
+        parts = tuple(part.from_coordinates(own) for part, own in pairs)
+        return ProductComponents(parts, self.columns)
 
     # -- missing entries, and some of the columns ----------------------------------------------------
 
@@ -255,7 +257,8 @@ class ProductComponents(Generic[C]):
         The features are known in the blocks that they belong to, and say nothing of other blocks.
         """
         others = np.delete(np.arange(sum(map(len, self.columns))), features)
-        log_prob, parts, places = 0.0, [], []
+        log_prob: Floats | float = 0.0
+        parts, places = [], []
         triples = zip(self.parts, self._known(features), self._known(others), strict=True)
         for whole, known, rest in triples:
             part = whole
@@ -339,10 +342,10 @@ class ProductFamily(Generic[C, S]):
         pairs = zip(self.families, components.parts, strict=True)
         return sum(family.log_prior(part) for family, part in pairs)
 
-    def predictive(self, components: ProductComponents[C]) -> ProductComponents[Components]:
+    def predictive(self, components: ProductComponents[C]) -> ProductComponents[ScoringComponents]:
         """The densities that score rows: the product of those of the blocks."""
         pairs = zip(self.families, components.parts, strict=True)
-        parts = tuple(cast(Components, family.predictive(part)) for family, part in pairs)
+        parts = tuple(family.predictive(part) for family, part in pairs)
         return ProductComponents(parts, self.columns)
 
 
