@@ -72,7 +72,9 @@ class ProductTransformation:
 
 def _joined(parts: Iterator[Floats], columns: Sequence[Ints], axis: int = 1) -> Floats:
     """Arrays of the columns of each block, side by side in the order of the table."""
-    return np.take(np.concatenate(list(parts), axis=axis), np.argsort(np.concatenate(columns)), axis)
+    return np.take(
+        np.concatenate(list(parts), axis=axis), np.argsort(np.concatenate(columns)), axis
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -332,7 +334,7 @@ class ProductFamily(Generic[C, S]):
         return ProductComponents(tuple(parts), self.columns)
 
     def kernel(self, components: ProductComponents[C], log_weights: Floats) -> ProductKernel[S]:
-        """The kernel of the E-step: the sum of the log-densities of all blocks, each with its penalty."""
+        """The kernel of the E-step: log-densities of all blocks, each with its penalty, added up."""
         logs = _only_once(log_weights, len(self.families))
         triples = zip(self.families, components.parts, logs, strict=True)
         return ProductKernel(tuple(family.kernel(part, each) for family, part, each in triples))

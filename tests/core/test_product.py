@@ -22,7 +22,10 @@ from sklearn_lvm.core.product import (
 from sklearn_lvm.core.standardization import Standardization
 
 K, D, N = 3, 5, 40
-MEASURED, BINARY = np.array([4, 0, 2]), np.array([3, 1])  # columns in another order than the table's
+MEASURED, BINARY = (
+    np.array([4, 0, 2]),
+    np.array([3, 1]),
+)  # columns in another order than the table's
 COLUMNS = MEASURED, BINARY
 
 
@@ -80,7 +83,9 @@ def test_missing_entries_follow_from_their_own_block(components):
     for part, columns, own in zip(components.parts, COLUMNS, rows.blocks, strict=True):
         assert_array_equal(found.mean[:, columns], part.conditionals(own).mean)
         assert_array_equal(found.variance[:, columns], part.conditionals(own).variance)
-    assert_array_equal(found.mean[:, ~missing], np.broadcast_to(X.T[~missing], (K, (~missing).sum())))
+    assert_array_equal(
+        found.mean[:, ~missing], np.broadcast_to(X.T[~missing], (K, (~missing).sum()))
+    )
     assert (found.variance[:, missing] > 0).all()
     drawn = components.draw_missing(rows, np.arange(N) % K, np.random.RandomState(0))
     assert_array_equal(drawn.T[~missing], X.T[~missing])

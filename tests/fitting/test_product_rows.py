@@ -87,9 +87,7 @@ def fitted(X, w=None, start=None, tol="auto", K=3, acceleration="auto"):
         acceleration=acceleration,
         n_jobs=None,
     )
-    (run,) = search.runs(
-        start or searched(K), [0], lambda i: RunCallback(), stopped=lambda: False
-    )
+    (run,) = search.runs(start or searched(K), [0], lambda i: RunCallback(), stopped=lambda: False)
     return run, steps.predictive(run.model), product_transformation(blocks)
 
 
@@ -155,7 +153,7 @@ def test_points_have_one_scale_and_no_missing_entry(missing):
 
 
 def test_missing_measurements_stand_where_the_others_expect_them():
-    X, labels = table()
+    X, _ = table()
     X[::3, 3] = np.nan
     rows = source(X)
     points, missing = rows.points(), np.isnan(rows.X[:, 3])
@@ -184,7 +182,9 @@ def test_what_is_missing_is_integrated_out():
 def blocks_in_standard_units():
     """Blocks of rows that are in the units of a fit already."""
     one = Standardization(np.zeros(2), np.ones(2), np.ones(2), np.zeros(2, dtype=bool))
-    sample = observed_units(np.array([[0.0, np.nan], [1.0, 2.0], [3.0, 0.0]]), np.ones(3), one, Full(2))
+    sample = observed_units(
+        np.array([[0.0, np.nan], [1.0, 2.0], [3.0, 0.0]]), np.ones(3), one, Full(2)
+    )
     return [
         ColumnBlock(MEASURED, sample, GaussianFamily(Full(2), np.zeros(2))),
         ColumnBlock(BINARY, Binarization(0.5), COINS),
@@ -200,9 +200,7 @@ def test_one_block_is_a_mixture_of_gaussians():
     rows = source(X, w, [block])
     ends = []
     for steps, known in ((product, rows), (plain, row_source(X))):
-        search = MixtureSearch(
-            steps, known, max_iter=30, tol=0.0, acceleration=None, n_jobs=None
-        )
+        search = MixtureSearch(steps, known, max_iter=30, tol=0.0, acceleration=None, n_jobs=None)
         ends += search.runs(searched(4), [3], lambda i: RunCallback(), stopped=lambda: False)
     assert_allclose(ends[0].trace, ends[1].trace, rtol=1e-12)
     assert_allclose(
@@ -213,8 +211,11 @@ def test_one_block_is_a_mixture_of_gaussians():
 def test_threads_and_blocks_do_not_matter():
     X, _ = table(missing=0.1)
     rows, steps = source(X), MixtureSteps(product_family(blocks_of(X, np.ones(len(X)))))
-    model = steps.m_step(steps.family.statistics(rows.block, np.random.default_rng(0).dirichlet(
-        np.ones(3), len(X)).T))
+    model = steps.m_step(
+        steps.family.statistics(
+            rows.block, np.random.default_rng(0).dirichlet(np.ones(3), len(X)).T
+        )
+    )
     step = steps.e_step(model)
     assert len(rows.blocks) > 1
     parts, whole = InTurn().sum(step, rows.blocks), step((rows.block, rows.w))
