@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Generic, NamedTuple, Self, TypeVar, cast
+from typing import Generic, NamedTuple, Protocol, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .._typing import Features, Floats, Ints, Rows
+from .._typing import Features, Floats, Ints, Rows, Table
 from .conditionals import Conditionals
 from .family import C, D, Family, Kernel, PartialComponents, S, ScoringComponents
 from .linalg import SingularCovarianceError
@@ -40,24 +40,37 @@ class ProductRows:
         return type(self)(tuple(block.astype(dtype) for block in self.blocks))
 
 
+class PartialTransformation(Transformation, Protocol):
+    """A transformation of rows of which some entries may be missing."""
+
+    def log_jacobians(self, X: Table, /) -> Floats:
+        """log |dx / dz| of what was observed of each row, in nats, (n,)."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class ProductTransformation:
     """The units of each block of columns.
 
     Attributes
     ----------
-    transformations : tuple of Transformation
+    transformations : tuple of PartialTransformation
     columns : tuple of ndarray of int
         The columns of each block; together they are all columns, each once.
     """
 
-    transformations: tuple[Transformation, ...]
+    transformations: tuple[PartialTransformation, ...]
     columns: tuple[Ints, ...]
 
     @property
     def log_jacobian(self) -> float:
         """log |dx / dz| of a complete row, in nats."""
         return sum(each.log_jacobian for each in self.transformations)
+
+    def log_jacobians(self, X: Floats) -> Floats:
+        """log |dx / dz| of what was observed of each row, in nats, (n, D) -> (n,)."""
+        pairs = zip(self.transformations, self.columns, strict=True)
+        return np.asarray(sum(each.log_jacobians(X[:, columns]) for each, columns in pairs))
 
     def transform(self, X: Floats) -> ProductRows:
         """Rows (n, D), cut by columns."""
@@ -117,7 +130,7 @@ class ProductKernel(Generic[S]):
         first, *others = zip(self.kernels, features, strict=True)
         total = first[0].log_prob(first[1])
         for kernel, known in others:
-            total = total + kernel.log_prob(known)
+            total += kernel.log_prob(known)
         return total
 
     def accumulate(self, features: tuple[Features, ...], resp: Floats) -> tuple[Floats, ...]:

@@ -12,12 +12,12 @@ from .._compat import RANDOM_STATE, Interval, StrOptions
 from .._typing import Floats, Ints, RandomState
 from ..core.gaussian.column_density import ColumnStudentTs
 from ..core.gaussian.density import GaussianFamily, Gaussians
+from ..core.gaussian.missing import ObservedStandardization
 from ..core.gaussian.normal_wishart import NormalWisharts
 from ..core.gaussian.parameters import weak_prior
 from ..core.gaussian.student import StudentTs
 from ..core.linalg import SingularCovarianceError
 from ..core.mixture import Mixture
-from ..core.rows import Transformation
 from ..core.standardization import Standardization
 from ..fitting.incomplete_rows import observed_units
 from ..fitting.one_gaussian import Posterior
@@ -252,7 +252,7 @@ class BayesianGaussian(GaussianPosteriorEstimator[OneGaussian]):
 
     # -- as a part of a mixture --------------------------------------------------------------------
 
-    def _family(self, X: Floats, w: Floats) -> tuple[Transformation, GaussianFamily]:
+    def _family(self, X: Floats, w: Floats) -> tuple[ObservedStandardization, GaussianFamily]:
         """Units and estimation of Gaussians of these rows (n, d): modes under one prior.
 
         'bayes' is read as 'map'. What the prior takes from the data it takes from these rows, once.

@@ -8,9 +8,9 @@ import numpy as np
 from .._compat import RANDOM_STATE, Interval, StrOptions
 from .._typing import Floats, RandomState
 from ..core.gaussian.density import GaussianFamily, Gaussians
+from ..core.gaussian.missing import ObservedStandardization
 from ..core.gaussian.structure_names import COVARIANCE_TYPES
 from ..core.mixture import Mixture
-from ..core.rows import Transformation
 from ..core.standardization import Standardization
 from ..fitting.incomplete_rows import observed_units
 from ..fitting.one_gaussian import IncompleteTable
@@ -150,7 +150,7 @@ class GaussianMLE(OneGaussianEstimator[Mixture[Gaussians]]):
 
     # -- as a part of a mixture --------------------------------------------------------------------
 
-    def _family(self, X: Floats, w: Floats) -> tuple[Transformation, GaussianFamily]:
+    def _family(self, X: Floats, w: Floats) -> tuple[ObservedStandardization, GaussianFamily]:
         """Units and estimation of Gaussians of these rows (n, d): ``reg_covar`` is always added."""
         structure = COVARIANCE_TYPES[self.covariance_type](X.shape[1])
         measure = Standardization.of_observed

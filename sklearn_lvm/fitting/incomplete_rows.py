@@ -13,6 +13,7 @@ from ..core.gaussian.covariance import Structure
 from ..core.gaussian.density import GaussianFamily, Gaussians
 from ..core.gaussian.missing import (
     IncompleteRows,
+    ObservedStandardization,
     PartialStandardization,
     Reference,
     mean_block_size,
@@ -96,11 +97,11 @@ def sorted_by_pattern(
 
 def observed_units(
     X: Floats, w: Floats, standardization: Standardization, structure: Structure
-) -> Standardization | PartialStandardization:
+) -> ObservedStandardization:
     """The units of a table, with a reference if entries are missing; rows may lack all of them."""
     missing = np.isnan(X)
     if not missing.any():
-        return standardization
+        return ObservedStandardization(standardization)
     some = ~missing.all(axis=1)
     rows = RowSource(X[some], w[some], standardization, lambda X: list(row_slices(*X.shape)))
     found = incomplete_rows(rows, standardization, structure).transformation

@@ -12,7 +12,7 @@ from ..core.blocks import Blocks
 from ..core.family import C, Family, S
 from ..core.gaussian.missing import IncompleteRows, PartialStandardization
 from ..core.gaussian.partial import filled
-from ..core.product import ProductFamily, ProductTransformation
+from ..core.product import PartialTransformation, ProductFamily, ProductTransformation
 from ..core.rows import RowSource, Transformation, cell_hashes
 from ..core.standardization import MAX_DEVIATIONS, Standardization
 from .incomplete_rows import sorted_by_pattern
@@ -25,13 +25,13 @@ class ColumnBlock(Generic[C, S]):
     Attributes
     ----------
     columns : ndarray of int
-    transformation : Transformation
+    transformation : PartialTransformation
         Of these columns.
     family : Family
     """
 
     columns: Ints
-    transformation: Transformation
+    transformation: PartialTransformation
     family: Family[C, S]
 
 

@@ -8,7 +8,7 @@ from sklearn_lvm.core.bernoulli.binarization import Binarization
 from sklearn_lvm.core.bernoulli.density import BernoulliFamily, Bernoullis
 from sklearn_lvm.core.gaussian.density import GaussianFamily, Gaussians
 from sklearn_lvm.core.gaussian.full import Full
-from sklearn_lvm.core.gaussian.missing import observed_rows
+from sklearn_lvm.core.gaussian.missing import ObservedStandardization, observed_rows
 from sklearn_lvm.core.gaussian.student import StudentTs
 from sklearn_lvm.core.linalg import SingularCovarianceError
 from sklearn_lvm.core.mixture import Mixture
@@ -158,13 +158,19 @@ def test_products_nest(components):
 def test_rows_go_there_and_back():
     X = np.random.default_rng(0).normal(size=(N, D)) * [1.0, 2.0, 3.0, 4.0, 5.0]
     X[:, BINARY] = X[:, BINARY] > 0
-    units = Standardization.of(X[:, MEASURED], np.ones(N), per_feature=True)
+    units = ObservedStandardization(
+        Standardization.of(X[:, MEASURED], np.ones(N), per_feature=True)
+    )
     both = ProductTransformation((units, Binarization(0.5)), COLUMNS)
     rows = both.transform(X)
     back = np.empty_like(X)
     back[:, MEASURED], back[:, BINARY] = rows.blocks[0].T, rows.blocks[1].filled(np.zeros(2))
     assert_allclose(both.inverse_transform(back), X)
     assert both.log_jacobian == units.log_jacobian
+    assert_allclose(both.log_jacobians(X), both.log_jacobian)
+    X[:, [1, 4]] = np.nan
+    scale = units.standardization.scale
+    assert_allclose(both.log_jacobians(X), np.log(scale[1]) + np.log(scale[2]))
 
 
 def test_a_singular_block_names_columns_of_the_table(components):

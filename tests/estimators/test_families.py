@@ -42,7 +42,7 @@ def one_component(model, X, w):
     units, family = model._family(X, w)
     found = family.estimate(family.statistics(units.transform(X), w[None]))
     density = Mixture(np.zeros(1), family.predictive(found))
-    return density.kernel().log_prob(units.transform(X)) - units.log_jacobian
+    return density.kernel().log_prob(units.transform(X)) - units.log_jacobians(X)
 
 
 @every_type
@@ -52,6 +52,18 @@ def test_a_gaussian_alone_is_the_maximum(covariance_type):
     alone = one_component(model, X, w)
     assert not hasattr(model, "n_features_in_")
     assert_allclose(alone, model.fit(X, sample_weight=w).score_samples(X), rtol=1e-11)
+
+
+def test_rows_are_scored_by_what_was_observed_though_all_was_of_those_that_were_fitted():
+    X, w = clouds(N), np.ones(N)
+    model = GaussianMLE(reg_covar=0.0)
+    units, family = model._family(X, w)
+    found = family.estimate(family.statistics(units.transform(X), w[None]))
+    partial = X.copy()
+    partial[::2, 0] = np.nan
+    log_prob = Mixture(np.zeros(1), found).kernel().log_prob(units.transform(partial))
+    expected = model.fit(X).score_samples(partial)
+    assert_allclose(log_prob - units.log_jacobians(partial), expected, rtol=1e-11)
 
 
 def test_within_a_mixture_reg_covar_is_always_added():
