@@ -9,6 +9,7 @@ from sklearn_lvm.core.bernoulli.counts import Counts
 from sklearn_lvm.core.bernoulli.density import BernoulliFamily
 from sklearn_lvm.core.blocks import row_slices
 from sklearn_lvm.core.gaussian.density import GaussianFamily
+from sklearn_lvm.core.gaussian.diagonal import Diagonal
 from sklearn_lvm.core.gaussian.full import Full
 from sklearn_lvm.core.mixture_em import MixtureSteps
 from sklearn_lvm.core.standardization import Standardization
@@ -20,10 +21,12 @@ from sklearn_lvm.fitting.product_rows import (
     product_rows,
     product_transformation,
 )
+from sklearn_lvm.fitting.sample import Sample
 from sklearn_lvm.fitting.start_search import SearchedStart
 from sklearn_lvm.fitting.starts import FEW_ROWS, STARTS, DrawnStart
+from sklearn_lvm.inference.problem import Problem
 
-from .samples import InTurn, row_source, sample_of
+from .samples import InTurn, groups, row_source, sample_of
 
 MEASURED, BINARY = np.array([3, 0]), np.array([1, 2, 4])
 GAUSSIAN_ALONE = np.arange(2)
@@ -206,6 +209,60 @@ def test_one_block_is_a_mixture_of_gaussians():
     assert_allclose(
         ends[0].model.components.parts[0].mean, ends[1].model.components.mean, rtol=1e-9, atol=1e-12
     )
+
+
+def diagonal_blocks(X, w, *cut_as):
+    """One block for each group of columns, of Gaussians of uncorrelated features."""
+    found = []
+    for columns in map(np.array, cut_as):
+        units = Standardization.of_observed(X[:, columns], w, per_feature=True)
+        structure = Diagonal(len(columns))
+        known = observed_units(X[:, columns], w, units, structure)
+        family = GaussianFamily(structure, np.full(len(columns), 1e-6))
+        found.append(ColumnBlock(columns, known, family))
+    return found
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.2])
+@pytest.mark.parametrize(("tol", "acceleration"), [(0.0, None), (1e-8, "squarem")])
+def test_uncorrelated_columns_may_be_cut_anywhere(missing, tol, acceleration):
+    """In one precision, or in two where several blocks of rows are worth it."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2500, 4)) + 6.0 * rng.integers(0, 3, 2500)[:, None]
+    X[rng.uniform(size=X.shape) < missing] = np.nan
+    X = X[~np.isnan(X).all(axis=1)]
+    w, ends = np.ones(len(X)), []
+    for cut_as in ([[0, 1, 2, 3]], [[2], [3, 0], [1]]):
+        blocks = diagonal_blocks(X, w, *cut_as)
+        search = MixtureSearch(
+            MixtureSteps(product_family(blocks)),
+            source(X, w, blocks),
+            max_iter=30,
+            tol=tol,
+            acceleration=acceleration,
+            n_jobs=None,
+        )
+        ends += search.runs(drawn(3), [0], lambda i: RunCallback(), stopped=lambda: False)
+    one, cut = ends
+    if tol:
+        assert one.converged
+        assert cut.converged
+    assert_allclose(cut.objective, one.objective, rtol=0, atol=1e-10 if tol == 0.0 else 1e-7)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_search_finds_groups_that_no_block_tells_apart(seed):
+    """Nine groups on a grid: each block sees three of them."""
+    X, _ = groups(150, [[x, y] for x in (0.0, 9.0, 18.0) for y in (0.0, 9.0, 18.0)])
+    w = np.ones(len(X))
+    blocks = diagonal_blocks(X, w, [0], [1])
+    steps, rows = MixtureSteps(product_family(blocks)), source(X, w, blocks)
+    data = Sample(steps, rows, InTurn(), Problem, rows.n_observations)
+    model = searched(9).prepared(data)(np.random.RandomState(seed))
+    centers = np.column_stack([part.mean for part in model.components.parts])
+    grid = rows.transformation.inverse_transform(centers) / 9.0
+    assert len(np.unique(np.rint(grid), axis=0)) == 9
+    assert_allclose(np.exp(model.log_weights), 1 / 9, atol=0.02)
 
 
 def test_threads_and_blocks_do_not_matter():
