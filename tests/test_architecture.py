@@ -46,6 +46,7 @@ ARROWS = {
 NARROWER = {
     "core.mixture": set(),
     "core.mixture_em": {"core.mixture"},
+    "core.product": set(),
     "core.gaussian": {"scipy", "core.gaussian"},
     "core.bernoulli": {"scipy", "core.bernoulli"},
     "core.exponential": {"scipy", "core.exponential"},

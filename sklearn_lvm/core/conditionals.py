@@ -46,13 +46,13 @@ class Conditionals:
     @property
     def variance(self) -> Floats:
         """Variances of the entries, (K, d, n); infinite with two degrees of freedom or less."""
-        dof = self._dof_of_entries
+        dof = self.dof_of_entries
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(np.isinf(dof), 1.0, np.where(dof > 2, dof / (dof - 2), np.inf))
             return np.where(self.square > 0, self.square * ratio, 0.0)
 
     @property
-    def _dof_of_entries(self) -> Floats:
+    def dof_of_entries(self) -> Floats:
         """Degrees of freedom as an array that broadcasts over entries."""
         return self.dof if self.dof.ndim == 3 else self.dof[:, None, :]
 
@@ -78,12 +78,12 @@ class Conditionals:
     def cdf(self, resp: Floats, x: Floats) -> Floats:
         """The probability that an entry is at most x, under responsibilities (K, n): (d, n)."""
         t = (x - self.mean) / np.sqrt(self.square)
-        return np.asarray(np.einsum("kn,kdn->dn", resp, _cdf(t, self._dof_of_entries)))
+        return np.asarray(np.einsum("kn,kdn->dn", resp, _cdf(t, self.dof_of_entries)))
 
     def pdf(self, resp: Floats, x: Floats) -> Floats:
         """The density of an entry at x, under responsibilities (K, n): (d, n)."""
         size = np.sqrt(self.square)
-        density = _pdf((x - self.mean) / size, self._dof_of_entries) / size
+        density = _pdf((x - self.mean) / size, self.dof_of_entries) / size
         return np.asarray(np.einsum("kn,kdn->dn", resp, density))
 
     def quantile(self, resp: Floats, level: float) -> Floats:
@@ -105,7 +105,7 @@ class Conditionals:
         if level > 0.5:  # where the distribution function is near 1 it has few digits
             return -replace(self, mean=-self.mean).quantile(resp, 1.0 - level)
         size = np.sqrt(self.square)
-        each, held = self.mean + size * _quantile(level, self._dof_of_entries), resp[:, None] > 0
+        each, held = self.mean + size * _quantile(level, self.dof_of_entries), resp[:, None] > 0
         low = np.where(held, each, np.inf).min(axis=0)
         high = np.where(held, each, -np.inf).max(axis=0)
         return _root(

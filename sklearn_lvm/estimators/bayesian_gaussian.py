@@ -6,17 +6,20 @@ from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.base import clone
 
 from .._compat import RANDOM_STATE, Interval, StrOptions
 from .._typing import Floats, Ints, RandomState
 from ..core.gaussian.column_density import ColumnStudentTs
-from ..core.gaussian.density import Gaussians
+from ..core.gaussian.density import GaussianFamily, Gaussians
+from ..core.gaussian.missing import ObservedStandardization
 from ..core.gaussian.normal_wishart import NormalWisharts
 from ..core.gaussian.parameters import weak_prior
 from ..core.gaussian.student import StudentTs
 from ..core.linalg import SingularCovarianceError
 from ..core.mixture import Mixture
 from ..core.standardization import Standardization
+from ..fitting.incomplete_rows import observed_units
 from ..fitting.one_gaussian import Posterior
 from .base.closed_form import NoDensityError
 from .base.gaussian_posterior import GaussianPosteriorEstimator
@@ -90,7 +93,8 @@ class BayesianGaussian(GaussianPosteriorEstimator[OneGaussian]):
         What is kept of the covariance.
     inference : {'bayes', 'map', 'mle'}, default='bayes'
         What scores rows: the predictive density, the Gaussian at the mode of the posterior, or the
-        maximum of the likelihood.
+        maximum of the likelihood. As parts of a mixture, Gaussians are fitted by their modes also with
+        'bayes'.
     mean_prior : array-like of shape (n_features,), default=None
         m0, where the mean is expected. None is the mean of the rows; with NaN that of the observed
         entries of each column, or with 'full', unless ``covariance_prior`` is given, that of the
@@ -245,6 +249,31 @@ class BayesianGaussian(GaussianPosteriorEstimator[OneGaussian]):
         self.tol = tol
         self.max_iter = max_iter
         self.random_state = random_state
+
+    # -- as a part of a mixture --------------------------------------------------------------------
+
+    def _family(self, X: Floats, w: Floats) -> tuple[ObservedStandardization, GaussianFamily]:
+        """Units and estimation of Gaussians of these rows (n, d): modes under one prior.
+
+        'bayes' is read as 'map'. What the prior takes from the data it takes from these rows, once.
+        With 'mle' there is no prior, and ``reg_covar`` is always added.
+
+        Raises
+        ------
+        ValueError
+            If the prior is none.
+        """
+        known, some = clone(self), ~np.isnan(X).all(axis=1)
+        known.n_features_in_ = X.shape[1]
+        structure = known._structure()
+        units, rows = known._measured(X[some], w[some])
+        if self.inference == "mle":
+            family = GaussianFamily(structure, self.reg_covar * units.feature_variance)
+        else:
+            default = known._default_prior(rows, units)
+            prior = given_prior(known, units, default.moments).pseudo_observations(1)
+            family = GaussianFamily(structure, np.zeros(structure.d), prior)
+        return observed_units(X, w, units, structure), family
 
     # -- the density -------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from ..core.bernoulli.beta import BetaBernoulliPredictive, BetaPosterior
 from ..core.bernoulli.binarization import Binarization
 from ..core.bernoulli.binary_rows import BinaryRows
 from ..core.bernoulli.counts import Counts
-from ..core.bernoulli.density import Bernoullis, IndependentBernoulli
+from ..core.bernoulli.density import BernoulliFamily, Bernoullis, IndependentBernoulli
 from ..core.family import PartialComponents
 from ..core.mixture import Mixture
 from ..inference.block_map import ThreadMap
@@ -62,6 +62,13 @@ INFERENCES = {
     "mle": Inference(lambda prior, counts: _mode(counts), lambda prior, counts: {}),
 }
 
+# What a mode in a mixture is estimated with: alpha ones and beta zeros have the posterior mean as mode.
+PSEUDO_COUNTS: dict[str, Callable[[BetaPosterior], Counts | None]] = {
+    "bayes": lambda prior: BetaPosterior(prior.alpha + 1.0, prior.beta + 1.0).pseudo_counts(),
+    "map": lambda prior: prior.with_a_mode().pseudo_counts(),
+    "mle": lambda prior: None,
+}
+
 
 class BetaBernoulli(
     OneToOneFeatureMixin,
@@ -82,7 +89,8 @@ class BetaBernoulli(
         The prior: as many ones and zeros as alpha and beta say, seen beforehand. Not used by 'mle'.
     inference : {'bayes', 'map', 'mle'}, default='bayes'
         What the probabilities are: the predictive, the mode of the posterior, or the maximum of the
-        likelihood.
+        likelihood. As parts of a mixture, coins with 'bayes' are fitted as with 'map', alpha + 1 and
+        beta + 1: that mode is the predictive.
     binarize : float or None, default=0.0
         Entries above it are ones, others zeros; with sparse rows it must be at least 0. With None X
         must hold nothing but 0, 1 and NaN. A fit of several values that are all on one side of it
@@ -173,6 +181,18 @@ class BetaBernoulli(
         self.binarize = binarize
         self.random_state = random_state
 
+    # -- as a part of a mixture --------------------------------------------------------------------
+
+    def _family(self, X: Table, w: Floats) -> tuple[Binarization, BernoulliFamily]:
+        """The threshold, and the estimation of coins of these rows (n, d): modes under the prior.
+
+        'bayes' is read as 'map' with alpha + 1 and beta + 1, whose mode is the posterior mean. With
+        'map' an alpha or beta below 1, which has no mode, is read as 1.
+        """
+        prior = self._prior_of(X.shape[1])
+        family = BernoulliFamily(PSEUDO_COUNTS[self.inference](prior))
+        return self._binarization(), family
+
     # -- statistics --------------------------------------------------------------------------------
 
     def _measured(self, X: Table, w: Floats) -> tuple[Binarization, Counts]:
@@ -196,7 +216,10 @@ class BetaBernoulli(
     # -- the density -------------------------------------------------------------------------------
 
     def _prior(self) -> BetaPosterior:
-        d = self.n_features_in_
+        return self._prior_of(self.n_features_in_)
+
+    def _prior_of(self, d: int) -> BetaPosterior:
+        """The prior of so many columns."""
         return BetaPosterior(check_prior("alpha", self.alpha, d), check_prior("beta", self.beta, d))
 
     def _estimate(self, counts: Counts, codes: Binarization) -> IndependentBernoulli:

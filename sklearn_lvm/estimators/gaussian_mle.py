@@ -6,13 +6,17 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from .._compat import RANDOM_STATE, Interval, StrOptions
-from .._typing import RandomState
-from ..core.gaussian.density import Gaussians
+from .._typing import Floats, RandomState
+from ..core.gaussian.density import GaussianFamily, Gaussians
+from ..core.gaussian.missing import ObservedStandardization
+from ..core.gaussian.structure_names import COVARIANCE_TYPES
 from ..core.mixture import Mixture
 from ..core.standardization import Standardization
+from ..fitting.incomplete_rows import observed_units
 from ..fitting.one_gaussian import IncompleteTable
 from .base.moments import OneGaussianRows
 from .base.one_gaussian import EM_CONSTRAINTS, SEPARATE, OneGaussianEstimator
+from .base.validation import standardization_of
 
 
 class GaussianMLE(OneGaussianEstimator[Mixture[Gaussians]]):
@@ -37,7 +41,8 @@ class GaussianMLE(OneGaussianEstimator[Mixture[Gaussians]]):
         added to the variance of each feature j, s_j**2 being the feature's own variance, or the median
         of the others' where it is constant. Otherwise the estimate is the exact maximum. With 'full'
         and NaN the covariance is singular where EM has shrunk a variance to 1e-10 of those of the
-        features, which ``reg_covar`` must therefore exceed.
+        features, which ``reg_covar`` must therefore exceed. Where several Gaussians are fitted together
+        as parts of a mixture it is added to every estimate, as in :class:`EMGaussianMixture`.
     tol : float, default=1e-8
         With 'full' and NaN only: EM ends when the estimated remaining gain of the objective is below
         it, in nats per unit of weight.
@@ -142,6 +147,18 @@ class GaussianMLE(OneGaussianEstimator[Mixture[Gaussians]]):
         self.tol = tol
         self.max_iter = max_iter
         self.random_state = random_state
+
+    # -- as a part of a mixture --------------------------------------------------------------------
+
+    def _family(self, X: Floats, w: Floats) -> tuple[ObservedStandardization, GaussianFamily]:
+        """Units and estimation of Gaussians of these rows (n, d): ``reg_covar`` is always added."""
+        structure = COVARIANCE_TYPES[self.covariance_type](X.shape[1])
+        measure = Standardization.of_observed
+        units = standardization_of(X, w, measure, per_feature=structure.per_feature)
+        family = GaussianFamily(structure, self.reg_covar * units.feature_variance)
+        return observed_units(X, w, units, structure), family
+
+    # -- the density -------------------------------------------------------------------------------
 
     def _estimate(
         self, rows: OneGaussianRows, standardization: Standardization

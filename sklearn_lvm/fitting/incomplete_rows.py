@@ -7,12 +7,13 @@ from operator import add
 
 import numpy as np
 
-from .._typing import Block, Floats, Hashes, Table
-from ..core.blocks import Blocks, on_disk
+from .._typing import AnySlice, Block, Floats, Hashes, Ints, Table
+from ..core.blocks import Blocks, on_disk, row_slices
 from ..core.gaussian.covariance import Structure
 from ..core.gaussian.density import GaussianFamily, Gaussians
 from ..core.gaussian.missing import (
     IncompleteRows,
+    ObservedStandardization,
     PartialStandardization,
     Reference,
     mean_block_size,
@@ -30,6 +31,7 @@ from ..inference.problem import M, Problem, S, Steps, V
 
 MAX_ROWS = 1 << 10  # by which the reference is found
 STRENGTH = 1.0  # pseudo-observations of its covariance
+EVERY: AnySlice = slice(None)
 MAX_STEPS, TOL = 12, 1e-3  # of its EM, and in nats a row
 
 
@@ -79,15 +81,32 @@ def incomplete_rows(
     return replace(source, transformation=known)
 
 
-def sorted_by_pattern(X: Floats, w: Floats) -> tuple[Floats, Floats]:
+def sorted_by_pattern(
+    X: Floats, w: Floats, columns: Ints | AnySlice = EVERY
+) -> tuple[Floats, Floats]:
     """The rows of a table (n, d) and their weights, those together that lack the same entries.
 
-    Rows on disk stay in their order: sorted they would be a copy in memory.
+    Rows on disk stay in their order: sorted they would be a copy in memory. Only some of the columns
+    may count.
     """
     if on_disk(X):
         return X, w
-    order = order_of_patterns(np.isnan(X).T)
+    order = order_of_patterns(np.isnan(X[:, columns]).T)
     return X[order], w[order]
+
+
+def observed_units(
+    X: Floats, w: Floats, standardization: Standardization, structure: Structure
+) -> ObservedStandardization:
+    """The units of a table, with a reference if entries are missing; rows may lack all of them."""
+    missing = np.isnan(X)
+    if not missing.any():
+        return ObservedStandardization(standardization)
+    some = ~missing.all(axis=1)
+    rows = RowSource(X[some], w[some], standardization, lambda X: list(row_slices(*X.shape)))
+    found = incomplete_rows(rows, standardization, structure).transformation
+    assert isinstance(found, PartialStandardization)
+    return found
 
 
 def reference_gaussian(rows: IncompleteRowSource, structure: Structure) -> Gaussians:

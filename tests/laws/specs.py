@@ -27,6 +27,7 @@ from sklearn_lvm.core.mixing import DirichletPosterior
 from sklearn_lvm.core.mixture import Mixture
 from sklearn_lvm.core.mixture_em import MixtureSteps
 from sklearn_lvm.core.mixture_variational import EmpiricalSteps, VariationalSteps
+from sklearn_lvm.core.product import ProductComponents, ProductFamily, ProductRows
 
 # How arrays of covariances become d x d matrices, and what of a matrix a structure stores.
 DENSE = {
@@ -227,6 +228,65 @@ class CoinFamily(Spec):
         return components.log_p, components.log_q
 
 
+class ProductOf(Spec):
+    """Gaussians of the even columns, coins of the odd ones: there may be none."""
+
+    gaussians, coins = Family(Full, False), CoinFamily()
+
+    def __str__(self):
+        return "Product"
+
+    def blocks(self, d):
+        """The specs that are used, each with its columns."""
+        pairs = (self.gaussians, np.arange(0, d, 2)), (self.coins, np.arange(1, d, 2))
+        return [(spec, columns) for spec, columns in pairs if len(columns)]
+
+    def columns(self, d):
+        return tuple(columns for _, columns in self.blocks(d))
+
+    def components(self, K, d, rng):
+        parts = (spec.components(K, len(own), rng) for spec, own in self.blocks(d))
+        return ProductComponents(tuple(parts), self.columns(d))
+
+    def rows(self, n, d, rng):
+        parts = [spec.rows(n, len(own), rng) for spec, own in self.blocks(d)]
+        return self.table(parts, d)
+
+    def clustered_rows(self, labels, d, rng):
+        parts = [spec.clustered_rows(labels, len(own), rng) for spec, own in self.blocks(d)]
+        return self.table(parts, d)
+
+    def table(self, parts, d):
+        rows = np.empty((len(parts[0]), d))
+        for part, columns in zip(parts, self.columns(d), strict=True):
+            rows[:, columns] = part
+        return rows
+
+    def block(self, rows):
+        blocks = self.blocks(rows.shape[1])
+        return ProductRows(tuple(spec.block(rows[:, own]) for spec, own in blocks))
+
+    def family(self, added_variance):
+        added_variance = np.asarray(added_variance, dtype=float)
+        blocks = self.blocks(len(added_variance))
+        families = tuple(spec.family(added_variance[own]) for spec, own in blocks)
+        return ProductFamily(families, tuple(own for _, own in blocks))
+
+    def log_prob(self, components, rows):
+        triples = zip(components.parts, self.blocks(rows.shape[1]), strict=True)
+        return sum(spec.log_prob(part, rows[:, own]) for part, (spec, own) in triples)
+
+    def penalty(self, components, added_variance):
+        d = sum(map(len, components.columns))
+        own = np.broadcast_to(added_variance, d)[components.columns[0]]
+        return self.gaussians.penalty(components.parts[0], own)
+
+    def numbers(self, components):
+        d = sum(map(len, components.columns))
+        pairs = zip(components.parts, self.blocks(d), strict=True)
+        return tuple(array for part, (spec, _) in pairs for array in spec.numbers(part))
+
+
 class CoinPosteriorFamily(CoinFamily):
     """Posteriors of coins, of which the objective is the evidence bound."""
 
@@ -421,12 +481,14 @@ TWO_FACTORS = [LowRankFamily(structure, False, 2) for structure in (LowRank, Iso
 LOW_RANK = [*ONE_FACTOR, *TWO_FACTORS]
 GAUSSIANS = [*FAMILIES, *LOW_RANK]
 MEMBERS = [*GAUSSIANS, *TWO_FACTORS, CoinFamily(), MixedColumns()]
+MEMBERS = [*GAUSSIANS, *TWO_FACTORS, CoinFamily(), ProductOf()]
 POSTERIORS = [
     GaussianPosteriorsOf(Full, tied=True),
     FittedGaussianPosteriors(Spherical, tied=False),
 ]
 # Of two features there are no two factors.
 FITTED = [*GAUSSIANS, CoinFamily(), MixedColumns(), CoinPosteriorFamily(), *POSTERIORS]
+FITTED = [*GAUSSIANS, CoinFamily(), ProductOf(), CoinPosteriorFamily(), *POSTERIORS]
 # An M-step of factor analyzers climbs, and is not at the top.
 MAXIMIZED = [member for member in MEMBERS if getattr(member, "structure", None) is not LowRank]
 every_family = pytest.mark.parametrize("family", FAMILIES, ids=str)

@@ -36,6 +36,10 @@ class Binarization:
         """0: probabilities do not depend on units."""
         return 0.0
 
+    def log_jacobians(self, X: Table) -> Floats:
+        """0 for each row, (n,)."""
+        return np.zeros(X.shape[0])
+
     def transform(self, X: Table) -> BinaryRows:
         """Rows (n, d), dense or CSR, as a block of binary rows."""
         return binary_rows(X, self.threshold)

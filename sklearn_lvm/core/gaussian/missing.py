@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..._typing import Bools, Floats, Ints, Rows
-from ..standardization import Standardization
+from ..standardization import Standardization, log_jacobians
 from .completion import Group
 from .covariance import Covariances, Structure
 
@@ -177,7 +177,36 @@ def observed_rows(Z: Floats) -> Rows:
 
 
 @dataclass(frozen=True, eq=False)
-class PartialStandardization:
+class ObservedStandardization:
+    """A standardization of rows that may lack entries, whether or not those do that are fitted.
+
+    Attributes
+    ----------
+    standardization : Standardization
+    """
+
+    standardization: Standardization
+
+    @property
+    def log_jacobian(self) -> float:
+        """log |dx / dz| of a complete row, in nats."""
+        return self.standardization.log_jacobian
+
+    def log_jacobians(self, X: Floats) -> Floats:
+        """log |dx / dz| of what was observed of each row, in nats: (n, d) -> (n,)."""
+        return log_jacobians(self.standardization.scale, X)
+
+    def transform(self, X: Floats) -> Rows:
+        """Standardized rows, as numbers if none is missing: (n, d) -> (d, n)."""
+        return observed_rows(self.standardization.transform(X))
+
+    def inverse_transform(self, Z: Floats) -> Floats:
+        """Rows in the units of the data, (n, d) -> (n, d)."""
+        return self.standardization.inverse_transform(Z)
+
+
+@dataclass(frozen=True, eq=False)
+class PartialStandardization(ObservedStandardization):
     """A standardization of incomplete rows, and the Gaussian that says what is expected of them.
 
     Attributes
@@ -187,13 +216,7 @@ class PartialStandardization:
         In standard units.
     """
 
-    standardization: Standardization
     reference: Reference
-
-    @property
-    def log_jacobian(self) -> float:
-        """log |dx / dz| of a complete row, in nats."""
-        return self.standardization.log_jacobian
 
     def stored_form(self, structure: Structure) -> Structure:
         """The structure in which conditional covariances are summed: that of the reference, or more."""
@@ -203,7 +226,3 @@ class PartialStandardization:
     def transform(self, X: Floats) -> IncompleteRows:
         """Standardized rows, even if they are complete: (n, d) -> (d, n)."""
         return IncompleteRows.of(self.standardization.transform(X), self.reference)
-
-    def inverse_transform(self, Z: Floats) -> Floats:
-        """Rows in the units of the data, (n, d) -> (n, d)."""
-        return self.standardization.inverse_transform(Z)
