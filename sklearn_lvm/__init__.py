@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .estimators.gaussian_mle import GaussianMLE as GaussianMLE
     from .estimators.imputer import DensityImputer as DensityImputer
     from .estimators.ppca import PPCA as PPCA
+    from .estimators.product_density import ProductDensity as ProductDensity
     from .estimators.regressor import ConditionalRegressor as ConditionalRegressor
     from .estimators.standardized import StandardizedDensity as StandardizedDensity
     from .estimators.vae import VAEDensity as VAEDensity
@@ -42,6 +43,7 @@ _HOMES = {
     "FactorAnalysis": "estimators.factor_analysis",
     "GaussianMLE": "estimators.gaussian_mle",
     "PPCA": "estimators.ppca",
+    "ProductDensity": "estimators.product_density",
     "Selection": "selection.report",
     "StandardizedDensity": "estimators.standardized",
     "VAEDensity": "estimators.vae",
@@ -65,6 +67,7 @@ __all__ = [  # noqa: RUF022 - in the order of sorted()
     "FactorAnalysis",
     "GaussianMLE",
     "PPCA",
+    "ProductDensity",
     "Selection",
     "StandardizedDensity",
     "VAEDensity",
