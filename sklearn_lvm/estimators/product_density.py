@@ -28,7 +28,7 @@ from .base.transaction import unchanged_on_failure
 from .base.validation import FLOATS, check_weights, fit_weights, result_dtype, weighted_total
 
 
-class ProductDensity(TransformerMixin, DensityMixin, BaseComposition):  # type: ignore[misc]
+class ProductDensity(TransformerMixin, DensityMixin, BaseComposition):
     r"""Independent blocks of columns, each with a density estimator of its own.
 
     With the columns :math:`x_b` of block b, and the density :math:`p_b` that was fitted to them,
@@ -104,12 +104,19 @@ class ProductDensity(TransformerMixin, DensityMixin, BaseComposition):  # type: 
 
     @property
     def _named(self) -> list[tuple[str, object]]:
-        return [(name, density) for name, density, _ in self.blocks or ()]
+        # Of what is no list of triples fit complains, and nobody else.
+        return [(block[0], block[1]) for block in self.blocks or ()] if self._are_triples() else []
 
     @_named.setter
     def _named(self, named: list[tuple[str, object]]) -> None:
         pairs = zip(named, self.blocks or (), strict=True)
         self.blocks = [(name, density, columns) for (name, density), (_, _, columns) in pairs]
+
+    def _are_triples(self) -> bool:
+        return self.blocks is None or (
+            isinstance(self.blocks, list | tuple)
+            and all(isinstance(block, list | tuple) and len(block) == 3 for block in self.blocks)
+        )
 
     def get_params(self, deep: bool = True) -> dict[str, object]:
         """Get the parameters, those of blocks as ``name__parameter``.
@@ -122,10 +129,7 @@ class ProductDensity(TransformerMixin, DensityMixin, BaseComposition):  # type: 
         -------
         params : dict
         """
-        try:
-            params: dict[str, object] = self._get_params("_named", deep=deep)
-        except (TypeError, ValueError):  # no list of triples, which fit complains of
-            params = super().get_params(deep=False)
+        params: dict[str, object] = self._get_params("_named", deep=deep)
         return params
 
     def set_params(self, **params: object) -> Self:
@@ -146,7 +150,7 @@ class ProductDensity(TransformerMixin, DensityMixin, BaseComposition):  # type: 
 
     @_fit_context(prefer_skip_nested_validation=False)
     @documented
-    def fit(self, X: ArrayLike, y: object = None, sample_weight: Weights = None) -> Self:
+    def fit(self, X: Table, y: object = None, sample_weight: Weights = None) -> Self:
         """Fit a clone of each block's estimator to its columns.
 
         Parameters
@@ -175,14 +179,14 @@ class ProductDensity(TransformerMixin, DensityMixin, BaseComposition):  # type: 
                 for block in found
             ]
             self.named_blocks_ = Bunch(**{name: density for name, density, _ in self.blocks_})
-            self._frame = X[:0] if is_mixed(X) else None
+            self._frame = X.iloc[:0].copy() if is_mixed(X) and hasattr(X, "iloc") else None
             self._dtype = _precision(rows)
         return self
 
     def _found(self, X: Table, rows: Table, w: Floats) -> list[ColumnBlock]:
         if self.blocks is None:
             return blocks_of_table(rows, w)
-        if any(not isinstance(block, tuple | list) or len(block) != 3 for block in self.blocks):
+        if not self._are_triples():
             raise ValueError(f"blocks must hold (name, estimator, columns), got {self.blocks!r}.")
         return checked_blocks(X, self.blocks, self.remainder)
 
@@ -201,10 +205,11 @@ class ProductDensity(TransformerMixin, DensityMixin, BaseComposition):  # type: 
 
     def _log_probs(self, rows: Table) -> Floats:
         """The log-density of each block, (n, B)."""
-        return np.column_stack([
-            _in_block(name, lambda d=density, c=columns: d.score_samples(_columns(rows, c)))
+        scores = [
+            _in_block(name, density.score_samples, _columns(rows, columns))
             for name, density, columns in self.blocks_
-        ]).astype(np.float64)  # fmt: skip
+        ]
+        return np.column_stack(scores).astype(np.float64)
 
     def transform(self, X: ArrayLike) -> Floats:
         """Compute the log-density of each block; each row sums to its score.
@@ -325,19 +330,19 @@ def _columns(rows: Table, columns: Ints) -> Table:
     return safe_indexing(rows, columns, axis=1)
 
 
-def _in_block(name: str, compute: Callable[[], Any]) -> Any:
-    """What a block computes; a ValueError or TypeError names it."""
+def _in_block(name: str, method: Callable[..., Any], rows: Table, **weights: Floats) -> Any:
+    """What a method of a block returns; a ValueError or TypeError names the block."""
     try:
-        return compute()
+        return method(rows, **weights)
     except (TypeError, ValueError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
+        kind = ValueError if isinstance(error, ValueError) else TypeError
         raise kind(f"block {name!r}: {error}") from error
 
 
 def _fitted(block: ColumnBlock, rows: Table, given: Weights, w: Floats) -> object:
     weights = fit_weights(f"block {block.name!r}: estimator", block.density, given, w)
     density: Any = clone(block.density)
-    return _in_block(block.name, lambda: density.fit(_columns(rows, block.columns), **weights))
+    return _in_block(block.name, density.fit, _columns(rows, block.columns), **weights)
 
 
 def _framed(frame: Table, columns: list[Table]) -> Table:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,7 +27,14 @@ def is_mixed(X: object) -> bool:
     """Whether a table is a frame of which some columns are no numbers."""
     if not (hasattr(X, "columns") and hasattr(X, "dtypes")):
         return False
-    return any(getattr(dtype, "kind", "O") not in "biuf" for dtype in X.dtypes)
+    return not all(_is_number(dtype) for dtype in X.dtypes)
+
+
+def _is_number(dtype: Any) -> bool:
+    """Whether a data type of NumPy, pandas or Polars is one of numbers."""
+    if hasattr(dtype, "is_numeric"):  # of Polars
+        return bool(dtype.is_numeric())
+    return getattr(dtype, "kind", "O") in "biuf"
 
 
 def column_name(X: Table, j: int) -> str:
@@ -116,7 +123,7 @@ def blocks_of_table(X: Table, w: Floats) -> list[ColumnBlock]:
 
 
 def _kind(column: Table, used: Bools) -> str:
-    if getattr(column.dtype, "kind", "O") not in "biuf":
+    if not _is_number(column.dtype):
         return "categories"
     entries = np.asarray(column, dtype=np.float64)[used]
     observed = entries[~np.isnan(entries)]
