@@ -18,14 +18,26 @@ from .._compat import (
     StrOptions,
     _fit_context,
     check_random_state_of,
-    safe_indexing,
 )
 from .._typing import Floats, Ints, RandomState, Table, Weights
-from .base.column_blocks import ColumnBlock, blocks_of_table, checked_blocks, is_mixed
+from .base.column_blocks import (
+    ColumnBlock,
+    blocks_of_table,
+    checked_blocks,
+    framed,
+    in_block,
+    is_mixed,
+)
 from .base.docs import documented
 from .base.inner_density import drawn_rows
 from .base.transaction import unchanged_on_failure
-from .base.validation import FLOATS, check_weights, fit_weights, result_dtype, weighted_total
+from .base.validation import (
+    FLOATS,
+    check_weights,
+    fit_weights,
+    result_dtype,
+    weighted_total,
+)
 
 
 class ProductDensity(TransformerMixin, DensityMixin, BaseComposition):
@@ -190,10 +202,12 @@ class ProductDensity(TransformerMixin, DensityMixin, BaseComposition):
             raise ValueError(f"blocks must hold (name, estimator, columns), got {self.blocks!r}.")
         return checked_blocks(X, self.blocks, self.remainder)
 
-    def _validated(self, X: ArrayLike, *, reset: bool) -> Table:
+    def _validated(self, X: Table, *, reset: bool) -> Table:
         """An array of numbers, or a frame of mixed columns as it is."""
         if is_mixed(X):
             validate_data(self, X, reset=reset, skip_check_array=True)
+            if not len(X):
+                raise ValueError("X has 0 rows: give at least one.")
             return X
         return validate_data(self, X, reset=reset, dtype=FLOATS, ensure_all_finite="allow-nan")
 
@@ -206,7 +220,7 @@ class ProductDensity(TransformerMixin, DensityMixin, BaseComposition):
     def _log_probs(self, rows: Table) -> Floats:
         """The log-density of each block, (n, B)."""
         scores = [
-            _in_block(name, density.score_samples, _columns(rows, columns))
+            in_block(name, density.score_samples, rows, columns)
             for name, density, columns in self.blocks_
         ]
         return np.column_stack(scores).astype(np.float64)
@@ -280,6 +294,46 @@ class ProductDensity(TransformerMixin, DensityMixin, BaseComposition):
         check_is_fitted(self)
         return sum(density.n_parameters_ for _, density, _ in self.blocks_)
 
+    @documented
+    def bic(self, X: ArrayLike, sample_weight: Weights = None) -> float:
+        """Compute the Bayesian information criterion, ``-2 log L + n_parameters_ log n``.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+        {sample_weight}
+
+        Returns
+        -------
+        bic : float
+            Lower is better (Schwarz, 1978).
+        """
+        return self._criterion(X, sample_weight, np.log)
+
+    @documented
+    def aic(self, X: ArrayLike, sample_weight: Weights = None) -> float:
+        """Compute the Akaike information criterion, ``-2 log L + 2 n_parameters_``.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+        {sample_weight}
+
+        Returns
+        -------
+        aic : float
+            Lower is better (Akaike, 1974).
+        """
+        return self._criterion(X, sample_weight, lambda n: 2.0)
+
+    def _criterion(
+        self, X: ArrayLike, sample_weight: Weights, penalty: Callable[[float], float]
+    ) -> float:
+        rows = self._check_rows(X)
+        w = check_weights(sample_weight, rows)
+        log_likelihood = weighted_total(w, self._log_probs(rows).sum(axis=1))
+        return -2.0 * log_likelihood + float(penalty(w.sum())) * self.n_parameters_
+
     def sample(self, n_samples: int = 1, *, random_state: RandomState = None) -> Table:
         """Draw new rows from the fitted density, each block by itself.
 
@@ -309,7 +363,7 @@ class ProductDensity(TransformerMixin, DensityMixin, BaseComposition):
         ordered = [columns[j] for j in range(self.n_features_in_)]
         if self._frame is None:
             return np.column_stack(ordered).astype(self._dtype, copy=False)
-        return _framed(self._frame, ordered)
+        return framed(self._frame, ordered)
 
     # -- what scikit-learn asks ----------------------------------------------------------------------
 
@@ -317,7 +371,8 @@ class ProductDensity(TransformerMixin, DensityMixin, BaseComposition):
         tags = super().__sklearn_tags__()
         parts = [density for _, density in self._named]
         parts += [] if isinstance(self.remainder, str) else [self.remainder]
-        tags.input_tags.allow_nan = all(get_tags(part).input_tags.allow_nan for part in parts)
+        known = [part for part in parts if hasattr(part, "__sklearn_tags__")]  # fit refuses others
+        tags.input_tags.allow_nan = all(get_tags(part).input_tags.allow_nan for part in known)
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
@@ -326,28 +381,7 @@ def _precision(rows: Table) -> type[np.float32 | np.float64]:
     return np.float64 if is_mixed(rows) else result_dtype(rows)
 
 
-def _columns(rows: Table, columns: Ints) -> Table:
-    return safe_indexing(rows, columns, axis=1)
-
-
-def _in_block(name: str, method: Callable[..., Any], rows: Table, **weights: Floats) -> Any:
-    """What a method of a block returns; a ValueError or TypeError names the block."""
-    try:
-        return method(rows, **weights)
-    except (TypeError, ValueError) as error:
-        kind = ValueError if isinstance(error, ValueError) else TypeError
-        raise kind(f"block {name!r}: {error}") from error
-
-
 def _fitted(block: ColumnBlock, rows: Table, given: Weights, w: Floats) -> object:
     weights = fit_weights(f"block {block.name!r}: estimator", block.density, given, w)
     density: Any = clone(block.density)
-    return _in_block(block.name, density.fit, _columns(rows, block.columns), **weights)
-
-
-def _framed(frame: Table, columns: list[Table]) -> Table:
-    """A frame of columns, with names and dtypes of another."""
-    whole = [getattr(dtype, "kind", "O") in "iu" for dtype in frame.dtypes]
-    values = [np.rint(x) if is_whole else x for x, is_whole in zip(columns, whole, strict=True)]
-    named = dict(zip(frame.columns, values, strict=True))
-    return type(frame)(named).astype(dict(zip(frame.columns, frame.dtypes, strict=True)))
+    return in_block(block.name, density.fit, rows, block.columns, **weights)

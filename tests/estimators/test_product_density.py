@@ -27,6 +27,7 @@ def two_blocks():
     return ProductDensity([("body", GaussianMLE(), BODY), ("answers", BetaBernoulli(), ANSWERS)])
 
 
+@pytest.mark.filterwarnings("ignore:the covariance is singular")
 @pytest.mark.parametrize(
     "model",
     [
@@ -50,6 +51,9 @@ def test_scores_of_blocks_add(X):
         np.average(parts.sum(axis=1), weights=w), rel=1e-12
     )
     assert model.n_parameters_ == body.n_parameters_ + answers.n_parameters_
+    for name in ("bic", "aic"):
+        of_blocks = [getattr(body, name)(X[:, BODY], w), getattr(answers, name)(X[:, ANSWERS], w)]
+        assert getattr(model, name)(X, w) == pytest.approx(sum(of_blocks), rel=1e-12)
 
 
 def test_a_block_that_was_not_observed_scores_nothing(X):
@@ -87,7 +91,7 @@ def test_a_table_is_read(X):
         ([("a", GaussianMLE(), ["age"])], "block 'a' asks for columns"),
         ([("a", PCA().set_params(n_components=1), [0]), ("b", "drop", [1, 2, 3])],
          "block 'b' needs an estimator with fit and score_samples"),
-        ([("a", BetaBernoulli(binarize=None), [0, 1, 2, 3])], "block 'a': "),
+        ([("a", BetaBernoulli(binarize=None), [0, 1, 2, 3])], "block 'a' of columns 0, 1, 2, 3: "),
         ([("a", GaussianMLE(), [0, 1]), ("a", BetaBernoulli(), [2, 3])], "names of their own"),
         ([("a", GaussianMLE())], r"\(name, estimator, columns\)"),
         ([], "blocks is empty"),
@@ -158,7 +162,7 @@ class Days(GaussianMLE):
 
 def test_a_text_column_of_a_gaussian_is_named(X):
     frame = pd.DataFrame({"age": X[:, 0], "job": ["nurse"] * len(X)})
-    with pytest.raises(ValueError, match=r"block 'a': .*'nurse' in row 0"):
+    with pytest.raises(ValueError, match=r"block 'a' of columns 'age', 'job': .*'nurse' in row 0"):
         ProductDensity([("a", GaussianMLE(), ["age", "job"])]).fit(frame)
 
 

@@ -140,3 +140,23 @@ SUGGESTED: dict[str, Callable[[], object]] = {
     "categories": _categories,
     "numbers": BayesianGaussian,
 }
+
+
+def in_block(
+    name: str, method: Callable[..., Any], rows: Table, columns: Ints, **weights: Floats
+) -> Any:
+    """What a method of a block says of its columns; a ValueError or TypeError names both."""
+    try:
+        return method(safe_indexing(rows, columns, axis=1), **weights)
+    except (TypeError, ValueError) as error:
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        named = listed([column_name(rows, j) for j in columns.tolist()])
+        raise kind(f"block {name!r} of columns {named}: {error}") from error
+
+
+def framed(frame: Table, columns: list[Table]) -> Table:
+    """A frame of columns, with names and dtypes of another."""
+    whole = [getattr(dtype, "kind", "O") in "iu" for dtype in frame.dtypes]
+    values = [np.rint(x) if is_whole else x for x, is_whole in zip(columns, whole, strict=True)]
+    named = dict(zip(frame.columns, values, strict=True))
+    return type(frame)(named).astype(dict(zip(frame.columns, frame.dtypes, strict=True)))
