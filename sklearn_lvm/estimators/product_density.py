@@ -53,8 +53,8 @@ class ProductDensity(TransformerMixin, DensityMixin, BaseComposition):
         The estimators have ``fit`` and ``score_samples``; they are cloned. Columns are what a
         ``ColumnTransformer`` takes: names, positions, a slice, a mask, or a function of X such as
         ``make_column_selector``. None reads the table: columns of 0 and 1 are
-        ``BetaBernoulli(binarize=None)``, columns of strings or categories ``DirichletCategorical()``,
-        and all others together one ``BayesianGaussian()``.
+        ``BetaBernoulli(binarize=None)``, columns that are no numbers, such as those of categories,
+        ``DirichletCategorical()``, and all others together one ``BayesianGaussian()``.
     remainder : 'raise' or estimator, default='raise'
         What becomes of columns in no block: a ValueError, or one more block, named 'remainder'.
     random_state : int, RandomState instance or None, default=None
@@ -348,6 +348,11 @@ class ProductDensity(TransformerMixin, DensityMixin, BaseComposition):
         X : ndarray or pandas DataFrame of shape (n_samples, n_features)
             A frame with the dtypes of the one that was fitted, if some of its columns were no numbers.
             Numbers are then rounded in columns of integers.
+
+        Raises
+        ------
+        ValueError
+            If a block has no ``sample``.
         """
         check_is_fitted(self)
         state = self.random_state if random_state is None else random_state

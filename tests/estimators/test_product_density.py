@@ -108,6 +108,12 @@ def test_a_block_without_weights_is_named(X):
         model.fit(X, sample_weight=np.ones(len(X)))
 
 
+def test_a_block_without_sample_is_named(X):
+    model = ProductDensity([("a", PCA(1), [0, 1])], remainder=BetaBernoulli()).fit(X)
+    with pytest.raises(ValueError, match=r"PCA.*has no sample"):
+        model.sample()
+
+
 def test_a_failed_fit_leaves_the_fitted_state(X):
     model = two_blocks().fit(X)
     before = model.score_samples(X)

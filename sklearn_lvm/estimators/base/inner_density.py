@@ -10,7 +10,17 @@ from ..._typing import RandomState, Table
 
 
 def drawn_rows(density: Any, n_samples: int, random_state: RandomState) -> Table:
-    """Rows that a density draws, with a random state of the call where it takes one."""
+    """Rows that a density draws, with a random state of the call where it takes one.
+
+    Raises
+    ------
+    ValueError
+        If it draws none.
+    """
+    if not hasattr(density, "sample"):
+        raise ValueError(
+            f"{density!r} has no sample: rows can be drawn from densities that have it."
+        )
     drawn = _drawn(copy(density), n_samples, random_state)
     # The mixtures of scikit-learn give labels too.
     return drawn[0] if isinstance(drawn, tuple) else drawn
