@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .estimators.imputer import DensityImputer as DensityImputer
     from .estimators.latent_variable_model import LatentVariableModel as LatentVariableModel
     from .estimators.ppca import PPCA as PPCA
+    from .estimators.product_density import ProductDensity as ProductDensity
     from .estimators.regressor import ConditionalRegressor as ConditionalRegressor
     from .estimators.standardized import StandardizedDensity as StandardizedDensity
     from .estimators.uniform_density import UniformDensity as UniformDensity
@@ -50,6 +51,7 @@ _HOMES = {
     "GaussianMLE": "estimators.gaussian_mle",
     "LatentVariableModel": "estimators.latent_variable_model",
     "PPCA": "estimators.ppca",
+    "ProductDensity": "estimators.product_density",
     "Selection": "selection.report",
     "StandardizedDensity": "estimators.standardized",
     "UniformDensity": "estimators.uniform_density",
@@ -78,6 +80,7 @@ __all__ = [  # noqa: RUF022 - in the order of sorted()
     "GaussianMLE",
     "LatentVariableModel",
     "PPCA",
+    "ProductDensity",
     "Selection",
     "StandardizedDensity",
     "UniformDensity",

@@ -10,6 +10,8 @@ from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 from sklearn.base import _fit_context
+from sklearn.utils._indexing import _get_column_indices as column_indices
+from sklearn.utils._indexing import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
     RealNotInt,
@@ -17,6 +19,7 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 from sklearn.utils._param_validation import Interval as _Interval
+from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import _check_sample_weight
 
@@ -24,6 +27,7 @@ from ._typing import Floats, Table, Weights
 
 __all__ = [
     "RANDOM_STATE",
+    "BaseComposition",
     "CallbackContext",
     "CallbackSupportMixin",
     "HasMethods",
@@ -34,7 +38,9 @@ __all__ = [
     "check_feature_names_in",
     "check_random_state_of",
     "check_sample_weight",
+    "column_indices",
     "has_callbacks",
+    "safe_indexing",
     "with_callbacks",
     "without_callbacks",
 ]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
-from inspect import signature
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, DensityMixin, clone
-from sklearn.utils import Tags, check_random_state, get_tags
+from sklearn.utils import Tags, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -19,6 +17,7 @@ from .._typing import Floats, RandomState, Table, Weights
 from ..core.standardization import Standardization, log_jacobians
 from .base.completed_tables import GivenTable
 from .base.docs import documented
+from .base.inner_density import drawn_rows
 from .base.transaction import unchanged_on_failure
 from .base.validation import (
     FLOATS,
@@ -224,19 +223,8 @@ class StandardizedDensity(DensityMixin, BaseEstimator):
             Rows in the order in which the density draws them.
         """
         check_is_fitted(self)
-        drawn = self._draw(n_samples, random_state)
-        # The mixtures of scikit-learn give labels too.
-        Z = drawn[0] if isinstance(drawn, tuple) else drawn
+        Z = drawn_rows(self.density_, n_samples, random_state)
         return self._standardization.inverse_transform(np.asarray(Z, dtype=np.float64))
-
-    def _draw(self, n_samples: int, random_state: RandomState) -> Any:
-        """What the inner density draws, with a random state of the call where it takes one."""
-        density = copy(self.density_)
-        if "random_state" in signature(density.sample).parameters:
-            return density.sample(n_samples, random_state=random_state)
-        if random_state is not None:
-            density.random_state = check_random_state(random_state)
-        return density.sample(n_samples)
 
     @available_if(_density_has("impute"))
     def impute(
