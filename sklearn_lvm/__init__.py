@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .estimators.gaussian_mixture import EMGaussianMixture as EMGaussianMixture
     from .estimators.gaussian_mle import GaussianMLE as GaussianMLE
     from .estimators.imputer import DensityImputer as DensityImputer
+    from .estimators.mixture_model import MixtureModel as MixtureModel
     from .estimators.ppca import PPCA as PPCA
     from .estimators.regressor import ConditionalRegressor as ConditionalRegressor
     from .estimators.standardized import StandardizedDensity as StandardizedDensity
@@ -41,6 +42,7 @@ _HOMES = {
     "EMGaussianMixture": "estimators.gaussian_mixture",
     "FactorAnalysis": "estimators.factor_analysis",
     "GaussianMLE": "estimators.gaussian_mle",
+    "MixtureModel": "estimators.mixture_model",
     "PPCA": "estimators.ppca",
     "Selection": "selection.report",
     "StandardizedDensity": "estimators.standardized",
@@ -64,6 +66,7 @@ __all__ = [  # noqa: RUF022 - in the order of sorted()
     "EMGaussianMixture",
     "FactorAnalysis",
     "GaussianMLE",
+    "MixtureModel",
     "PPCA",
     "Selection",
     "StandardizedDensity",
