@@ -19,7 +19,7 @@ from .starts import Draw
 
 MAX_SEED = 2**31 - 1
 START_SHARE = 0.1  # of every row that all parts share at a start, so that none begins without rows
-TINY = float(np.finfo(np.float64).smallest_normal)  # weights below it have lost their digits
+FLOAT64 = np.finfo(np.float64)
 
 
 class Part(Protocol):
@@ -229,11 +229,11 @@ class PartFamily:
     def _fitted(self, k: int, rows: Rows, resp: Floats, current: Part | None) -> Part:
         if (fixed := self.fixed[k]) is not None:
             return fixed
-        if current is not None and resp.max() < TINY:
+        if current is not None and resp.max() < FLOAT64.smallest_normal:
             return current
         part = self._begun(k, current)
         try:
-            part.fit(rows, sample_weight=resp)
+            part.fit(rows, sample_weight=_counted(resp))
         except (ValueError, ArithmeticError) as error:
             raise PartError(
                 f"component {k} ({self.names[k]!r}), of weight {resp.sum():g}, cannot be fitted: "
@@ -257,6 +257,11 @@ class PartFamily:
     def predictive(self, components: PartComponents) -> ScoringComponents:
         """The parts, which score rows themselves."""
         return components
+
+
+def _counted(resp: Floats) -> Floats:
+    """Weights without those that no sum would notice, which might spread a part over far rows."""
+    return np.where(resp < FLOAT64.eps * resp.max(), 0.0, resp)
 
 
 def log_prior_of(part: Part) -> float:
