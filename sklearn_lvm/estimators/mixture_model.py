@@ -1,25 +1,22 @@
 """MixtureModel: mixtures of any densities by expectation-maximization."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from numbers import Real
 from typing import Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import Tags, check_random_state, get_tags
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import validate_data
+from sklearn.utils import check_random_state
 
 from .._compat import Interval
-from .._typing import Floats, Ints, RandomState, Table, Weights
-from ..core.family import Components
+from .._typing import Floats, RandomState, Table, Weights
 from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
 from ..core.rows import RowSource
 from ..fitting.mixture import Outcome
-from ..fitting.part_rows import PartRows
 from ..fitting.parts import (
+    Part,
     PartComponents,
     PartFamily,
     PartMixture,
@@ -30,11 +27,8 @@ from ..fitting.parts import (
 )
 from ..fitting.starts import FEW_ROWS, STARTS, DrawnStart, StartStrategy
 from ..inference.em import EMRun
-from .base.completed_tables import GivenTable
-from .base.conditioning import Restriction
 from .base.docs import documented
-from .base.imputation import ImputationOptions
-from .base.mixture import COUNT, EM_CONSTRAINTS, InitParams, MixtureEstimator
+from .base.mixture import COUNT, EM_CONSTRAINTS, InitParams
 from .base.named_parts import (
     NamedParts,
     check_density,
@@ -43,20 +37,16 @@ from .base.named_parts import (
     named_parts,
     replaced,
 )
-from .base.part_tables import AsTheyAre, PartTable, is_frame
+from .base.part_mixture import PartMixtureEstimator
+from .base.part_tables import AsTheyAre
 from .base.transaction import warn
-from .base.validation import FLOATS, check_weights, explained, listed, observed_part
+from .base.validation import listed
 
 MAX_SEED = 2**31 - 1
 
 
-def _parts_have(*methods: str) -> Callable[["MixtureModel"], bool]:
-    """Whether all parts have these methods."""
-    return lambda self: all(hasattr(part, m) for part in self._known_parts() for m in methods)
-
-
 @documented
-class MixtureModel(MixtureEstimator[AsTheyAre, PartComponents, PartStatistics]):
+class MixtureModel(PartMixtureEstimator):
     r"""Mixture of any densities, alike or not, fitted by expectation-maximization.
 
     .. math:: p(x) = \sum_k w_k \, p_k(x)
@@ -127,7 +117,7 @@ class MixtureModel(MixtureEstimator[AsTheyAre, PartComponents, PartStatistics]):
 
     Examples
     --------
-    One line of kernel densities and one Gaussian share two clouds of unlike shape:
+    A Gaussian and a kernel density share two clouds of unlike shape:
 
     >>> import numpy as np
     >>> from sklearn.neighbors import KernelDensity
@@ -135,7 +125,7 @@ class MixtureModel(MixtureEstimator[AsTheyAre, PartComponents, PartStatistics]):
     >>> rng = np.random.RandomState(0)
     >>> X = np.concatenate([rng.normal(-5, 1, (50, 1)), rng.uniform(4, 6, (50, 1))])
     >>> model = MixtureModel([GaussianMLE(), KernelDensity()], random_state=0).fit(X)
-    >>> np.unique(model.predict(X[:50])).size, model.weights_.round(2)
+    >>> np.unique(model.predict(X[:50])).size, model.weights_.round(1)
     (1, array([0.5, 0.5]))
 
     With no more than one component the mixture is the part:
@@ -153,8 +143,6 @@ class MixtureModel(MixtureEstimator[AsTheyAre, PartComponents, PartStatistics]):
     }
 
     acceleration = None  # nothing is known of how parts lie between each other
-
-    parts_: list[Any]
 
     _family: PartFamily
 
@@ -188,15 +176,6 @@ class MixtureModel(MixtureEstimator[AsTheyAre, PartComponents, PartStatistics]):
         self.verbose_interval = verbose_interval
 
     # -- parts -------------------------------------------------------------------------------------
-
-    def _listed_parts(self) -> list[object]:
-        """The parts as a list that is not repeated."""
-        return list(cast("Sequence[object]", self.parts)) if is_list(self.parts) else [self.parts]
-
-    def _known_parts(self) -> list[object]:
-        """The fitted parts, or those that are to be fitted."""
-        named = named_parts(self._listed_parts())
-        return list(getattr(self, "parts_", [part for _, part in named]))
 
     def _checked_parts(self) -> NamedParts:
         """One estimator with its name for each component.
@@ -263,41 +242,6 @@ class MixtureModel(MixtureEstimator[AsTheyAre, PartComponents, PartStatistics]):
         super().set_params(**params)
         return self
 
-    # -- rows --------------------------------------------------------------------------------------
-
-    def _validated(self, X: ArrayLike, *, reset: bool) -> Table:
-        """A table of numbers, or a frame as it is, in which parts choose columns."""
-        if is_frame(X):
-            table = PartTable.of_frame(X)
-            validate_data(self, X, reset=reset, skip_check_array=True)
-            return table
-        finite = "allow-nan" if get_tags(self).input_tags.allow_nan else True
-        try:
-            with np.errstate(all="ignore"):  # the sum of finite entries may overflow
-                rows = validate_data(self, X, reset=reset, dtype=FLOATS, ensure_all_finite=finite)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise explained(error, X) from error
-        return PartTable.of_array(rows)
-
-    def _observed_part(self, X: Table, w: Floats, *, every_column: bool) -> tuple[Table, Floats]:
-        names = getattr(self, "feature_names_in_", None)
-        observed_part(X.keys, w, names, every_column=every_column)
-        some = ~np.isnan(X.keys).all(axis=1)
-        return (X, w) if some.all() else (X[some], w[some])
-
-    def _slices(self, X: Table) -> list[slice]:
-        return [slice(0, X.shape[0])]
-
-    def _log_prob(self, X: Table) -> Floats:
-        log_prob = self._by_block(X, lambda: self._density.kernel().log_prob)
-        return np.where(np.isnan(X.keys).all(axis=1), 0.0, log_prob)
-
-    def _row_source(self, X: Table, w: Floats, transformation: AsTheyAre) -> RowSource:
-        return PartRows(X, w, transformation, self._slices)
-
-    def _known_values(self, row: Floats) -> Floats:
-        return row[0]
-
     # -- fitting -----------------------------------------------------------------------------------
 
     def _prepared(self, X: ArrayLike, sample_weight: Weights) -> tuple[RowSource, AsTheyAre]:
@@ -315,7 +259,7 @@ class MixtureModel(MixtureEstimator[AsTheyAre, PartComponents, PartStatistics]):
         rng = check_random_state(self.random_state)
         templates = [as_template(part, rng) for _, part in named]
         held = [getattr(part, "_fixed_in_mixture", False) for part in templates]
-        fixed = [
+        fixed: list[Part | None] = [
             part.fit(rows.block, sample_weight=rows.w) if is_held else None
             for part, is_held in zip(templates, held, strict=True)
         ]
@@ -334,7 +278,7 @@ class MixtureModel(MixtureEstimator[AsTheyAre, PartComponents, PartStatistics]):
 
     def _few_rows(self, n_rows: int, weight: float) -> StartStrategy:
         K = self._n_fitted_components
-        if K > weight:
+        if weight < K:
             raise ValueError(
                 f"n_components={K}, but X has n_samples={n_rows} distinct rows, of summed weight "
                 f"{weight:g}: give at most {max(n_rows, int(weight))} parts."
@@ -368,7 +312,7 @@ class MixtureModel(MixtureEstimator[AsTheyAre, PartComponents, PartStatistics]):
         self, outcomes: list[Outcome[Mixture[PartComponents]]]
     ) -> EMRun[Mixture[PartComponents]]:
         """The best run; those that kept parts, which may have collapsed, stand behind all others."""
-        sound = [
+        sound: list[Outcome[Mixture[PartComponents]]] = [
             outcome
             for outcome in outcomes
             if isinstance(outcome, EMRun) and not outcome.model.components.failures
@@ -376,23 +320,27 @@ class MixtureModel(MixtureEstimator[AsTheyAre, PartComponents, PartStatistics]):
         return super()._best(sound or outcomes)
 
     def _warn_of_fall(self, run: EMRun[Mixture[PartComponents]], rows: RowSource) -> None:
-        """Name the parts whose M-step made the last model worse."""
+        """Name the parts whose fit made the last model worse."""
+        assert run.fell_to is not None
         steps = self._steps(AsTheyAre())
         total = steps.e_step(run.model)((rows.block, rows.w))
         statistics = PartStatistics(rows.block, total.arrays[1])
         lost = falls(run.model, steps.m_step(statistics, run.model), statistics)
-        names = [self._family.names[k] for k in np.argsort(-lost) if lost[k] > 0]
+        found = [
+            f"component {k} ({self._family.names[k]!r})" for k in np.argsort(-lost) if lost[k] > 0
+        ]
+        cause = listed(found) if found else "the parts"
         warn(
-            f"The objective fell from {run.objective:.6g} to {run.fell_to:.6g} in the last step: "
-            f"fitting {listed(names or list(self._family.names))} did not make its rows more likely. "
-            "The better model is kept; its other parts may have something left to gain.",
+            f"The last step lowered the objective by {run.objective - run.fell_to:.3g} nats per unit "
+            f"of weight: the fit of {cause} is no maximum. The better model is kept; its other parts "
+            "may have something left to gain.",
             ConvergenceWarning,
         )
 
     def _failure_message(self, failure: Exception) -> str:
         return (
-            f"Every start failed: {failure} Give fewer parts or parts with a prior, raise n_init, or try "
-            "another init_params."
+            f"Every start failed: {failure} Give fewer parts or parts with a prior, raise n_init, or "
+            "try another init_params."
         )
 
     def _attributes(
@@ -408,203 +356,3 @@ class MixtureModel(MixtureEstimator[AsTheyAre, PartComponents, PartStatistics]):
         self, model: Mixture[PartComponents], transformation: AsTheyAre
     ) -> Mapping[str, object]:
         return {"parts_": list(model.components.parts)}
-
-    @staticmethod
-    def _without_unknown_count(known: dict[str, object]) -> dict[str, object]:
-        """Fitted attributes without the number of parameters where a part tells none."""
-        parts = cast("list[object]", known["parts_"])
-        if not all(hasattr(part, "n_parameters_") for part in parts):
-            del known["n_parameters_"]
-        return known
-
-    def _criterion(
-        self, X: ArrayLike, sample_weight: Weights, penalty: Callable[[float], float]
-    ) -> float:
-        self._check_rows(X)
-        silent = [part for part in self.parts_ if not hasattr(part, "n_parameters_")]
-        if silent:
-            raise ValueError(
-                f"a criterion needs the number of free parameters, and {silent[0]!r} has no "
-                "n_parameters_: compare scores of rows held back instead."
-            )
-        return super()._criterion(X, sample_weight, penalty)
-
-    # -- some of the columns -------------------------------------------------------------------------
-
-    def _restricted(self, kept: Ints, restrict: Restriction) -> dict[str, object]:
-        known = super()._restricted(kept, restrict)
-        density = cast("Mixture[PartComponents]", known["_density"])
-        parts = list(density.components.parts)
-        return self._without_unknown_count(
-            known | {"parts_": parts, "_transformation": AsTheyAre()}
-        )
-
-    def _params_of_features(self, kept: Ints) -> dict[str, object]:
-        return {}
-
-    @available_if(_parts_have("condition", "marginal"))
-    def condition(self, values: Mapping[str | int, float]) -> Self:
-        """Fix values of some columns: the density of the others given these, p(x_rest | values).
-
-        The parts become their conditional densities, and the weights p(k | values).
-
-        Parameters
-        ----------
-        values : dict
-            From columns, by name or by index, to finite numbers in the units of the data.
-
-        Returns
-        -------
-        density : object
-            A fitted mixture of the other columns.
-
-        Raises
-        ------
-        ValueError
-            If a column is unknown or given twice, none is given or none would be left, or a value is not
-            a finite number.
-        """
-        return super().condition(values)
-
-    @available_if(_parts_have("marginal"))
-    def marginal(self, features: Sequence[str | int]) -> Self:  # type: ignore[override]
-        """Integrate columns out: the density of the given ones, p(x_features).
-
-        Parameters
-        ----------
-        features : list of str or int
-            Columns by name or by index, in any order; the result has them in the order of the fit.
-
-        Returns
-        -------
-        density : object
-            A fitted mixture of these columns.
-
-        Raises
-        ------
-        ValueError
-            If a column is unknown or given twice, or none is given.
-        """
-        return super().marginal(features)
-
-    # -- rows that parts draw and complete -----------------------------------------------------------
-
-    @available_if(_parts_have("sample"))
-    def sample(  # type: ignore[override]
-        self,
-        n_samples: int = 1,
-        *,
-        random_state: RandomState = None,
-        return_latent: bool = False,
-    ) -> Table:
-        """Draw new rows from the fitted density.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-        random_state : int, RandomState instance or None, default=None
-            None falls back to the estimator's own ``random_state``.
-        return_latent : bool, default=False
-            Whether to return the component of each row as well.
-
-        Returns
-        -------
-        X : array or frame of shape (n_samples, n_features)
-            Rows in random order, of the kind that the parts draw.
-        latent : ndarray of shape (n_samples,)
-            Only if ``return_latent``: the components.
-
-        Raises
-        ------
-        ValueError
-            If ``n_samples`` is not a positive integer, or the random state is none.
-        """
-        how: dict[str, Any] = {"random_state": random_state, "return_latent": return_latent}
-        return super().sample(n_samples, **how)
-
-    def _in_own_precision(self, values: Table) -> Table:
-        return values if is_frame(values) else super()._in_own_precision(values)
-
-    @available_if(_parts_have("impute"))
-    def impute(
-        self,
-        X: ArrayLike,
-        *,
-        n_draws: int | None = None,
-        mode: bool = False,
-        parameter_draws: bool = False,
-        random_state: RandomState = None,
-    ) -> Table | list[Table]:
-        """Fill in missing entries, given the observed entries of each row.
-
-        They become sum_k p(k | x_o) E_k[x_m | x_o], or are drawn from a part that is drawn by its
-        responsibility.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN was not observed; columns are numbers. X is not changed.
-        n_draws : int, default=None
-            None for one table of conditional means, an integer for so many tables with draws.
-        mode, parameter_draws : bool, default=False
-            Only False: parts of any kind do not say which values are most probable, nor how their
-            parameters spread.
-        random_state : int, RandomState instance or None, default=None
-            Of the draws. None falls back to the estimator's own ``random_state``.
-
-        Returns
-        -------
-        X : array or frame, or a list of them
-            Of the kind of X. Observed entries are the same.
-
-        Raises
-        ------
-        ValueError
-            If a column is no number, or an option is none of these.
-        """
-        options = ImputationOptions(n_draws, mode, parameter_draws)
-        if mode or parameter_draws:
-            raise ValueError(
-                f"mode={mode}, parameter_draws={parameter_draws}: a mixture of any parts has neither; "
-                "set both to False."
-            )
-        rng = self._random_state_of("impute", random_state)
-        rows = self._check_rows(X)
-        if rows.categorical.any():
-            raise ValueError(
-                f"X has categories in column {int(np.argmax(rows.categorical))}, of which there is no "
-                "mean: impute takes numbers."
-            )
-        given = GivenTable.of(X, rows.keys.astype(rows.dtype))
-        if given.missing is None:
-            values = np.zeros(0)
-            return given.completed(values) if n_draws is None else [given.completed(values)] * n_draws
-        resp = self._responsibilities(rows)
-        if options.n_draws is None:
-            means = [np.asarray(part.impute(rows.values), np.float64) for part in self.parts_]
-            return given.completed(np.einsum("nk,knd->nd", resp, np.array(means))[given.missing])
-        return [
-            given.completed(self._drawn(rows, resp, rng)[given.missing]) for _ in range(n_draws or 0)
-        ]
-
-    def _drawn(self, rows: PartTable, resp: Floats, rng: np.random.RandomState) -> Floats:
-        """Completed rows (n, d), each by a part that is drawn by its responsibility."""
-        levels = rng.random_sample(len(resp)) * resp.sum(axis=1)
-        labels = (np.cumsum(resp, axis=1)[:, :-1] <= levels[:, None]).sum(axis=1)
-        drawn = np.full(rows.shape, np.nan)
-        for k, part in enumerate(self.parts_):
-            chosen = labels == k
-            if chosen.any():
-                seed = int(rng.randint(MAX_SEED))
-                drawn[chosen] = part.impute(rows[chosen].values, n_draws=1, random_state=seed)[0]
-        return drawn
-
-    # -- what scikit-learn asks ----------------------------------------------------------------------
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        parts = [part for _, part in named_parts(self._listed_parts())]
-        tags.input_tags.allow_nan = all(
-            get_tags(part).input_tags.allow_nan for part in parts if hasattr(part, "__sklearn_tags__")
-        )
-        return tags

@@ -58,4 +58,4 @@ def _standardized(key: Floats, w: Floats) -> Floats:
 def _one_hot(codes: Floats) -> Floats:
     """A column for each code that is there; none of them for missing entries."""
     levels = np.unique(codes[np.isfinite(codes)])
-    return (codes[:, None] == levels).astype(np.float64)
+    return np.asarray(codes[:, None] == levels, dtype=np.float64)

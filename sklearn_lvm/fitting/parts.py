@@ -6,27 +6,37 @@ from collections.abc import Callable, Sequence
 from copy import copy, deepcopy
 from dataclasses import dataclass
 from inspect import signature
-from typing import Protocol, Self
+from typing import Protocol, Self, cast
 
 import numpy as np
 from sklearn.base import clone
 
-from .._typing import Features, Floats, Ints, Rows, Table
+from .._typing import Bools, Features, Floats, Ints, Rows, Table
 from ..core.family import ScoringComponents
 from ..core.mixture import Mixture, MixtureKernel
+from ..core.outliers import quantile
 from .clusters import Rng
 from .starts import Draw
 
 MAX_SEED = 2**31 - 1
 START_SHARE = 0.1  # of every row that all parts share at a start, so that none begins without rows
+FENCE = 1.5  # interquartile ranges beyond the quartiles
 FLOAT64 = np.finfo(np.float64)
 
 
 class Part(Protocol):
     """What an estimator must do to be a part."""
 
-    def fit(self, X: Table, *, sample_weight: Floats) -> object: ...
+    def fit(self, X: Table, *, sample_weight: Floats) -> Self: ...
     def score_samples(self, X: Table, /) -> Floats: ...
+
+
+class SamplingPart(Part, Protocol):
+    """A part that draws rows; a random state of the call is not taken by all."""
+
+    random_state: int
+
+    def sample(self, n_samples: int, **params: int) -> Table: ...
 
 
 class PartError(FloatingPointError):
@@ -115,8 +125,9 @@ class PartComponents:
         for k in np.unique(labels):
             rows = np.flatnonzero(labels == k)
             order.append(rng.permutation(rows))
-            drawn.append(drawn_rows(self.parts[k], len(rows), rng))
-        return _in_order(_concatenated(drawn), np.argsort(np.concatenate(order)))
+            drawn.append(_drawn(cast(SamplingPart, self.parts[k]), len(rows), rng))
+        found: Floats = _in_order(_concatenated(drawn), np.argsort(np.concatenate(order)))
+        return found
 
     def n_parameters(self) -> int:
         """The free parameters of the parts that tell of them."""
@@ -284,21 +295,38 @@ def as_template(part: Part, rng: Rng) -> Part:
 
 
 def draw_for(draw: Draw, fixed: Sequence[object | None]) -> Draw:
-    """Responsibilities of parts, of which fixed ones get no cluster.
+    """Responsibilities of parts, of which fixed ones get no cluster, but the rows that lie far out.
 
     The clusters go to the other parts in a random order. Every part gets a small share of every row.
     """
-    free = np.array([k for k, part in enumerate(fixed) if part is None], dtype=np.intp)
+    free = np.flatnonzero([part is None for part in fixed])
+    held = np.flatnonzero([part is not None for part in fixed])
     K = len(fixed)
 
     def drawn(points: Table, weight: Floats, n_components: int, rng: Rng) -> Floats:
         if K == 1 or not len(free):
             return np.full((K, len(weight)), 1.0 / K)
-        resp = np.full((K, len(weight)), START_SHARE / K)
-        resp[rng.permutation(free)] += (1.0 - START_SHARE) * draw(points, weight, len(free), rng)
-        return resp
+        far = _far_out(points, weight) if len(held) else np.zeros(len(weight), dtype=np.bool_)
+        if np.count_nonzero(~far) < len(free):
+            far[:] = False
+        shares = np.zeros((K, len(weight)))
+        clusters = draw(points[~far], weight[~far], len(free), rng)
+        shares[np.ix_(rng.permutation(free), ~far)] = clusters
+        shares[np.ix_(held, far)] = 1.0 / max(len(held), 1)
+        return START_SHARE / K + (1.0 - START_SHARE) * shares
 
     return drawn
+
+
+def _far_out(points: Floats, weight: Floats) -> Bools:
+    """The rows of which an entry lies outside of the fences of its column (Tukey, 1977), (n,)."""
+    far = np.zeros(len(points), dtype=np.bool_)
+    for column in points.T:
+        low, high = (quantile(column, weight, percent) for percent in (25.0, 75.0))
+        if low < high:
+            reach = FENCE * (high - low)
+            far |= (column < low - reach) | (column > high + reach)
+    return far
 
 
 def falls(
@@ -318,16 +346,15 @@ def falls(
 # -- rows that parts draw ------------------------------------------------------------------------------
 
 
-def drawn_rows(part: Part, n: int, rng: Rng) -> Table:
+def _drawn(part: SamplingPart, n: int, rng: Rng) -> Table:
     """Rows that a part draws, with a random state of the call where it takes one."""
-    sample: Callable[..., Table] = part.sample  # type: ignore[attr-defined]
     seed = int(rng.randint(MAX_SEED))
-    if "random_state" in signature(sample).parameters:
-        drawn = sample(n, random_state=seed)
+    if "random_state" in signature(part.sample).parameters:
+        drawn = part.sample(n, random_state=seed)
     else:  # scikit-learn's mixtures have a random state of their own
         copied = copy(part)
-        copied.random_state = seed  # type: ignore[attr-defined]
-        drawn = copied.sample(n)  # type: ignore[attr-defined]
+        copied.random_state = seed
+        drawn = copied.sample(n)
     return drawn[0] if isinstance(drawn, tuple) else drawn
 
 

@@ -61,8 +61,8 @@ class EMRun(Generic[M]):
         """The run after a step to another model.
 
         The objective of an exact step cannot fall. A fall by no more than rounding counts as level.
-        After a larger one rounding errors dominate, or the step was not exact: the run ends as converged
-        with the better model.
+        After a larger one rounding errors dominate, or the step was not exact: the run ends as
+        converged with the better model.
         """
         if current.objective < self.objective - EQUAL:
             fell_to = current.objective

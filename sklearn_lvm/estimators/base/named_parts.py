@@ -17,12 +17,12 @@ def is_list(parts: object) -> bool:
 
 def named_parts(parts: Sequence[object]) -> NamedParts:
     """Estimators with their names; those without are named as ``make_pipeline`` names its steps."""
-    pairs = [part if _is_pair(part) else (None, part) for part in parts]
-    kinds = [type(part).__name__.lower() for _, part in pairs]
-    unnamed = Counter(kind for kind, (name, _) in zip(kinds, pairs, strict=True) if name is None)
+    pairs = [_pair(part) for part in parts]
+    unnamed = Counter(_kind(part) for name, part in pairs if name is None)
     seen = Counter[str]()
     named = []
-    for kind, (name, part) in zip(kinds, pairs, strict=True):
+    for given, part in pairs:
+        name, kind = given, _kind(part)
         if name is None:
             seen[kind] += 1
             name = f"{kind}-{seen[kind]}" if unnamed[kind] > 1 else kind
@@ -30,15 +30,22 @@ def named_parts(parts: Sequence[object]) -> NamedParts:
     return named
 
 
-def _is_pair(part: object) -> bool:
-    return isinstance(part, tuple) and len(part) == 2 and isinstance(part[0], str)
+def _kind(part: object) -> str:
+    return type(part).__name__.lower()
+
+
+def _pair(part: object) -> tuple[str | None, Any]:
+    """A name, if any was given, and an estimator."""
+    if isinstance(part, tuple) and len(part) == 2 and isinstance(part[0], str):
+        return part
+    return None, part
 
 
 def replaced(parts: Sequence[object], name: str, part: object) -> list[object]:
     """The list with another estimator of this name."""
     pairs = zip(parts, named_parts(parts), strict=True)
     return [
-        old if known != name else (name, part) if _is_pair(old) else part
+        old if known != name else (name, part) if _pair(old)[0] is not None else part
         for old, (known, _) in pairs
     ]
 

@@ -54,7 +54,9 @@ class PartTable:
         """
         n, d = frame.shape
         if not n or not d:
-            raise ValueError(f"X is a frame of shape {(n, d)}: give at least one row and one column.")
+            raise ValueError(
+                f"X is a frame of shape {(n, d)}: give at least one row and one column."
+            )
         columns = [_safe_indexing(frame, j, axis=1) for j in range(d)]
         encoded = [_encoded(np.asarray(column)) for column in columns]
         keys = np.column_stack([key for key, _ in encoded])
