@@ -273,7 +273,7 @@ class MixtureModel(PartMixtureEstimator):
 
     def _start(self, transformation: AsTheyAre) -> DrawnStart[PartComponents]:
         strategy = STARTS["kmeans" if self.init_params == "auto" else self.init_params]
-        draw = StartStrategy(draw_for(strategy.draw, self._family.fixed))
+        draw = StartStrategy(draw_for(strategy.draw, self._family.fixed), strategy.n_rows)
         return DrawnStart(self._n_fitted_components, draw, self._few_rows, lambda model: model)
 
     def _few_rows(self, n_rows: int, weight: float) -> StartStrategy:
@@ -305,7 +305,10 @@ class MixtureModel(PartMixtureEstimator):
         if best.fell_to is not None:
             self._warn_of_fall(best, rows)
         for failure in best.model.components.failures:
-            warn(f"In the last step {failure} It keeps its last fit.", ConvergenceWarning)
+            warn(
+                f"In the last step {failure.rstrip('.')}. It keeps its last fit.",
+                ConvergenceWarning,
+            )
         return best
 
     def _best(
@@ -338,10 +341,8 @@ class MixtureModel(PartMixtureEstimator):
         )
 
     def _failure_message(self, failure: Exception) -> str:
-        return (
-            f"Every start failed: {failure} Give fewer parts or parts with a prior, raise n_init, or "
-            "try another init_params."
-        )
+        remedy = "Give fewer parts or parts with a prior, raise n_init, or try another init_params."
+        return f"Every start failed: {str(failure).rstrip('.')}. {remedy}"
 
     def _attributes(
         self, transformation: AsTheyAre, run: EMRun[Mixture[PartComponents]]

@@ -86,10 +86,18 @@ class PartKernel:
         return rows
 
     def log_prob(self, features: Features) -> Floats:
-        """Log-densities plus log-weights, (K, n); parts without weight are not asked."""
+        """Log-densities plus log-weights, (K, n); parts without weight are not asked.
+
+        Raises
+        ------
+        PartError
+            If a score is no number.
+        """
         joint = np.full((len(self.parts), len(features)), -np.inf)
         for k in np.flatnonzero(self.log_weights > -np.inf):
             joint[k] = self.log_weights[k] + np.asarray(self.parts[k].score_samples(features))
+            if np.isnan(joint[k]).any():
+                raise PartError(f"component {k} scores a row by NaN: {self.parts[k]!r}.")
         return joint
 
     def accumulate(self, features: Features, resp: Floats) -> tuple[Floats, ...]:

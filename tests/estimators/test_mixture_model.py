@@ -11,10 +11,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KernelDensity
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_lvm import (
     PPCA,
     BetaBernoulli,
+    CovarianceWarning,
     EMGaussianMixture,
     GaussianMLE,
     MixtureModel,
@@ -82,8 +84,30 @@ def frame():
     return pd.DataFrame({"kind": kind, "size": np.where(first, -3.0, 3.0) + rng.normal(size=200)})
 
 
+class Silent(BaseEstimator):
+    """No density: it scores no rows."""
+
+    def fit(self, X, y=None, sample_weight=None):
+        return self
+
+
 def two_gaussians(**params):
     return MixtureModel(GaussianMLE(), 2, random_state=0, **params)
+
+
+CHECKED = [
+    MixtureModel(GaussianMLE(), 2),
+    MixtureModel([GaussianMLE(), ("axes", GaussianMLE(covariance_type="diag"))]),
+]
+_checks = parametrize_with_checks(CHECKED)
+
+
+@pytest.mark.parametrize(_checks.args[0], list(_checks.args[1]), ids=_checks.kwargs["ids"])
+def test_scikit_learn_check(estimator, check):
+    with warnings.catch_warnings():
+        for category in (ConvergenceWarning, CovarianceWarning):
+            warnings.simplefilter("ignore", category)
+        check(estimator)
 
 
 # -- what is found -------------------------------------------------------------------------------------
@@ -240,10 +264,6 @@ def test_what_is_no_density_is_named(parts, n_components, message):
 
 
 def test_a_part_without_scores_is_named():
-    class Silent(BaseEstimator):
-        def fit(self, X, y=None, sample_weight=None):
-            return self
-
     with pytest.raises(ValueError, match="'silent' has no score_samples"):
         MixtureModel([GaussianMLE(), Silent()]).fit(clouds())
 
@@ -253,6 +273,24 @@ def test_a_component_that_cannot_be_fitted_is_named():
         ValueError, match=r"component 0 \('gaussianmle'\), of weight .* n_samples=1"
     ):
         MixtureModel(GaussianMLE()).fit(np.ones((3, 2)))
+
+
+def test_a_failed_fit_leaves_no_trace():
+    X = clouds()
+    model = two_gaussians().fit(X)
+    before = model.score_samples(X)
+    for parts in ([GaussianMLE(), Silent()], KernelDensity(bandwidth=-1.0)):
+        with pytest.raises(ValueError, match=r"silent|scores a row by NaN.*bandwidth"):
+            clone(model).set_params(parts=parts, n_components=1).fit(X)
+        with pytest.raises(ValueError, match=r"silent|scores a row by NaN.*bandwidth"):
+            model.set_params(parts=parts, n_components=1).fit(X)
+        assert_array_equal(model.score_samples(X), before)
+
+
+def test_a_part_that_collapses_is_told_of():
+    X = np.concatenate([clouds(), [[50.0, 50.0]]])
+    with pytest.warns(ConvergenceWarning, match=r"component \d .* n_samples=1.*keeps its last fit"):
+        MixtureModel(GaussianMLE(), 3, random_state=0, tol=1e-9).fit(X)
 
 
 def test_a_fall_is_recorded_and_its_part_is_named():
