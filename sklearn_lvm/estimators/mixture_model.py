@@ -143,6 +143,7 @@ class MixtureModel(PartMixtureEstimator):
     }
 
     acceleration = None  # nothing is known of how parts lie between each other
+    _shares_starts = False
 
     _family: PartFamily
 
@@ -269,11 +270,13 @@ class MixtureModel(PartMixtureEstimator):
         return AsTheyAre()
 
     def _steps(self, transformation: AsTheyAre) -> MixtureSteps[PartComponents, PartStatistics]:
-        return MixtureSteps(self._family, self.weight_concentration_prior)
+        family = self._family.first(self._n_fitted_components)
+        return MixtureSteps(family, self.weight_concentration_prior)
 
     def _start(self, transformation: AsTheyAre) -> DrawnStart[PartComponents]:
         strategy = STARTS["kmeans" if self.init_params == "auto" else self.init_params]
-        draw = StartStrategy(draw_for(strategy.draw, self._family.fixed), strategy.n_rows)
+        fixed = self._family.first(self._n_fitted_components).fixed
+        draw = StartStrategy(draw_for(strategy.draw, fixed), strategy.n_rows)
         return DrawnStart(self._n_fitted_components, draw, self._few_rows, lambda model: model)
 
     def _few_rows(self, n_rows: int, weight: float) -> StartStrategy:
@@ -283,7 +286,7 @@ class MixtureModel(PartMixtureEstimator):
                 f"n_components={K}, but X has n_samples={n_rows} distinct rows, of summed weight "
                 f"{weight:g}: give at most {max(n_rows, int(weight))} parts."
             )
-        return StartStrategy(draw_for(FEW_ROWS["in turn"].draw, self._family.fixed))
+        return StartStrategy(draw_for(FEW_ROWS["in turn"].draw, self._family.first(K).fixed))
 
     def _given_model(
         self, transformation: AsTheyAre, model: Mixture[PartComponents] | None

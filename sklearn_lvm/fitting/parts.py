@@ -215,6 +215,10 @@ class PartFamily:
     fixed: tuple[Part | None, ...]
     n_parts: int = 1
 
+    def first(self, n: int) -> Self:
+        """The family of the first n parts."""
+        return type(self)(self.names[:n], self.templates[:n], self.fixed[:n])
+
     def statistics(self, rows: Rows, resp: Floats) -> PartStatistics:
         """The rows and responsibilities (K, n) of an M-step."""
         return PartStatistics(rows, resp)

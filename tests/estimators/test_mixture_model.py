@@ -20,6 +20,7 @@ from sklearn_lvm import (
     EMGaussianMixture,
     GaussianMLE,
     MixtureModel,
+    select_n_components,
 )
 
 
@@ -144,6 +145,11 @@ def test_a_box_holds_what_lies_far_from_two_gaussians():
     assert noise[-10:].all()
     assert not noise[:-10].any()
     assert_array_equal(model.parts_[2].low_, X.min(axis=0))
+
+
+def test_the_number_of_copies_is_found():
+    found = select_n_components(two_gaussians(), clouds(), n_components=[1, 2, 3], criterion="bic")
+    assert found.best_estimator_.n_components == len(found.best_estimator_.parts_) == 2
 
 
 def test_one_component_is_its_part():

@@ -52,6 +52,8 @@ class PartMixtureEstimator(MixtureEstimator[AsTheyAre, PartComponents, PartStati
 
     def _validated(self, X: ArrayLike, *, reset: bool) -> Table:
         """A table of numbers, or a frame as it is, in which parts choose columns."""
+        if isinstance(X, PartTable):  # which was validated before
+            X = X.values
         if is_frame(X):
             table = PartTable.of_frame(X)
             validate_data(self, X, reset=reset, skip_check_array=True)
