@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .estimators.gaussian_mle import GaussianMLE as GaussianMLE
     from .estimators.imputer import DensityImputer as DensityImputer
     from .estimators.latent_variable_model import LatentVariableModel as LatentVariableModel
+    from .estimators.mixture_model import MixtureModel as MixtureModel
     from .estimators.ppca import PPCA as PPCA
     from .estimators.product_density import ProductDensity as ProductDensity
     from .estimators.regressor import ConditionalRegressor as ConditionalRegressor
@@ -50,6 +51,7 @@ _HOMES = {
     "GammaPoisson": "estimators.gamma_poisson",
     "GaussianMLE": "estimators.gaussian_mle",
     "LatentVariableModel": "estimators.latent_variable_model",
+    "MixtureModel": "estimators.mixture_model",
     "PPCA": "estimators.ppca",
     "ProductDensity": "estimators.product_density",
     "Selection": "selection.report",
@@ -79,6 +81,7 @@ __all__ = [  # noqa: RUF022 - in the order of sorted()
     "GammaPoisson",
     "GaussianMLE",
     "LatentVariableModel",
+    "MixtureModel",
     "PPCA",
     "ProductDensity",
     "Selection",

@@ -1,6 +1,6 @@
 """A mixture of densities of any family: p(z) = sum_k weight_k p_k(z)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -45,7 +45,7 @@ class Mixture(Generic[D]):
 
     def marginal(self: "Mixture[P]", features: Ints) -> "Mixture[P]":
         """The mixture of some of the features."""
-        return Mixture(self.log_weights, self.components.marginal(features))
+        return replace(self, components=self.components.marginal(features))
 
     def conditional(
         self: "Mixture[P]", features: Ints, values: Floats
@@ -58,7 +58,7 @@ class Mixture(Generic[D]):
         joint = self.log_weights + log_prob
         total = np.logaddexp.reduce(joint, keepdims=True)
         with np.errstate(invalid="ignore"):
-            return total, Mixture(joint - total, components)
+            return total, replace(self, log_weights=joint - total, components=components)
 
     def n_parameters(self) -> int:
         """Count free parameters: those of the densities, and K - 1 weights."""

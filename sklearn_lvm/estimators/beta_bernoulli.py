@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from numbers import Real
-from typing import ClassVar, Literal, NamedTuple, cast
+from typing import ClassVar, Literal, NamedTuple, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import beta as beta_distribution
 from scipy.stats import rv_continuous
-from sklearn.base import OneToOneFeatureMixin
+from sklearn.base import OneToOneFeatureMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import RANDOM_STATE, Interval, StrOptions
@@ -265,6 +265,26 @@ class BetaBernoulli(
             "highest point, for want of ones or zeros. Raise alpha and beta (1 with some observed "
             "entry is enough), or use inference='bayes'."
         )
+
+    # -- as a part of a mixture ----------------------------------------------------------------------
+
+    def _mode(self) -> Self:
+        """An unfitted copy whose mode is what this one estimates: the mean of one is that of the other.
+
+        (n1 + alpha) / (n + alpha + beta) is the mode under Beta(alpha + 1, beta + 1).
+        """
+        copied: Self = clone(self)
+        if self.inference != "bayes":
+            return copied
+        more = {"alpha": np.add(self.alpha, 1.0), "beta": np.add(self.beta, 1.0)}
+        return copied.set_params(inference="map", **more)
+
+    def _log_prior(self) -> float:
+        """The log-density of the prior at the mode, in nats, up to a constant; 0 without a prior."""
+        if self.inference != "map":
+            return 0.0
+        prior, coins = self._prior().pseudo_counts(), self._density_or_raise().components
+        return float(np.sum(prior.ones * coins.log_p + prior.zeros * coins.log_q))
 
     # -- the posterior -------------------------------------------------------------------------------
 

@@ -250,6 +250,7 @@ def is_free_to_search(estimator: MixtureEstimator[U, C, S]) -> bool:
     given = [name for name in params if name.endswith("s_init") and params[name] is not None]
     return (
         not (given or estimator._has_evidence_bound)
+        and estimator._shares_starts
         and estimator.init_params == "auto"
         and estimator.n_init == 1
     )

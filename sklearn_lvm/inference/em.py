@@ -32,6 +32,8 @@ class EMRun(Generic[M]):
         Whether a callback asked for an end.
     rule : StoppingRule or None
         What decides whether it has converged, as it is after these steps.
+    fell_to : float or None
+        The objective of a step that ended the run by a fall, of more than rounding.
     """
 
     model: M
@@ -40,6 +42,7 @@ class EMRun(Generic[M]):
     converged: bool = False
     stopped: bool = False
     rule: StoppingRule | None = None
+    fell_to: float | None = None
 
     @property
     def objective(self) -> float:
@@ -47,7 +50,8 @@ class EMRun(Generic[M]):
 
     def with_model(self, model: N) -> "EMRun[N]":
         """The same run with its model in another form."""
-        return EMRun(model, self.trace, self.n_iter, self.converged, self.stopped, self.rule)
+        known = (self.trace, self.n_iter, self.converged, self.stopped, self.rule, self.fell_to)
+        return EMRun(model, *known)
 
     def rejected(self) -> "EMRun[M]":
         """The run after a proposal that was not accepted."""
@@ -57,10 +61,12 @@ class EMRun(Generic[M]):
         """The run after a step to another model.
 
         The objective of an exact step cannot fall. A fall by no more than rounding counts as level.
-        After a larger one rounding errors dominate: the run ends as converged with the better model.
+        After a larger one rounding errors dominate, or the step was not exact: the run ends as
+        converged with the better model.
         """
         if current.objective < self.objective - EQUAL:
-            return replace(self, n_iter=self.n_iter + 1, converged=True)
+            fell_to = current.objective
+            return replace(self, n_iter=self.n_iter + 1, converged=True, fell_to=fell_to)
         trace = (*self.trace, max(current.objective, self.objective))
         return EMRun(current.model, trace, self.n_iter + 1)
 

@@ -95,6 +95,7 @@ class MixtureEstimator(CallbackSupportMixin, ComponentDensityEstimator, Generic[
     _total_weight: float
     _fitted_log_jacobian = 0.0  # log |dx / dz| of a typical row, what was observed of it
     _prefers_weak_prior = False  # that leaves the maximum of the likelihood, where one is chosen
+    _shares_starts = True  # by splits and merges, with mixtures of other numbers of components
     _stopping_rule: StoppingRule | None = None  # of the last run, which a warm start continues
 
     @abstractmethod

@@ -36,7 +36,8 @@ def check_weights(sample_weight: Weights, X: Table) -> Floats:
     """
     try:
         with np.errstate(all="ignore"):  # the sum of finite weights may overflow
-            w = check_sample_weight(sample_weight, X)
+            # Of X the number of rows counts alone, whatever holds them.
+            w = check_sample_weight(sample_weight, np.broadcast_to(0.0, (X.shape[0], 1)))
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
             f"sample_weight must hold a finite, non-negative number for each row: {error}"
