@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .estimators.ppca import PPCA as PPCA
     from .estimators.regressor import ConditionalRegressor as ConditionalRegressor
     from .estimators.standardized import StandardizedDensity as StandardizedDensity
+    from .estimators.student_t import StudentT as StudentT
     from .estimators.vae import VAEDensity as VAEDensity
     from .estimators.variational_gaussian_mixture import (
         VariationalGaussianMixture as VariationalGaussianMixture,
@@ -44,6 +45,7 @@ _HOMES = {
     "PPCA": "estimators.ppca",
     "Selection": "selection.report",
     "StandardizedDensity": "estimators.standardized",
+    "StudentT": "estimators.student_t",
     "VAEDensity": "estimators.vae",
     "VariationalGaussianMixture": "estimators.variational_gaussian_mixture",
     "bic_score": "selection.scorers",
@@ -67,6 +69,7 @@ __all__ = [  # noqa: RUF022 - in the order of sorted()
     "PPCA",
     "Selection",
     "StandardizedDensity",
+    "StudentT",
     "VAEDensity",
     "VariationalGaussianMixture",
     "bic_score",
