@@ -83,7 +83,7 @@ class StudentT(DensityEstimator):
     References
     ----------
     C. Liu & D. B. Rubin, ML estimation of the t distribution using EM and its extensions, ECM and ECME
-    (1995), section 2.
+    (1995).
 
     C. M. Bishop, Pattern Recognition and Machine Learning (2006), equations 2.161 and 2.162.
 

@@ -1,13 +1,14 @@
 """K Student-t densities that are estimated: Gaussians whose rows weigh less the further out."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import digamma
 
-from ..._typing import Features, Floats, Rows
+from ..._typing import Floats, Rows
 from .density import GaussianFamily, Gaussians
 from .kernels import ResidualKernel, Sums, in_float64
 from .moments import Moments
@@ -31,6 +32,10 @@ class StudentTComponents(StudentTs):
     def gaussians(self) -> Gaussians:
         """The Gaussians of the same means, with the scale matrices as covariances."""
         return Gaussians(self.mean, self.covariance)
+
+    def kernel(self, log_weights: Floats) -> "StudentTKernel":
+        """The densities prepared to score and to measure rows; log-weights (K,) are added."""
+        return StudentTKernel.of(self, log_weights)
 
     def pooled(self, weights: Floats) -> Self:
         """The density in units of which coordinates are."""
@@ -117,7 +122,7 @@ class StudentTFamily:
     def kernel(self, components: StudentTComponents, log_weights: Floats) -> "StudentTKernel":
         """The kernel of the E-step: log-densities less the trace penalty."""
         penalty = components.gaussians.trace_penalty(self.gaussian.added_variance)
-        return StudentTKernel.of(components, log_weights + penalty)
+        return components.kernel(log_weights + penalty)
 
     def log_prior(self, components: StudentTComponents) -> float:
         """The expected log-density of the pseudo-observations, up to a constant."""
@@ -128,51 +133,26 @@ class StudentTFamily:
         return components
 
 
-@dataclass(frozen=True, eq=False)
-class StudentTKernel:
-    """Student-t densities prepared to score complete rows, and to measure them.
+class StudentTKernel(StudentKernel):
+    """Student-t densities prepared to score complete rows, and to measure them."""
 
-    Attributes
-    ----------
-    scores : StudentKernel
-    residuals : ResidualKernel
-        Of the Gaussians of the same means and scales.
-    dof : ndarray of shape (K, 1)
-    """
-
-    scores: StudentKernel
-    residuals: ResidualKernel
-    dof: Floats
-
-    @classmethod
-    def of(cls, components: StudentTComponents, log_weights: Floats) -> Self:
-        scores = StudentKernel.of(components, log_weights)
-        mean, covariance = components.mean, components.covariance
-        residuals = ResidualKernel(mean, covariance, log_weights[:, None], scores.whiten)
-        return cls(scores, residuals, components.dof[:, None])
-
-    @property
-    def condition_number(self) -> float:
-        return self.scores.condition_number
-
-    def features(self, rows: Rows) -> Features:
-        return self.scores.features(rows)
-
-    def log_prob(self, features: Features) -> Floats:
-        return self.scores.log_prob(features)
+    @cached_property
+    def _residuals(self) -> ResidualKernel:
+        """Of the Gaussians of the same means and scales."""
+        known = self.densities
+        return ResidualKernel(known.mean, known.covariance, self.log_weights, self.whiten)
 
     def accumulate(self, features: Floats, resp: Floats) -> Sums:
         """Sums of rows that weigh E[u] = (dof + d) / (dof + D), and of E[log u] - E[u]."""
-        power = (self.dof + features.shape[1]) / 2
-        rate = (self.dof + np.einsum("kdn,kdn->kn", features, features)) / 2
-        u = power / rate
-        tails = (resp * (digamma(power) - np.log(rate) - u)).sum(axis=1)
-        return in_float64(resp.sum(axis=1), tails, *self.residuals.accumulate(features, resp * u))
+        rate = (self.densities.dof[:, None] + np.einsum("kdn,kdn->kn", features, features)) / 2
+        u = self.power / rate
+        tails = (resp * (digamma(self.power) - np.log(rate) - u)).sum(axis=1)
+        return in_float64(resp.sum(axis=1), tails, *self._residuals.accumulate(features, resp * u))
 
     def statistics(self, total: Sums) -> StudentTMoments:
         """The statistics of which these are the sums over all rows."""
         weight, tails, *sums = total
-        moments = self.residuals.statistics(tuple(sums))
+        moments = self._residuals.statistics(tuple(sums))
         dof = moments.structure.pooled(np.where(moments.weight > 0, weight, 0.0))
         return StudentTMoments(weight, replace(moments, dof=dof), tails)
 
@@ -180,7 +160,7 @@ class StudentTKernel:
 def most_likely_dof(mean_tails: float) -> float:
     """The root of log(dof / 2) - digamma(dof / 2) + 1 + mean(E[log u] - E[u]), within bounds.
 
-    The expected log-likelihood has one maximum (Liu & Rubin, 1995, equation 30), so that a bound is the
+    The expected log-likelihood has one maximum, so that a bound is the
     best dof where the root lies beyond it.
     """
 
