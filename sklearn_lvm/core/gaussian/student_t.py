@@ -160,8 +160,15 @@ class StudentTKernel(StudentKernel):
 def most_likely_dof(mean_tails: float) -> float:
     """The root of log(dof / 2) - digamma(dof / 2) + 1 + mean(E[log u] - E[u]), within bounds.
 
-    The expected log-likelihood has one maximum, so that a bound is the
-    best dof where the root lies beyond it.
+    The expected log-likelihood has one maximum, so that a bound is the best where the root lies beyond.
+
+    Examples
+    --------
+    Precisions that do not differ at all are those of a Gaussian:
+
+    >>> from sklearn_lvm.core.gaussian.student_t import MAX_DOF, most_likely_dof
+    >>> most_likely_dof(-1.0) == MAX_DOF
+    True
     """
 
     def slope(log_dof: float) -> float:
