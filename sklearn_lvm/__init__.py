@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .estimators.regressor import ConditionalRegressor as ConditionalRegressor
     from .estimators.standardized import StandardizedDensity as StandardizedDensity
     from .estimators.uniform_density import UniformDensity as UniformDensity
+    from .estimators.student_t import StudentT as StudentT
     from .estimators.vae import VAEDensity as VAEDensity
     from .estimators.variational_gaussian_mixture import (
         VariationalGaussianMixture as VariationalGaussianMixture,
@@ -57,6 +58,7 @@ _HOMES = {
     "Selection": "selection.report",
     "StandardizedDensity": "estimators.standardized",
     "UniformDensity": "estimators.uniform_density",
+    "StudentT": "estimators.student_t",
     "VAEDensity": "estimators.vae",
     "VariationalGaussianMixture": "estimators.variational_gaussian_mixture",
     "bic_score": "selection.scorers",
@@ -87,6 +89,7 @@ __all__ = [  # noqa: RUF022 - in the order of sorted()
     "Selection",
     "StandardizedDensity",
     "UniformDensity",
+    "StudentT",
     "VAEDensity",
     "VariationalGaussianMixture",
     "bic_score",
