@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from .estimators.product_density import ProductDensity as ProductDensity
     from .estimators.regressor import ConditionalRegressor as ConditionalRegressor
     from .estimators.standardized import StandardizedDensity as StandardizedDensity
-    from .estimators.uniform_density import UniformDensity as UniformDensity
     from .estimators.student_t import StudentT as StudentT
+    from .estimators.uniform_density import UniformDensity as UniformDensity
     from .estimators.vae import VAEDensity as VAEDensity
     from .estimators.variational_gaussian_mixture import (
         VariationalGaussianMixture as VariationalGaussianMixture,
@@ -57,8 +57,8 @@ _HOMES = {
     "ProductDensity": "estimators.product_density",
     "Selection": "selection.report",
     "StandardizedDensity": "estimators.standardized",
-    "UniformDensity": "estimators.uniform_density",
     "StudentT": "estimators.student_t",
+    "UniformDensity": "estimators.uniform_density",
     "VAEDensity": "estimators.vae",
     "VariationalGaussianMixture": "estimators.variational_gaussian_mixture",
     "bic_score": "selection.scorers",
@@ -88,8 +88,8 @@ __all__ = [  # noqa: RUF022 - in the order of sorted()
     "ProductDensity",
     "Selection",
     "StandardizedDensity",
-    "UniformDensity",
     "StudentT",
+    "UniformDensity",
     "VAEDensity",
     "VariationalGaussianMixture",
     "bic_score",

@@ -12,7 +12,6 @@ import numpy as np
 from sklearn.base import _fit_context
 from sklearn.utils._indexing import _get_column_indices as column_indices
 from sklearn.utils._indexing import _safe_indexing as safe_indexing
-from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
     RealNotInt,
@@ -36,7 +35,6 @@ __all__ = [
     "RealNotInt",
     "StrOptions",
     "_fit_context",
-    "_safe_indexing",
     "check_feature_names_in",
     "check_random_state_of",
     "check_sample_weight",

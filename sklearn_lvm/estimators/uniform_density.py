@@ -63,6 +63,9 @@ class UniformDensity(IndependentColumnsEstimator[Box, BoxDensity]):
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {"random_state": RANDOM_STATE}
     _parameter_names = ("low_", "high_")
     _of_density = ()
+    _fixed_in_mixture = (
+        True  # it is fitted once, to all rows: a box of its own rows would only shrink
+    )
 
     low_: Floats
     high_: Floats

@@ -480,15 +480,13 @@ ONE_FACTOR = [LowRankFamily(structure, False, 1) for structure in (LowRank, Isot
 TWO_FACTORS = [LowRankFamily(structure, False, 2) for structure in (LowRank, IsotropicLowRank)]
 LOW_RANK = [*ONE_FACTOR, *TWO_FACTORS]
 GAUSSIANS = [*FAMILIES, *LOW_RANK]
-MEMBERS = [*GAUSSIANS, *TWO_FACTORS, CoinFamily(), MixedColumns()]
-MEMBERS = [*GAUSSIANS, *TWO_FACTORS, CoinFamily(), ProductOf()]
+MEMBERS = [*GAUSSIANS, *TWO_FACTORS, CoinFamily(), MixedColumns(), ProductOf()]
 POSTERIORS = [
     GaussianPosteriorsOf(Full, tied=True),
     FittedGaussianPosteriors(Spherical, tied=False),
 ]
 # Of two features there are no two factors.
-FITTED = [*GAUSSIANS, CoinFamily(), MixedColumns(), CoinPosteriorFamily(), *POSTERIORS]
-FITTED = [*GAUSSIANS, CoinFamily(), ProductOf(), CoinPosteriorFamily(), *POSTERIORS]
+FITTED = [*GAUSSIANS, CoinFamily(), MixedColumns(), ProductOf(), CoinPosteriorFamily(), *POSTERIORS]
 # An M-step of factor analyzers climbs, and is not at the top.
 MAXIMIZED = [member for member in MEMBERS if getattr(member, "structure", None) is not LowRank]
 every_family = pytest.mark.parametrize("family", FAMILIES, ids=str)

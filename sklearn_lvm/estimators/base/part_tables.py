@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._compat import _safe_indexing
+from ..._compat import safe_indexing
 from ..._typing import Bools, Floats, Ints, Rows, Slice, Table
 
 
@@ -57,7 +57,7 @@ class PartTable:
             raise ValueError(
                 f"X is a frame of shape {(n, d)}: give at least one row and one column."
             )
-        columns = [_safe_indexing(frame, j, axis=1) for j in range(d)]
+        columns = [safe_indexing(frame, j, axis=1) for j in range(d)]
         encoded = [_encoded(np.asarray(column)) for column in columns]
         keys = np.column_stack([key for key, _ in encoded])
         infinite = np.flatnonzero(np.isinf(keys).any(axis=0))
@@ -78,7 +78,7 @@ class PartTable:
         return len(self.keys)
 
     def __getitem__(self, rows: Slice | Ints | Bools) -> Self:
-        return replace(self, values=_safe_indexing(self.values, rows), keys=self.keys[rows])
+        return replace(self, values=safe_indexing(self.values, rows), keys=self.keys[rows])
 
 
 def _encoded(column: NDArray[Any]) -> tuple[Floats, bool]:
