@@ -22,7 +22,11 @@ def counts(n=40, seed=0):
     return X
 
 
-@parametrize_with_checks([GammaPoisson(inference=inference) for inference in INFERENCES])
+# A list, because pytest no longer takes the generator that older versions hand out.
+_checks = parametrize_with_checks([GammaPoisson(inference=inference) for inference in INFERENCES])
+
+
+@pytest.mark.parametrize(_checks.args[0], list(_checks.args[1]), ids=_checks.kwargs["ids"])
 def test_scikit_learn_check(estimator, check):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataConversionWarning)

@@ -11,7 +11,11 @@ from sklearn_lvm import UniformDensity
 X = np.random.RandomState(0).uniform([-3.0, 10.0, 0.0], [1.0, 30.0, 1e-3], (40, 3))
 
 
-@parametrize_with_checks([UniformDensity()])
+# A list, because pytest no longer takes the generator that older versions hand out.
+_checks = parametrize_with_checks([UniformDensity()])
+
+
+@pytest.mark.parametrize(_checks.args[0], list(_checks.args[1]), ids=_checks.kwargs["ids"])
 def test_scikit_learn_check(estimator, check):
     check(estimator)
 
