@@ -1,16 +1,12 @@
 """The base class of models that users write: three functions become an estimator."""
 
 from collections.abc import Mapping
-from functools import partial
-from threading import Event
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags
 
-from .._compat import CallbackContext, CallbackSupportMixin, has_callbacks
 from .._typing import Floats, Ints, RandomState, Table, Weights
 from ..fitting.latent_variable_model import (
     DistinctRows,
@@ -21,15 +17,14 @@ from ..fitting.latent_variable_model import (
     UserStatistics,
     UserSteps,
 )
-from ..fitting.mixture import RunCallback
-from ..inference.em import EMRun, best_run
+from ..inference.em import EMRun
 from ..inference.stepwise import StepwiseStatistics
 from ..inference.stopping import StoppingRule
-from .base.callbacks import FitCallback
 from .base.density import Density
 from .base.docs import documented
 from .base.mixture import EM_CONSTRAINTS, Acceleration
-from .base.transaction import transactional, warn
+from .base.restarted import RestartedEstimator
+from .base.transaction import transactional
 from .base.user_model import UserDensity, UserModel
 from .base.validation import FLOATS, result_dtype
 
@@ -40,7 +35,7 @@ REMEDY = (
 )
 
 
-class LatentVariableModel(CallbackSupportMixin, UserModel):
+class LatentVariableModel(RestartedEstimator[Theta], UserModel):
     """Expectation-maximization of one's own model p(x, z | theta).
 
     A subclass says ``start``, ``expect`` and ``maximize``. EM raises sum_i w_i log p(x_i | theta) +
@@ -213,12 +208,7 @@ class LatentVariableModel(CallbackSupportMixin, UserModel):
         best = self._search(rows, {"X": X, "y": y, "metadata": metadata})
         self._set_fitted(self._attributes(best))
         self._keep_statistics(rows)
-        if self.max_iter and not (best.converged or best.stopped):
-            warn(
-                f"The best of {self.n_init} starts had not converged after max_iter={self.max_iter} "
-                "E-steps. Raise max_iter or tol, or try another start.",
-                ConvergenceWarning,
-            )
+        self._warn_of_run(best)
         return self
 
     @transactional
@@ -268,20 +258,6 @@ class LatentVariableModel(CallbackSupportMixin, UserModel):
     def _search(self, rows: DistinctRows, data: Mapping[str, object]) -> EMRun[Theta]:
         """Run all starts, in sight of callbacks, and choose the best."""
         warm = self.warm_start and hasattr(self, "_theta")
-        n_starts = 1 if warm else self.n_init
-        seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=n_starts)
-        context: CallbackContext = self._init_callback_context(
-            max_subtasks=n_starts, sequential_subtasks=False
-        )
-        context.call_on_fit_task_begin(estimator=self, **data)
-        stop = Event()
-
-        def make_callback(i: int) -> RunCallback[Theta]:
-            heard = self.verbose or has_callbacks(self)
-            if not heard:
-                return RunCallback()
-            return FitCallback(self, context, i, data, self._attributes, stop)
-
         search = UserSearch(
             UserSteps(self),
             rows,
@@ -293,16 +269,11 @@ class LatentVariableModel(CallbackSupportMixin, UserModel):
             self._theta if warm else None,
             self._stopping_rule if warm else None,
         )
-        outcomes = search.runs(seeds, make_callback, stop.is_set)
-        runs = [outcome for outcome in outcomes if isinstance(outcome, EMRun)]
-        if not runs:
-            failure = next(outcome for outcome in outcomes if isinstance(outcome, Exception))
-            raise ValueError(f"Every start failed: {failure}. {REMEDY}") from failure
-        best = best_run(runs)
-        context.call_on_fit_task_end(
-            estimator=self, reconstruction_attributes=partial(self._attributes, best), **data
-        )
-        return best
+        n_starts = 1 if warm else self.n_init
+        return self._best_of_starts(search.runs, n_starts, data, self._attributes)
+
+    def _failure_message(self, failure: Exception) -> str:
+        return f"Every start failed: {failure}. {REMEDY}"
 
     def _attributes(self, run: EMRun[Theta]) -> dict[str, object]:
         """The fitted attributes of a run."""

@@ -14,7 +14,6 @@ from .._typing import Floats, RandomState, Table, Weights
 from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
 from ..core.rows import RowSource
-from ..fitting.mixture import Outcome
 from ..fitting.parts import (
     Part,
     PartComponents,
@@ -25,6 +24,7 @@ from ..fitting.parts import (
     draw_for,
     falls,
 )
+from ..fitting.restarts import Outcome
 from ..fitting.starts import FEW_ROWS, STARTS, DrawnStart, StartStrategy
 from ..inference.em import EMRun
 from .base.docs import documented

@@ -14,7 +14,8 @@ from ..core.family import C, S
 from ..core.mixture import Mixture
 from ..core.rows import RowSource
 from ..fitting.component_counts import CountPath
-from ..fitting.mixture import MixtureSearch, RunCallback
+from ..fitting.mixture import MixtureSearch
+from ..fitting.restarts import RunCallback
 from ..fitting.starts import KnownStart
 from ..inference.block_map import ThreadMap, single_threaded_blas
 from ..inference.em import EMRun

@@ -6,15 +6,14 @@ from functools import cached_property
 from typing import ParamSpec, Protocol, Self, TypeVar
 
 import numpy as np
-from sklearn.utils.parallel import Parallel, delayed
 
 from .._typing import Block, Floats, Hashes, Table
 from ..core.rows import RowSource, key_hashes
 from ..inference.block_map import ThreadMap
-from ..inference.em import run_em
+from ..inference.em import EMRun, run_em
 from ..inference.problem import Problem
 from ..inference.stopping import StoppingRule, automatic_tolerance
-from .mixture import CHOICES, Outcome, RunCallback, Tolerance
+from .restarts import CHOICES, Outcome, RunCallback, Tolerance, runs_side_by_side
 
 START_ROWS = 1 << 13  # distinct rows that a start is drawn from
 Theta = dict[str, Floats]
@@ -238,28 +237,19 @@ class UserSearch:
         with ThreadMap() as block_map:
             problem = Problem(self.steps, self.rows.blocks, block_map)
 
-            def run(i: int, seed: int) -> Outcome[Theta]:
-                if stopped():
-                    return None
-                callback, rng = make_callback(i), np.random.RandomState(seed)
-                try:
-                    theta = self.known or self.steps.start(X.copy(), sample.w.copy(), rng)
-                    end = run_em(
-                        problem,
-                        theta,
-                        max_iter=self.max_iter,
-                        tol=self._tolerance(theta),
-                        acceleration=CHOICES[self.acceleration](self.tol),
-                        callback=callback,
-                        rule=self.rule,
-                    )
-                except (np.linalg.LinAlgError, FloatingPointError) as failure:
-                    return failure
-                callback.close(end)
-                return end
+            def run(rng: np.random.RandomState, callback: RunCallback[Theta]) -> EMRun[Theta]:
+                theta = self.known or self.steps.start(X.copy(), sample.w.copy(), rng)
+                return run_em(
+                    problem,
+                    theta,
+                    max_iter=self.max_iter,
+                    tol=self._tolerance(theta),
+                    acceleration=CHOICES[self.acceleration](self.tol),
+                    callback=callback,
+                    rule=self.rule,
+                )
 
-            side_by_side = Parallel(n_jobs=self.n_jobs, prefer="threads")
-            return list(side_by_side(delayed(run)(i, seed) for i, seed in enumerate(seeds)))
+            return runs_side_by_side(run, seeds, make_callback, stopped, self.n_jobs)
 
     def _tolerance(self, theta: Theta) -> float:
         if self.tol == "auto":

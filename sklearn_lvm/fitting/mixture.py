@@ -3,10 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Generic, Literal
+from typing import Generic
 
 import numpy as np
-from sklearn.utils.parallel import Parallel, delayed
 
 from .._typing import BlockMap
 from ..core.family import BlockSums, C, S
@@ -14,33 +13,15 @@ from ..core.mixture import Mixture
 from ..core.mixture_em import MixtureSteps
 from ..core.rows import RowSource
 from ..inference.block_map import ThreadMap
-from ..inference.em import Callback, EMRun, run_em
-from ..inference.problem import M, Problem
+from ..inference.em import EMRun, run_em
+from ..inference.problem import Problem
 from ..inference.stopping import StoppingRule, automatic_tolerance
 from ..inference.two_precisions import SinglePrecision, run_em_in_two_precisions
+from .restarts import CHOICES, Outcome, RunCallback, Tolerance, runs_side_by_side
 from .sample import Sample
 from .starts import Start
 
 FLOAT32_WEIGHTS = 1e-25, 1e25  # largest weights whose products and sums float32 holds
-
-Tolerance = float | Literal["auto"]
-
-# What a user may ask for -> the acceleration at a given tolerance: a fit of a given number of steps,
-# tol=0, is there to be compared step by step, and is not accelerated unless that is asked for.
-CHOICES: dict[str | None, Callable[[Tolerance], str | None]] = {
-    "auto": lambda tol: "squarem" if tol != 0 else None,
-    "squarem": lambda tol: "squarem",
-    None: lambda tol: None,
-}
-
-Outcome = EMRun[M] | Exception | None
-
-
-class RunCallback(Callback[M]):
-    """Sees the iterations of one run, and its end."""
-
-    def close(self, run: EMRun[M]) -> None:
-        """After the run."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,23 +83,14 @@ class MixtureSearch(Generic[C, S]):
             draw = start.prepared(data)
             problem = Problem(self.steps, rows.blocks, block_map)
 
-            def run(i: int, seed: int) -> Outcome[Mixture[C]]:
-                if stopped():
-                    return None
-                callback = make_callback(i)
-                try:
-                    model = draw(np.random.RandomState(seed))
-                    tol = self._tolerance(model, rows)
-                    end = self._run(problem, data.kind, model, tol, acceleration, callback)
-                except (np.linalg.LinAlgError, FloatingPointError) as failure:
-                    return failure
-                callback.close(end)
-                return end
+            def run(
+                rng: np.random.RandomState, callback: RunCallback[Mixture[C]]
+            ) -> EMRun[Mixture[C]]:
+                model = draw(rng)
+                tol = self._tolerance(model, rows)
+                return self._run(problem, data.kind, model, tol, acceleration, callback)
 
-            if len(seeds) == 1:
-                return [run(0, seeds[0])]
-            side_by_side = Parallel(n_jobs=self.n_jobs, prefer="threads")
-            return list(side_by_side(delayed(run)(i, seed) for i, seed in enumerate(seeds)))
+            return runs_side_by_side(run, seeds, make_callback, stopped, self.n_jobs)
 
     def sample(self, block_map: BlockMap) -> Sample[C, S]:
         """All rows, as starts are searched for on them."""

@@ -14,13 +14,14 @@ from sklearn_lvm.core.gaussian.full import Full
 from sklearn_lvm.core.mixture_em import MixtureSteps
 from sklearn_lvm.core.standardization import Standardization
 from sklearn_lvm.fitting.incomplete_rows import observed_units
-from sklearn_lvm.fitting.mixture import MixtureSearch, RunCallback
+from sklearn_lvm.fitting.mixture import MixtureSearch
 from sklearn_lvm.fitting.product_rows import (
     ColumnBlock,
     product_family,
     product_rows,
     product_transformation,
 )
+from sklearn_lvm.fitting.restarts import RunCallback
 from sklearn_lvm.fitting.sample import Sample
 from sklearn_lvm.fitting.start_search import SearchedStart
 from sklearn_lvm.fitting.starts import FEW_ROWS, STARTS, DrawnStart

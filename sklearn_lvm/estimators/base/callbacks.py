@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Generic, Protocol
 
 from ..._compat import CallbackContext
-from ...fitting.mixture import RunCallback
+from ...fitting.restarts import RunCallback
 from ...inference.em import EMRun
 from ...inference.problem import M
 

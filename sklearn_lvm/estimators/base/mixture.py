@@ -1,38 +1,34 @@
 """The base of mixtures: fits by several starts of EM, and responsibilities of rows."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from numbers import Integral, Real
-from threading import Event
 from typing import Generic, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 
 from ..._compat import (
     RANDOM_STATE,
-    CallbackContext,
-    CallbackSupportMixin,
     Interval,
     StrOptions,
-    has_callbacks,
 )
 from ..._typing import Floats, Ints, Table, Weights
 from ...core.family import C, S
 from ...core.mixture import Mixture
 from ...core.mixture_em import MixtureSteps
 from ...core.rows import RowSource, Transformation
-from ...fitting.mixture import MixtureSearch, Outcome, RunCallback
+from ...fitting.mixture import MixtureSearch
+from ...fitting.restarts import Outcome
 from ...fitting.start_search import SearchedStart
 from ...fitting.starts import STARTS, DrawnStart, KnownStart, Start, StartStrategy
-from ...inference.em import EMRun, best_run
+from ...inference.em import EMRun
 from ...inference.stopping import StoppingRule, automatic_tolerance, evidence_tolerance
-from .callbacks import FitCallback
 from .component_density import ComponentDensityEstimator
 from .docs import documented
+from .restarted import MakeCallback, RestartedEstimator
 from .transaction import transactional, warn
 from .validation import listed, result_dtype
 
@@ -62,7 +58,7 @@ InitParams = Literal["auto", "kmeans", "k-means++", "random", "random_from_data"
 U = TypeVar("U", bound=Transformation)
 
 
-class MixtureEstimator(CallbackSupportMixin, ComponentDensityEstimator, Generic[U, C, S]):
+class MixtureEstimator(RestartedEstimator[Mixture[C]], ComponentDensityEstimator, Generic[U, C, S]):
     """Base of the mixtures: fits by several starts of expectation-maximization.
 
     A subclass measures the units in which it computes (``_fit_transformation``), and says how its
@@ -74,14 +70,10 @@ class MixtureEstimator(CallbackSupportMixin, ComponentDensityEstimator, Generic[
 
     n_components: int
     tol: float | Literal["auto"]
-    max_iter: int
-    n_init: int
     acceleration: Acceleration
     init_params: InitParams
     n_jobs: int | None
     warm_start: bool
-    verbose: int
-    verbose_interval: int
 
     weights_: Floats
     converged_: bool
@@ -191,12 +183,7 @@ class MixtureEstimator(CallbackSupportMixin, ComponentDensityEstimator, Generic[
         return self._row_source(table, w, transformation), transformation
 
     def _warn_of_run(self, run: EMRun[Mixture[C]]) -> None:
-        if self.max_iter and not (run.converged or run.stopped):
-            warn(
-                f"The best of {self.n_init} starts had not converged after max_iter={self.max_iter} "
-                "E-steps. Raise max_iter or tol, or try another start.",
-                ConvergenceWarning,
-            )
+        super()._warn_of_run(run)
         self._warn_of_empty_components()
 
     def _warn_of_empty_components(self) -> None:
@@ -249,32 +236,21 @@ class MixtureEstimator(CallbackSupportMixin, ComponentDensityEstimator, Generic[
                 "warm_start=True cannot continue a mixture that condition or marginal made, which has "
                 "no posteriors and no prior to start from: set warm_start=False."
             )
-        n_starts = 1 if warm else self.n_init
-        seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=n_starts)
-        context: CallbackContext = self._init_callback_context(
-            max_subtasks=n_starts, sequential_subtasks=False
-        )
-        context.call_on_fit_task_begin(estimator=self, **data)
-        attributes, stop = partial(self._attributes, transformation), Event()
 
-        def make_callback(i: int) -> RunCallback[Mixture[C]]:
-            # A step may take less time than a report to nobody.
-            heard = self.verbose or has_callbacks(self)
-            return FitCallback(self, context, i, data, attributes, stop) if heard else RunCallback()
+        def runs(
+            seeds: Sequence[int],
+            make_callback: MakeCallback[Mixture[C]],
+            stopped: Callable[[], bool],
+        ) -> list[Outcome[Mixture[C]]]:
+            self._choose_prior(rows, transformation, warm)
+            search = self._mixture_search(
+                rows, transformation, self._stopping_rule if warm else None
+            )
+            known = warm and KnownStart(self._warm_model(transformation))
+            return search.runs(known or self._start(transformation), seeds, make_callback, stopped)
 
-        self._choose_prior(rows, transformation, warm)
-        search = self._mixture_search(rows, transformation, self._stopping_rule if warm else None)
-        outcomes = search.runs(
-            KnownStart(self._warm_model(transformation)) if warm else self._start(transformation),
-            seeds,
-            make_callback,
-            stop.is_set,
-        )
-        best = self._best(outcomes)
-        context.call_on_fit_task_end(
-            estimator=self, reconstruction_attributes=partial(attributes, best), **data
-        )
-        return best
+        attributes = partial(self._attributes, transformation)
+        return self._best_of_starts(runs, 1 if warm else self.n_init, data, attributes)
 
     def _start(self, transformation: U) -> Start[C, S]:
         given = self._given_model(transformation, None)
@@ -288,17 +264,6 @@ class MixtureEstimator(CallbackSupportMixin, ComponentDensityEstimator, Generic[
             return SearchedStart(self.n_components, self._few_rows, complete)
         strategy = STARTS[self.init_params]
         return DrawnStart(self.n_components, strategy, self._few_rows, complete)
-
-    def _best(self, outcomes: list[Outcome[Mixture[C]]]) -> EMRun[Mixture[C]]:
-        runs = [outcome for outcome in outcomes if isinstance(outcome, EMRun)]
-        if runs:
-            return best_run(runs)
-        failure = next(outcome for outcome in outcomes if isinstance(outcome, Exception))
-        raise ValueError(self._failure_message(failure)) from failure
-
-    @abstractmethod
-    def _failure_message(self, failure: Exception) -> str:
-        """Why every start failed, and what to do."""
 
     def _attributes(self, transformation: U, run: EMRun[Mixture[C]]) -> dict[str, object]:
         """The fitted attributes of a run."""
