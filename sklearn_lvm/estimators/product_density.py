@@ -20,8 +20,9 @@ from .._compat import (
     check_random_state_of,
 )
 from .._typing import Floats, Ints, RandomState, Table, Weights
+from ..fitting.drawn_tables import drawn_rows
 from .base.column_blocks import (
-    ColumnBlock,
+    NamedBlock,
     blocks_of_table,
     checked_blocks,
     framed,
@@ -29,7 +30,6 @@ from .base.column_blocks import (
     is_mixed,
 )
 from .base.docs import documented
-from .base.inner_density import drawn_rows
 from .base.transaction import unchanged_on_failure
 from .base.validation import (
     FLOATS,
@@ -195,7 +195,7 @@ class ProductDensity(TransformerMixin, DensityMixin, BaseComposition):
             self._dtype = _precision(rows)
         return self
 
-    def _found(self, X: Table, rows: Table, w: Floats) -> list[ColumnBlock]:
+    def _found(self, X: Table, rows: Table, w: Floats) -> list[NamedBlock]:
         if self.blocks is None:
             return blocks_of_table(rows, w)
         if not self._are_triples():
@@ -386,7 +386,7 @@ def _precision(rows: Table) -> type[np.float32 | np.float64]:
     return np.float64 if is_mixed(rows) else result_dtype(rows)
 
 
-def _fitted(block: ColumnBlock, rows: Table, given: Weights, w: Floats) -> object:
+def _fitted(block: NamedBlock, rows: Table, given: Weights, w: Floats) -> object:
     weights = fit_weights(f"block {block.name!r}: estimator", block.density, given, w)
     density: Any = clone(block.density)
     return in_block(block.name, density.fit, rows, block.columns, **weights)

@@ -15,9 +15,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._compat import HasMethods, _fit_context
 from .._typing import Floats, RandomState, Table, Weights
 from ..core.standardization import Standardization, log_jacobians
+from ..fitting.drawn_tables import drawn_rows
 from .base.completed_tables import GivenTable
 from .base.docs import documented
-from .base.inner_density import drawn_rows
 from .base.transaction import unchanged_on_failure
 from .base.validation import (
     FLOATS,

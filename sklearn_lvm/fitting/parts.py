@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from copy import copy, deepcopy
+from copy import deepcopy
 from dataclasses import dataclass
-from inspect import signature
-from typing import Protocol, Self, cast
+from typing import Protocol, Self
 
 import numpy as np
 from sklearn.base import clone
@@ -16,6 +15,7 @@ from ..core.family import ScoringComponents
 from ..core.mixture import Mixture, MixtureKernel
 from ..core.outliers import quantile
 from .clusters import Rng
+from .drawn_tables import concatenated, drawn_rows, in_order
 from .starts import Draw
 
 MAX_SEED = 2**31 - 1
@@ -29,14 +29,6 @@ class Part(Protocol):
 
     def fit(self, X: Table, *, sample_weight: Floats) -> Self: ...
     def score_samples(self, X: Table, /) -> Floats: ...
-
-
-class SamplingPart(Part, Protocol):
-    """A part that draws rows; a random state of the call is not taken by all."""
-
-    random_state: int
-
-    def sample(self, n_samples: int, **params: int) -> Table: ...
 
 
 class PartError(FloatingPointError):
@@ -64,7 +56,7 @@ class PartStatistics:
 
     def __add__(self, other: Self) -> Self:
         return type(self)(
-            _concatenated([self.rows, other.rows]),
+            concatenated([self.rows, other.rows]),
             np.concatenate([self.resp, other.resp], axis=1),
         )
 
@@ -133,8 +125,8 @@ class PartComponents:
         for k in np.unique(labels):
             rows = np.flatnonzero(labels == k)
             order.append(rng.permutation(rows))
-            drawn.append(_drawn(cast(SamplingPart, self.parts[k]), len(rows), rng))
-        found: Floats = _in_order(_concatenated(drawn), np.argsort(np.concatenate(order)))
+            drawn.append(drawn_rows(self.parts[k], len(rows), int(rng.randint(MAX_SEED))))
+        found: Floats = in_order(concatenated(drawn), np.argsort(np.concatenate(order)))
         return found
 
     def n_parameters(self) -> int:
@@ -353,44 +345,3 @@ def falls(
 
     pairs = zip(model.components.parts, following.components.parts, statistics.resp, strict=True)
     return np.array([expected(old, resp) - expected(new, resp) for old, new, resp in pairs])
-
-
-# -- rows that parts draw ------------------------------------------------------------------------------
-
-
-def _drawn(part: SamplingPart, n: int, rng: Rng) -> Table:
-    """Rows that a part draws, with a random state of the call where it takes one."""
-    seed = int(rng.randint(MAX_SEED))
-    if "random_state" in signature(part.sample).parameters:
-        drawn = part.sample(n, random_state=seed)
-    else:  # scikit-learn's mixtures have a random state of their own
-        copied = copy(part)
-        copied.random_state = seed
-        drawn = copied.sample(n)
-    return drawn[0] if isinstance(drawn, tuple) else drawn
-
-
-def _concatenated(tables: Sequence[Table]) -> Table:
-    """Tables one below the other: arrays, or frames of the same columns."""
-    first = tables[0]
-    if not hasattr(first, "columns"):
-        return np.concatenate([np.asarray(table) for table in tables])
-    joined = {
-        name: np.concatenate([np.asarray(table[name]) for table in tables])
-        for name in first.columns
-    }
-    return _like(first, joined)
-
-
-def _like(frame: Table, columns: dict[str, Floats]) -> Table:
-    """A frame of these columns, in the types of another."""
-    if hasattr(frame, "iloc"):
-        return type(frame)(columns).astype(dict(frame.dtypes))
-    return type(frame)(columns, schema=frame.schema)
-
-
-def _in_order(table: Table, order: Ints) -> Table:
-    """The rows of an array or a frame in another order."""
-    if hasattr(table, "iloc"):
-        return table.iloc[order].reset_index(drop=True)
-    return table[order]

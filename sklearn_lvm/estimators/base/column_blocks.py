@@ -1,21 +1,22 @@
 """Which columns of a table belong to which density."""
 
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..._compat import column_indices, safe_indexing
 from ..._typing import Bools, Floats, Ints, Table
+from ...fitting.drawn_tables import frame_like
 from ..bayesian_gaussian import BayesianGaussian
 from ..beta_bernoulli import BetaBernoulli
+from ..dirichlet_categorical import DirichletCategorical
 from .validation import listed
 
 METHODS = ("fit", "score_samples")
 
 
-class ColumnBlock(NamedTuple):
+class NamedBlock(NamedTuple):
     """A named density of some of the columns, as positions."""
 
     name: str
@@ -44,7 +45,7 @@ def column_name(X: Table, j: int) -> str:
 
 def checked_blocks(
     X: Table, given: Sequence[tuple[str, object, object]], remainder: object
-) -> list[ColumnBlock]:
+) -> list[NamedBlock]:
     """The blocks of a table, each with the positions of its columns.
 
     Raises
@@ -52,7 +53,7 @@ def checked_blocks(
     ValueError
         If a block is no density, a column is not there, or it is in two blocks or in none.
     """
-    blocks = [ColumnBlock(name, _density(name, part), _positions(X, name, key))
+    blocks = [NamedBlock(name, _density(name, part), _positions(X, name, key))
               for name, part, key in given]  # fmt: skip
     _check_names([block.name for block in blocks])
     owner: dict[int, str] = {}
@@ -70,13 +71,13 @@ def checked_blocks(
     return blocks
 
 
-def _remaining(X: Table, rest: Ints, remainder: object) -> ColumnBlock:
+def _remaining(X: Table, rest: Ints, remainder: object) -> NamedBlock:
     if isinstance(remainder, str):
         named = listed([column_name(X, j) for j in rest.tolist()])
         raise ValueError(
             f"column {named} is in no block: add it to one, or set remainder to a density estimator."
         )
-    return ColumnBlock("remainder", _density("remainder", remainder), rest)
+    return NamedBlock("remainder", _density("remainder", remainder), rest)
 
 
 def _density(name: str, density: object) -> object:
@@ -111,12 +112,12 @@ def _check_names(names: list[str]) -> None:
         )
 
 
-def blocks_of_table(X: Table, w: Floats) -> list[ColumnBlock]:
+def blocks_of_table(X: Table, w: Floats) -> list[NamedBlock]:
     """Blocks that a table suggests: columns of 0 and 1, categories, and one Gaussian of the rest."""
     used = w > 0
     kinds = np.array([_kind(safe_indexing(X, j, axis=1), used) for j in range(X.shape[1])])
     return [
-        ColumnBlock(kind, make(), np.flatnonzero(kinds == kind))
+        NamedBlock(kind, make(), np.flatnonzero(kinds == kind))
         for kind, make in SUGGESTED.items()
         if (kinds == kind).any()
     ]
@@ -130,14 +131,9 @@ def _kind(column: Table, used: Bools) -> str:
     return "binary" if np.isin(observed, (0.0, 1.0)).all() else "numbers"
 
 
-def _categories() -> object:
-    # The module is loaded for tables that have categories.
-    return import_module("...dirichlet_categorical", __name__).DirichletCategorical()
-
-
 SUGGESTED: dict[str, Callable[[], object]] = {
     "binary": lambda: BetaBernoulli(binarize=None),
-    "categories": _categories,
+    "categories": DirichletCategorical,
     "numbers": BayesianGaussian,
 }
 
@@ -158,5 +154,4 @@ def framed(frame: Table, columns: list[Table]) -> Table:
     """A frame of columns, with names and dtypes of another."""
     whole = [getattr(dtype, "kind", "O") in "iu" for dtype in frame.dtypes]
     values = [np.rint(x) if is_whole else x for x, is_whole in zip(columns, whole, strict=True)]
-    named = dict(zip(frame.columns, values, strict=True))
-    return type(frame)(named).astype(dict(zip(frame.columns, frame.dtypes, strict=True)))
+    return frame_like(frame, dict(zip(frame.columns, values, strict=True)))
