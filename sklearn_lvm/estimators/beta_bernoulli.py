@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike
 from scipy.stats import beta as beta_distribution
 from scipy.stats import rv_continuous
 from sklearn.base import OneToOneFeatureMixin, clone
-from sklearn.utils.validation import check_is_fitted
 
 from .._compat import RANDOM_STATE, Interval, StrOptions
 from .._typing import Floats, Ints, RandomState, Table
@@ -22,9 +21,10 @@ from ..core.family import PartialComponents
 from ..core.mixture import Mixture
 from ..inference.block_map import ThreadMap
 from .base.binary import BINARIZE, BinaryEstimator, check_prior
-from .base.closed_form import ClosedFormEstimator, NoDensityError, of_density
+from .base.closed_form import NoDensityError
 from .base.conditioning import Restriction
-from .base.validation import as_count, check_level, listed, result_dtype
+from .base.conjugate_columns import ConjugateColumnsEstimator
+from .base.validation import listed, result_dtype
 
 
 class _NoModeError(ValueError):
@@ -62,9 +62,8 @@ INFERENCES = {
     "mle": Inference(lambda prior, counts: _mode(counts), lambda prior, counts: {}),
 }
 
-# What a mode in a mixture is estimated with: alpha ones and beta zeros have the posterior mean as mode.
+# What a mode in a mixture is estimated with.
 PSEUDO_COUNTS: dict[str, Callable[[BetaPosterior], Counts | None]] = {
-    "bayes": lambda prior: BetaPosterior(prior.alpha + 1.0, prior.beta + 1.0).pseudo_counts(),
     "map": lambda prior: prior.with_a_mode().pseudo_counts(),
     "mle": lambda prior: None,
 }
@@ -73,7 +72,7 @@ PSEUDO_COUNTS: dict[str, Callable[[BetaPosterior], Counts | None]] = {
 class BetaBernoulli(
     OneToOneFeatureMixin,
     BinaryEstimator,
-    ClosedFormEstimator[Binarization, Counts, IndependentBernoulli],
+    ConjugateColumnsEstimator[Binarization, Counts, IndependentBernoulli],
 ):
     """Independent coins, one for each column, each with a Beta prior on its bias.
 
@@ -161,10 +160,6 @@ class BetaBernoulli(
     _of_density = ("probability_",)
 
     probability_: Floats
-    alpha_: Floats
-    beta_: Floats
-    log_evidence_: Floats
-    n_samples_seen_: int | float
 
     def __init__(
         self,
@@ -183,15 +178,32 @@ class BetaBernoulli(
 
     # -- as a part of a mixture --------------------------------------------------------------------
 
-    def _family(self, X: Table, w: Floats) -> tuple[Binarization, BernoulliFamily]:
-        """The threshold, and the estimation of coins of these rows (n, d): modes under the prior.
+    def _mode(self) -> Self:
+        """An unfitted copy whose mode is what this one estimates: the mean of one is that of the other.
 
-        'bayes' is read as 'map' with alpha + 1 and beta + 1, whose mode is the posterior mean. With
-        'map' an alpha or beta below 1, which has no mode, is read as 1.
+        (n1 + alpha) / (n + alpha + beta) is the mode under Beta(alpha + 1, beta + 1).
         """
-        prior = self._prior_of(X.shape[1])
-        family = BernoulliFamily(PSEUDO_COUNTS[self.inference](prior))
-        return self._binarization(), family
+        copied: Self = clone(self)
+        if self.inference != "bayes":
+            return copied
+        more = {"alpha": np.add(self.alpha, 1.0), "beta": np.add(self.beta, 1.0)}
+        return copied.set_params(inference="map", **more)
+
+    def _log_prior(self) -> float:
+        """The log-density of the prior at the mode, in nats, up to a constant; 0 without a prior."""
+        if self.inference != "map":
+            return 0.0
+        prior, coins = self._prior().pseudo_counts(), self._density_or_raise().components
+        return float(np.sum(prior.ones * coins.log_p + prior.zeros * coins.log_q))
+
+    def _family(self, X: Table, w: Floats) -> tuple[Binarization, BernoulliFamily]:
+        """The threshold, and the estimation of coins of these rows (n, d) by their modes.
+
+        An alpha or beta below 1, which has no mode, is read as 1.
+        """
+        mode = self._mode()
+        prior = PSEUDO_COUNTS[mode.inference](mode._prior_of(X.shape[1]))
+        return self._binarization(), BernoulliFamily(prior)
 
     # -- statistics --------------------------------------------------------------------------------
 
@@ -229,16 +241,9 @@ class BetaBernoulli(
             raise NoDensityError(self._complaint(*error.args)) from None
 
     def _summary(self, counts: Counts, codes: Binarization) -> dict[str, object]:
-        for name in ("alpha_", "beta_", "log_evidence_"):
-            self.__dict__.pop(name, None)  # of another inference
         known = INFERENCES[self.inference].known(self._prior(), counts)
-        with np.errstate(over="ignore"):  # what a single precision cannot hold is infinite there
-            named = {name: value[0].astype(self._dtype) for name, value in known.items()}
-        return {
-            "n_samples_seen_": as_count(counts.weight[0]),
-            "n_parameters_": self.n_features_in_,
-            **named,
-        }
+        of_columns = {name: value[0] for name, value in known.items()}
+        return self._summary_of(of_columns, counts.weight[0])
 
     def _described(
         self, density: IndependentBernoulli, counts: Counts, codes: Binarization
@@ -246,15 +251,8 @@ class BetaBernoulli(
         return {"probability_": density.components.probability[0].astype(self._dtype)}
 
     def _restricted(self, kept: Ints, restrict: Restriction) -> dict[str, object]:
-        # Columns are independent: of those that are kept everything is known as before.
-        of_columns = ("probability_", "alpha_", "beta_", "log_evidence_")
-        known = {name: getattr(self, name)[kept] for name in of_columns if hasattr(self, name)}
         return {
-            **known,
-            **of_density(restrict(self._density_or_raise()), self._transformation),
-            "n_parameters_": len(kept),
-            "n_samples_seen_": self.n_samples_seen_,
-            "_statistics": self._statistics.marginal(kept),
+            **super()._restricted(kept, restrict),
             "_fitted_binarize": self._fitted_binarize,
         }
 
@@ -266,61 +264,10 @@ class BetaBernoulli(
             "entry is enough), or use inference='bayes'."
         )
 
-    # -- as a part of a mixture ----------------------------------------------------------------------
-
-    def _mode(self) -> Self:
-        """An unfitted copy whose mode is what this one estimates: the mean of one is that of the other.
-
-        (n1 + alpha) / (n + alpha + beta) is the mode under Beta(alpha + 1, beta + 1).
-        """
-        copied: Self = clone(self)
-        if self.inference != "bayes":
-            return copied
-        more = {"alpha": np.add(self.alpha, 1.0), "beta": np.add(self.beta, 1.0)}
-        return copied.set_params(inference="map", **more)
-
-    def _log_prior(self) -> float:
-        """The log-density of the prior at the mode, in nats, up to a constant; 0 without a prior."""
-        if self.inference != "map":
-            return 0.0
-        prior, coins = self._prior().pseudo_counts(), self._density_or_raise().components
-        return float(np.sum(prior.ones * coins.log_p + prior.zeros * coins.log_q))
-
     # -- the posterior -------------------------------------------------------------------------------
 
-    @property
-    def posterior_(self) -> rv_continuous:
-        """The posterior of the biases, a frozen :data:`scipy.stats.beta` over the columns."""
-        check_is_fitted(self)
-        if not hasattr(self, "alpha_"):
-            raise AttributeError(
-                "a fit with inference='mle' has no posterior; set inference='bayes' or 'map', and fit "
-                "again."
-            )
-        return beta_distribution(*(part.astype(np.float64) for part in (self.alpha_, self.beta_)))
-
-    def credible_interval(self, level: float = 0.95) -> tuple[Floats, Floats]:
-        """Compute the central interval that holds each bias with a given probability.
-
-        Parameters
-        ----------
-        level : float, default=0.95
-            The posterior probability of the interval, in (0, 1).
-
-        Returns
-        -------
-        low, high : ndarray of shape (n_features,)
-            The posterior's quantiles of (1 - level) / 2 and (1 + level) / 2.
-
-        Raises
-        ------
-        ValueError
-            If ``level`` is not inside (0, 1).
-        AttributeError
-            If there is no posterior, with inference='mle'.
-        """
-        tail = (1.0 - check_level(level)) / 2
-        return self.posterior_.ppf(tail), self.posterior_.isf(tail)
+    def _distribution(self, alpha: Floats, beta: Floats) -> rv_continuous:
+        return beta_distribution(alpha, beta)
 
     @property
     def _mixture(self) -> Mixture[PartialComponents]:

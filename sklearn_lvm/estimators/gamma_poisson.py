@@ -10,7 +10,6 @@ from scipy.stats import gamma as gamma_distribution
 from scipy.stats import rv_continuous
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted
 
 from .._compat import RANDOM_STATE, Interval, StrOptions
 from .._typing import Bools, Floats, Ints, RandomState, Table, Weights
@@ -21,11 +20,11 @@ from ..core.exponential.rows import FeatureMap
 from ..core.mixture import Mixture
 from ..inference.block_map import ThreadMap
 from .base.binary import check_prior
-from .base.closed_form import NoDensityError, of_density
-from .base.conditioning import Restriction
+from .base.closed_form import NoDensityError
+from .base.conjugate_columns import ConjugateColumnsEstimator
 from .base.independent_columns import IndependentColumnsEstimator
 from .base.transaction import warn
-from .base.validation import as_count, check_level, listed
+from .base.validation import listed
 
 CountDensity = Mixture[NegativeBinomials] | Mixture[ExponentialComponents]
 
@@ -81,7 +80,10 @@ INFERENCES = {
 }
 
 
-class GammaPoisson(IndependentColumnsEstimator[CountSums, CountDensity]):
+class GammaPoisson(
+    ConjugateColumnsEstimator[FeatureMap, CountSums, CountDensity],
+    IndependentColumnsEstimator[CountSums, CountDensity],
+):
     """Independent counts, one for each column, each with a Gamma prior on its rate.
 
     With n observed counts of the sum S in a column, the posterior of its rate is
@@ -163,10 +165,6 @@ class GammaPoisson(IndependentColumnsEstimator[CountSums, CountDensity]):
     _of_density = ("rate_",)
 
     rate_: Floats
-    alpha_: Floats
-    beta_: Floats
-    log_evidence_: Floats
-    n_samples_seen_: int | float
 
     def __init__(
         self,
@@ -267,70 +265,18 @@ class GammaPoisson(IndependentColumnsEstimator[CountSums, CountDensity]):
         return transformation, ExponentialFamily(transformation.columns, prior)
 
     def _summary(self, sums: CountSums, transformation: FeatureMap) -> dict[str, object]:
-        for name in ("alpha_", "beta_", "log_evidence_"):
-            self.__dict__.pop(name, None)  # of another inference
-        known = INFERENCES[self.inference].known(self._prior(), sums)
-        with np.errstate(over="ignore"):  # what a single precision cannot hold is infinite there
-            named = {name: value.astype(self._dtype) for name, value in known.items()}
-        return {
-            "n_samples_seen_": as_count(sums.weight),
-            "n_parameters_": self.n_features_in_,
-            **named,
-        }
+        return self._summary_of(INFERENCES[self.inference].known(self._prior(), sums), sums.weight)
 
     def _described(
         self, density: CountDensity, sums: CountSums, transformation: FeatureMap
     ) -> dict[str, object]:
         return {"rate_": density.components.means[0].astype(self._dtype)}
 
-    def _restricted(self, kept: Ints, restrict: Restriction) -> dict[str, object]:
-        # Columns are independent: of those that are kept everything is known as before.
-        of_columns = ("rate_", "alpha_", "beta_", "log_evidence_")
-        known = {name: getattr(self, name)[kept] for name in of_columns if hasattr(self, name)}
-        return {
-            **known,
-            **of_density(restrict(self._density_or_raise()), self._map_of(len(kept))),
-            "n_parameters_": len(kept),
-            "n_samples_seen_": self.n_samples_seen_,
-            "_statistics": self._statistics.marginal(kept),
-        }
+    def _transformation_of(self, kept: Ints) -> FeatureMap:
+        return self._map_of(len(kept))
 
-    # -- the posterior -------------------------------------------------------------------------------
-
-    @property
-    def posterior_(self) -> rv_continuous:
-        """The posterior of the rates, a frozen :data:`scipy.stats.gamma` over the columns."""
-        check_is_fitted(self)
-        if not hasattr(self, "alpha_"):
-            raise AttributeError(
-                "a fit with inference='mle' has no posterior; set inference='bayes' or 'map', and fit "
-                "again."
-            )
-        shape, rate = (part.astype(np.float64) for part in (self.alpha_, self.beta_))
-        return gamma_distribution(shape, scale=1.0 / rate)
-
-    def credible_interval(self, level: float = 0.95) -> tuple[Floats, Floats]:
-        """Compute the central interval that holds each rate with a given probability.
-
-        Parameters
-        ----------
-        level : float, default=0.95
-            The posterior probability of the interval, in (0, 1).
-
-        Returns
-        -------
-        low, high : ndarray of shape (n_features,)
-            The posterior's quantiles of (1 - level) / 2 and (1 + level) / 2.
-
-        Raises
-        ------
-        ValueError
-            If ``level`` is not inside (0, 1).
-        AttributeError
-            If there is no posterior, with inference='mle'.
-        """
-        tail = (1.0 - check_level(level)) / 2
-        return self.posterior_.ppf(tail), self.posterior_.isf(tail)
+    def _distribution(self, alpha: Floats, beta: Floats) -> rv_continuous:
+        return gamma_distribution(alpha, scale=1.0 / beta)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
