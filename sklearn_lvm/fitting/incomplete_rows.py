@@ -36,8 +36,8 @@ MAX_STEPS, TOL = 12, 1e-3  # of its EM, and in nats a row
 
 
 @dataclass(frozen=True, eq=False)
-class IncompleteRowSource(RowSource):
-    """Rows with missing entries. Where numbers must stand in for these, one Gaussian says which.
+class StandardizedRowSource(RowSource):
+    """Rows that may lack entries, told apart in units of their own, whatever fits compute with.
 
     Attributes
     ----------
@@ -48,14 +48,22 @@ class IncompleteRowSource(RowSource):
 
     @cached_property
     def keys(self) -> Table:
+        """The rows, in which NaN equals NaN and comes last."""
         return np.where(np.isnan(self.X), np.inf, self.X)
 
     @cached_property
     def hashes(self) -> Hashes:
+        """Hashes of the rows, (n,)."""
+
         def without_missing(X: Floats) -> Floats:
             return np.nan_to_num(self.standardization.transform(X), nan=MAX_DEVIATIONS)
 
         return cell_hashes(Blocks(self.X, self.w, without_missing, self.slices_of(self.X)))
+
+
+@dataclass(frozen=True, eq=False)
+class IncompleteRowSource(StandardizedRowSource):
+    """Rows with missing entries. Where numbers must stand in for these, one Gaussian says which."""
 
     @cached_property
     def _points(self) -> Floats:

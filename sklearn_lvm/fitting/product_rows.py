@@ -1,21 +1,20 @@
 """The rows of a table whose columns are cut into blocks, each with a family of its own."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic
 
 import numpy as np
 
-from .._typing import Floats, Hashes, Ints, Rows, Slice, Table
-from ..core.blocks import Blocks
+from .._typing import Floats, Ints, Rows, Slice, Table
 from ..core.family import C, Family, S
 from ..core.gaussian.missing import IncompleteRows, PartialStandardization
 from ..core.gaussian.partial import filled
 from ..core.product import PartialTransformation, ProductFamily, ProductTransformation
-from ..core.rows import RowSource, Transformation, cell_hashes
-from ..core.standardization import MAX_DEVIATIONS, Standardization
-from .incomplete_rows import sorted_by_pattern
+from ..core.rows import Transformation
+from ..core.standardization import Standardization
+from .incomplete_rows import StandardizedRowSource, sorted_by_pattern
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,32 +47,11 @@ def product_family(blocks: Sequence[ColumnBlock[C, S]]) -> ProductFamily[C, S]:
 
 
 @dataclass(frozen=True, eq=False)
-class ProductRowSource(RowSource):
+class ProductRowSource(StandardizedRowSource):
     """Rows of a table of numbers, cut by columns; NaN was not observed.
 
-    Starts and samples see all columns in units of their own, whatever the blocks compute with.
-
-    Attributes
-    ----------
-    standardization : Standardization
-        Of all columns, each by itself.
+    Starts and samples see each column in units of its own, whatever the blocks compute with.
     """
-
-    standardization: Standardization = field(kw_only=True)
-
-    @cached_property
-    def keys(self) -> Floats:
-        """The rows, in which NaN equals NaN and comes last."""
-        return np.where(np.isnan(self.X), np.inf, self.X)
-
-    @cached_property
-    def hashes(self) -> Hashes:
-        """Hashes of the rows, (n,)."""
-
-        def without_missing(X: Floats) -> Floats:
-            return np.nan_to_num(self.standardization.transform(X), nan=MAX_DEVIATIONS)
-
-        return cell_hashes(Blocks(self.X, self.w, without_missing, self.slices_of(self.X)))
 
     @cached_property
     def _points(self) -> Floats:
